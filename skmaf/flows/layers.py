@@ -1,0 +1,81 @@
+"""A conditioner and a bijector make an invertible layer; a stack of them and a base distribution make a flow."""
+
+import math
+
+import torch
+from torch import nn
+
+BATCH_NUMBERS = 2**21  # numbers in the largest tensor of a pass: 8 MB of float32
+
+
+class MaskedLayer(nn.Module):
+    """One invertible layer: a masked network parametrises a scalar bijector for every column.
+
+    Parameters
+    ----------
+    conditioner : MaskedNetwork
+    bijector : Affine, Spline or Chain
+    """
+
+    def __init__(self, conditioner, bijector):
+        super().__init__()
+        self.conditioner = conditioner
+        self.bijector = bijector
+
+    def forward(self, x):
+        """Image of the columns ``x``, shape (columns, rows), and log-determinant of the Jacobian, shape (rows,)."""
+        z, log_derivative = self.bijector.forward(x, self.conditioner(x))
+        return z, log_derivative.sum(0)
+
+    def inverse(self, z):
+        """The columns whose image is ``z``: one walk through the conditioner, whatever the number of columns."""
+        walk = self.conditioner.walk(z.shape[1])
+        z = z[walk.order]
+        for group in walk.groups:
+            walk.feed(self.bijector.inverse(z[group], walk.params()))
+        x = torch.empty_like(z)
+        x[walk.order] = walk.values[0]
+        return x
+
+
+class Flow(nn.Module):
+    """Layers from the data to a standard normal base distribution.
+
+    Every method takes and gives rows: tensors of shape (rows, columns).
+    """
+
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    @property
+    def batch_rows(self):
+        """Rows for one pass, such that a tensor of parameters stays in the processor's cache or near it."""
+        widest = max((layer.conditioner.output.bias.numel() for layer in self.layers), default=1)
+        return max(32, BATCH_NUMBERS // widest)
+
+    @property
+    def batch_rows_inverse(self):
+        """Rows for one inverse, which keeps hidden units instead of parameters."""
+        widest = max((layer.conditioner.n_units for layer in self.layers), default=1)
+        return max(32, BATCH_NUMBERS // widest)
+
+    def forward(self, x):
+        """Image of the rows in base space, and log-determinant of the Jacobian of each row."""
+        z, total = x.T, x.new_zeros(len(x))
+        for layer in self.layers:
+            z, log_det = layer(z)
+            total = total + log_det
+        return z.T, total
+
+    def inverse(self, z):
+        """The rows whose image is ``z``."""
+        x = z.T
+        for layer in reversed(self.layers):
+            x = layer.inverse(x)
+        return x.T
+
+    def log_prob(self, x):
+        """Log-density of each row, in nats."""
+        z, log_det = self(x)
+        return log_det - 0.5 * (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi))

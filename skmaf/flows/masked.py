@@ -1,0 +1,148 @@
+"""The conditioner: a masked network whose outputs for a column see only the columns before it (MADE).
+
+Every column has a degree from 1 to G, its place in the order (columns of one degree form a group: D groups make an
+autoregressive layer, 2 a coupling). A hidden unit of degree g sees columns of degree at most g; the parameters of a column
+of degree g see units of degree below g. Hidden units are sorted by degree, so each mask is a staircase. Tensors are (units,
+rows) throughout: the units that one group unlocks are a contiguous block.
+
+References
+----------
+Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for distribution estimation. ICML.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": nn.functional.silu}
+
+
+class MaskedLinear(nn.Module):
+    """A linear layer without the connections from higher to lower degrees."""
+
+    def __init__(self, mask, generator):
+        super().__init__()
+        bound = 1 / math.sqrt(max(mask.shape[1], 1))
+        self.weight = nn.Parameter((2 * torch.rand(mask.shape, generator=generator) - 1) * bound)
+        self.bias = nn.Parameter((2 * torch.rand(mask.shape[0], generator=generator) - 1) * bound)
+        self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
+
+    def masked_weight(self):
+        return self.weight * self.mask
+
+    def forward(self, x):
+        return torch.addmm(self.bias[:, None], self.masked_weight(), x)
+
+
+class MaskedNetwork(nn.Module):
+    """Gives every column ``n_params`` parameters computed from the columns of lower degree.
+
+    Parameters
+    ----------
+    degrees : tensor of int64, shape (columns,)
+        Degree of each column, 1 to G, every one of them present.
+    n_params : int
+        Parameters per column.
+    hidden_sizes : sequence of int
+        Units of each hidden layer.
+    activation : str
+        A key of ``ACTIVATIONS``.
+    generator : torch.Generator
+        Draws the initial weights; the last layer starts at zero, so that bijectors start at the identity.
+    """
+
+    def __init__(self, degrees, n_params, hidden_sizes, activation, generator):
+        super().__init__()
+        self.n_params = n_params
+        self.activation = activation
+        self.n_groups = int(degrees.max())
+        self.register_buffer("degrees", degrees)
+        layers, below = [], degrees
+        for size in hidden_sizes:
+            units = hidden_degrees(size, self.n_groups)
+            layers.append(MaskedLinear(units[:, None] >= below, generator))
+            below = units
+        self.hidden = nn.ModuleList(layers)
+        self.output = MaskedLinear(degrees.repeat(n_params)[:, None] > below, generator)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    @property
+    def n_units(self):
+        """Columns and hidden units together."""
+        return len(self.degrees) + sum(layer.bias.numel() for layer in self.hidden)
+
+    def forward(self, x):
+        """Parameters, shape (n_params, columns, rows), of the columns ``x``, shape (columns, rows)."""
+        act = ACTIVATIONS[self.activation]
+        h = x
+        for layer in self.hidden:
+            h = act(layer(h))
+        return self.output(h).view(self.n_params, *x.shape)
+
+    def walk(self, n_rows):
+        """Start an incremental evaluation, which computes every hidden unit once."""
+        return Walk(self, n_rows)
+
+
+def hidden_degrees(size, n_groups):
+    """Degrees 1 to G - 1 spread evenly and sorted; all 0 where there is one group only, which nothing conditions."""
+    return torch.arange(size) * (n_groups - 1) // size + min(1, n_groups - 1)
+
+
+class Walk:
+    """One pass through a `MaskedNetwork` in the order of its columns, a group at a time.
+
+    `params` gives the parameters of the next group; `feed` takes that group's values and computes the hidden units that it
+    unlocks. After the last group every unit was computed once: the arithmetic of one forward pass.
+
+    Attributes
+    ----------
+    order : tensor of int64, shape (columns,)
+        Columns in the order of the walk.
+    groups : list of slice
+        Where each group stands in ``order``.
+    """
+
+    def __init__(self, network, n_rows):
+        n_columns, n_groups = len(network.degrees), network.n_groups
+        self.order = network.degrees.argsort(stable=True)
+        self.act = ACTIVATIONS[network.activation]
+        first, *others = network.hidden
+        # in the order of the walk, so that all that is known is always a leading block
+        self.weights = [first.masked_weight()[:, self.order], *(layer.masked_weight() for layer in others)]
+        self.biases = [layer.bias[:, None] for layer in network.hidden]
+        self.output_weight = network.output.weight.view(network.n_params, n_columns, -1)[:, self.order]
+        self.output_bias = network.output.bias.view(network.n_params, n_columns, 1)[:, self.order]
+        self.values = [first.weight.new_empty(n_columns, n_rows)]
+        self.values += [first.weight.new_empty(len(weight), n_rows) for weight in self.weights]
+        # known[g][i]: how many values of layer i depend on columns of degree at most g
+        units = [hidden_degrees(len(weight), n_groups) for weight in self.weights]
+        degrees = torch.arange(n_groups + 1)
+        counts = [torch.searchsorted(d, degrees, right=True).tolist() for d in [network.degrees.sort()[0].cpu(), *units]]
+        self.known = list(zip(*counts))
+        self.groups = [slice(a[0], b[0]) for a, b in zip(self.known, self.known[1:])]
+        self.step = 0
+        self._unlock([0] * len(self.values), self.known[0])
+
+    def _unlock(self, before, after):
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+            start, stop = before[i + 1], after[i + 1]
+            if stop > start:
+                out = torch.addmm(bias[start:stop], weight[start:stop, : after[i]], self.values[i][: after[i]])
+                self.values[i + 1][start:stop] = self.act(out)
+
+    def params(self):
+        """Parameters, shape (n_params, columns of the group, rows), of the next group."""
+        group, known = self.groups[self.step], self.known[self.step][-1]
+        weight = self.output_weight[:, group, :known].flatten(0, 1)
+        bias = self.output_bias[:, group].flatten(0, 1)
+        out = torch.addmm(bias, weight, self.values[-1][:known])
+        return out.view(len(self.output_bias), -1, out.shape[1])
+
+    def feed(self, x):
+        """Take the values, shape (columns of the group, rows), of the group whose parameters were asked for."""
+        self.values[0][self.groups[self.step]] = x
+        self.step += 1
+        self._unlock(self.known[self.step - 1], self.known[self.step])
