@@ -33,7 +33,7 @@ class Column:
     mean: float
     scale: float
     step: float = 0.0
-    levels: np.ndarray = ()
+    levels: np.ndarray | None = None
     regular: bool = False
 
     @property
@@ -54,7 +54,7 @@ def describe(x, resolution):
     size = np.abs(x).max()
     values, counts = np.unique(x, return_counts=True)
     if values[-1] - values[0] <= 2 * resolution * size:
-        return Column(mean=float(values[0]), scale=0.0)
+        return Column(mean=float(values[0]), scale=0.0, step=4 * resolution * size, levels=values[:1])
     # divided by the largest magnitude, squares neither overflow nor vanish
     mean, scale = size * (x / size).mean(), size * (x / size).std()
     step = grid_step(values, resolution)
@@ -71,15 +71,33 @@ def grid_step(values, resolution):
     It is the greatest common divisor of the gaps, by Euclid's algorithm up to the rounding error of the values.
     """
     tolerance = 8 * resolution * np.abs(values).max()
-    gaps = np.diff(values)
-    step = gaps.min()
-    while step > max(16 * tolerance, MIN_STEP * (values[-1] - values[0])):
-        rest = np.abs(gaps - np.round(gaps / step) * step)
-        rest = rest[rest > tolerance]
-        if len(rest) == 0:
-            return float(step)
-        step = rest.min()
-    return 0.0
+    gaps = np.unique(np.diff(values))
+    smallest = max(16 * tolerance, MIN_STEP * (values[-1] - values[0]))
+    step, rest = 0.0, gaps[0]
+    while rest > 0:
+        if rest <= smallest:
+            return 0.0
+        step, rest = _divide(gaps, rest, tolerance)
+    return float(step)
+
+
+def _divide(gaps, step, tolerance):
+    """The step, more exact, and the smallest rest that the sorted gaps leave when divided by it, 0 if they leave none.
+
+    Gaps are taken by size, up to twice the last: each makes the step as exact as the next, longer ones need it.
+    """
+    start, n_exact = 0, 1.0
+    while start < len(gaps):
+        stop = max(start + 1, np.searchsorted(gaps, 2 * gaps[start], side="right"))
+        block = gaps[start:stop]
+        counts = np.round(block / step)
+        rests = np.abs(block - counts * step)
+        rests = rests[rests > np.minimum(tolerance * (1 + counts / n_exact), step / 8)]
+        if len(rests):
+            return step, rests.min()
+        start, n_exact = stop, counts[-1]
+        step = block[-1] / n_exact
+    return step, 0.0
 
 
 class Columns:
@@ -109,7 +127,8 @@ class Columns:
 
     def to_flow(self, X):
         """Standardised varying columns, float64 of shape (n, n_varying)."""
-        Z = (np.asarray(X, dtype=np.float64)[:, self.varying] - self._mean) / self._scale
+        with np.errstate(over="ignore"):
+            Z = (np.asarray(X, dtype=np.float64)[:, self.varying] - self._mean) / self._scale
         return np.clip(Z, -FAR, FAR)
 
     def from_flow(self, Z):
@@ -123,8 +142,8 @@ class Columns:
 
     def log_jacobian(self, X):
         """What to add to the log-density in flow space to get that in units of X, shape (n,)."""
-        constant = sum(constant_log_prob(X[:, j], c.mean, self.n_rows) for j, c in enumerate(self.columns) if c.constant)
-        return self.log_scale_jacobian + constant + np.zeros(len(X))
+        constants = [(c, c.snap(X[:, j])) for j, c in enumerate(self.columns) if c.constant]
+        return self.log_scale_jacobian + sum(constant_log_prob(x, c.mean, self.n_rows) for c, x in constants) + np.zeros(len(X))
 
 
 def constant_log_prob(x, value, n_rows):
@@ -135,6 +154,7 @@ def constant_log_prob(x, value, n_rows):
     never by an infinite score.
     """
     size = abs(value) or 1.0
-    distance = (np.asarray(x, dtype=np.float64) - value) / size
-    new = -np.log(n_rows + 2) - np.log(np.pi * size) - np.log1p(np.minimum(distance**2, np.finfo(float).max))
+    with np.errstate(over="ignore"):
+        distance = np.minimum(np.abs(np.asarray(x, dtype=np.float64) - value) / size, np.finfo(float).max)
+    new = -np.log(n_rows + 2) - np.log(np.pi * size) - 2 * np.log(np.hypot(1, distance))
     return np.where(distance == 0, np.log((n_rows + 1) / (n_rows + 2)), new)

@@ -19,7 +19,7 @@ from .threads import single_thread
 from .training import train
 from .validation import check_table, seed_from
 
-LOWEST = np.finfo(np.float64).min
+LOWEST = -1e300  # a mean over many such scores is still finite
 
 
 class MAFDensity(DensityMixin, BaseEstimator):
@@ -41,11 +41,11 @@ class MAFDensity(DensityMixin, BaseEstimator):
         Activation of the hidden units.
     n_bins : int, default=8
         Bins of the spline.
-    alpha : float, default=1e-4
+    alpha : float, default=0.2
         Weight decay of AdamW.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" grows it with the table, from 256 to 2048.
-    learning_rate_init : float, default=5e-3
+    learning_rate_init : float, default=1e-2
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs.
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto" gives small tables many and large ones few.
@@ -80,7 +80,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         The largest of these, reached by the weights that were kept.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where `fit` saw a DataFrame.
 
     See Also
@@ -99,8 +99,8 @@ class MAFDensity(DensityMixin, BaseEstimator):
     probability of the value. Samples fall back on the grid. A constant column counts with probability almost 1 for its
     value; a row with another value gets a low, finite density.
 
-    X in float32 is scored and sampled in float32, other X in float64. Rows so far out that their density vanishes get the
-    lowest finite float64.
+    X in float32 is scored and sampled in float32, other X in float64. Rows so far out that their density vanishes get
+    -1e300.
 
     References
     ----------
@@ -147,9 +147,9 @@ class MAFDensity(DensityMixin, BaseEstimator):
         hidden_layer_sizes=(128, 128),
         activation="relu",
         n_bins=8,
-        alpha=1e-4,
+        alpha=0.2,
         batch_size="auto",
-        learning_rate_init=5e-3,
+        learning_rate_init=1e-2,
         max_iter="auto",
         early_stopping=True,
         validation_fraction=0.1,
@@ -295,15 +295,15 @@ class MAFDensity(DensityMixin, BaseEstimator):
         with single_thread(), torch.no_grad():
             for rows in gen_batches(n_samples, flow.batch_rows_inverse):
                 shape = rows.stop - rows.start, len(self.columns_.varying)
-                z = torch.randn(shape, generator=generator, dtype=torch.float64).numpy()
+                z = torch.randn(shape, generator=generator)
                 X[rows] = self.columns_.from_flow(flow.inverse(self._to_tensor(z, flow)).double().cpu().numpy())
         return X
 
     def _check_hidden_layer_sizes(self):
-        sizes = np.atleast_1d(self.hidden_layer_sizes)
-        if sizes.ndim != 1 or len(sizes) == 0 or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+        sizes = list(self.hidden_layer_sizes)
+        if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be one or more positive integers, got {self.hidden_layer_sizes!r}.")
-        return sizes.tolist()
+        return [int(size) for size in sizes]
 
     def _hold_out(self, X, generator):
         """Training and held-out rows, in random order; no held-out rows (None) without early stopping."""
@@ -326,9 +326,10 @@ class MAFDensity(DensityMixin, BaseEstimator):
         with single_thread(), tqdm(total=max_iter, desc="MAFDensity", unit="epoch", disable=not self.verbose) as bar:
 
             def show(history):
-                bar.update()
                 if history.validation_scores:
-                    bar.set_postfix_str(f"held-out {history.validation_scores[-1] + log_jacobian:.3f} nats")
+                    best = max(history.validation_scores) + log_jacobian
+                    bar.set_postfix_str(f"best held-out score {best:.3f} nats", refresh=False)
+                bar.update()
 
             log_jacobian = self.columns_.log_scale_jacobian
             history = train(
@@ -384,8 +385,9 @@ class MAFDensity(DensityMixin, BaseEstimator):
         device = pick_device(self.device, fitted=True)
         if dtype == np.float64 and device.type == "mps":
             device = torch.device("cpu")
-        flow = copy.deepcopy(self.flow_)
-        return flow.to(device, torch.float64 if dtype == np.float64 else torch.float32)
+        if dtype == np.float32 and device.type == "cpu":
+            return self.flow_
+        return copy.deepcopy(self.flow_).to(device, torch.float64 if dtype == np.float64 else torch.float32)
 
     @staticmethod
     def _to_tensor(values, flow):

@@ -31,7 +31,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         The threshold on the log-density, in nats: the quantile ``contamination`` of the training rows.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where `fit` saw a DataFrame.
 
     See Also

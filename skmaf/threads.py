@@ -19,12 +19,11 @@ def single_thread():
     with _lock:
         if _state["depth"] == 0:
             _state["outer"] = torch.get_num_threads()
-            torch.set_num_threads(1)
+        torch.set_num_threads(1)  # torch keeps a count for each Python thread
         _state["depth"] += 1
     try:
         yield
     finally:
         with _lock:
             _state["depth"] -= 1
-            if _state["depth"] == 0:
-                torch.set_num_threads(_state["outer"])
+            torch.set_num_threads(_state["outer"])

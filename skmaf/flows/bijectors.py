@@ -52,6 +52,7 @@ class Spline:
 
     min_bin = 1e-3  # smallest width and height of a bin, as a share of the interval
     min_slope = 1e-3
+    slope_offset = math.log(math.expm1(1 - min_slope))  # zero parameters make every slope 1
 
     def __init__(self, n_bins=8, bound=5.0):
         self.n_bins = n_bins
@@ -59,24 +60,22 @@ class Spline:
         self.n_params = 3 * n_bins - 1
 
     def forward(self, x, params):
-        x_knots, z_knots, slopes = self._knots(params)
         inside = x.abs() < self.bound
-        t, (left, width, bottom, height, slope_0, slope_1) = self._bin(x, inside, x_knots, x_knots, z_knots, slopes)
-        t = (t - left) / width
+        (left, bottom), (width, height), (slope_0, slope_1) = self._bin(torch.where(inside, x, 0.0), params, axis=0)
+        t = (torch.where(inside, x, 0.0) - left) / width
+        u = t * (1 - t)
         secant = height / width
-        t_1 = t * (1 - t)
-        curve = secant + (slope_1 + slope_0 - 2 * secant) * t_1
-        z = bottom + height * (secant * t * t + slope_0 * t_1) / curve
-        derivative = slope_1 * t * t + 2 * secant * t_1 + slope_0 * (1 - t).square()
+        curve = secant + (slope_1 + slope_0 - 2 * secant) * u
+        z = bottom + height * (secant * t * t + slope_0 * u) / curve
+        derivative = slope_1 * t * t + 2 * secant * u + slope_0 * (1 - t).square()
         log_derivative = derivative.log() + 2 * (secant / curve).log()
         return torch.where(inside, z, x), torch.where(inside, log_derivative, 0.0)
 
     def inverse(self, z, params):
-        x_knots, z_knots, slopes = self._knots(params)
         inside = z.abs() < self.bound
-        y, (left, width, bottom, height, slope_0, slope_1) = self._bin(z, inside, z_knots, x_knots, z_knots, slopes)
+        (left, bottom), (width, height), (slope_0, slope_1) = self._bin(torch.where(inside, z, 0.0), params, axis=1)
+        y = torch.where(inside, z, 0.0) - bottom
         secant = height / width
-        y = y - bottom
         bend = y * (slope_1 + slope_0 - 2 * secant)
         a = height * (secant - slope_0) + bend
         b = height * slope_0 - bend
@@ -85,31 +84,20 @@ class Spline:
         t = 2 * c / (-b - (b.square() - 4 * a * c).clamp(min=0).sqrt())
         return torch.where(inside, left + t * width, z)
 
-    def _knots(self, params):
-        widths, heights, slopes = params.split([self.n_bins, self.n_bins, self.n_bins - 1])
-        # softplus(offset) + min_slope = 1: zero parameters make every slope 1
-        offset = math.log(math.expm1(1 - self.min_slope))
-        slopes = self.min_slope + F.softplus(slopes + offset)
-        slopes = F.pad(slopes, (0, 0, 0, 0, 1, 1), value=1.0)
-        return self._positions(widths), self._positions(heights), slopes
-
-    def _positions(self, raw):
-        sizes = self.min_bin + (1 - self.min_bin * self.n_bins) * raw.softmax(0)
-        ends = 2 * self.bound * sizes.cumsum(0) - self.bound
-        # both ends exact: rounding in the sum must not open a gap at the boundary
-        return torch.cat([torch.full_like(ends[:1], -self.bound), ends[:-1], torch.full_like(ends[:1], self.bound)])
-
-    def _bin(self, value, inside, search, x_knots, z_knots, slopes):
-        """The value, moved inside the interval, and the six numbers of the bin that holds it in ``search``."""
-        value = torch.where(inside, value, 0.0)
-        index = (value >= search[1:-1]).sum(0, keepdim=True)
-
-        def at(knots, shift):
-            return knots.gather(0, index + shift)[0]
-
-        left, bottom = at(x_knots, 0), at(z_knots, 0)
-        sizes = at(x_knots, 1) - left, at(z_knots, 1) - bottom
-        return value, (left, sizes[0], bottom, sizes[1], at(slopes, 0), at(slopes, 1))
+    def _bin(self, value, params, axis):
+        """Lower corner, size, and slopes at both ends of the bin that holds each value along ``axis`` (0: x, 1: z)."""
+        sizes, slopes = params[: 2 * self.n_bins].unflatten(0, (2, self.n_bins)).softmax(1), params[2 * self.n_bins :]
+        sizes = 2 * self.bound * (self.min_bin + (1 - self.min_bin * self.n_bins) * sizes)
+        with torch.no_grad():
+            knots = sizes[axis, :-1].cumsum(0) - self.bound
+            index = (value >= knots).sum(0, keepdim=True)
+            before = (torch.arange(self.n_bins, device=value.device).view(-1, 1, 1) < index).to(value.dtype)
+        # the sum over the bins before is cheaper, forward and back, than gathering from all knots
+        corner = (sizes * before).sum(1) - self.bound
+        size = sizes.gather(1, index.expand(2, 1, *value.shape))[:, 0]
+        slopes = F.pad(slopes, (0, 0, 0, 0, 1, 1)).gather(0, torch.cat([index, index + 1]))
+        slopes = self.min_slope + F.softplus(slopes + self.slope_offset)
+        return corner, size, slopes
 
 
 class Chain:

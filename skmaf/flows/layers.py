@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-BATCH_NUMBERS = 2**21  # numbers in the largest tensor of a pass: 8 MB of float32
+BATCH_NUMBERS = 2**21  # numbers in the parameters of a pass: 8 MB of float32
 
 
 class MaskedLayer(nn.Module):
@@ -27,14 +27,16 @@ class MaskedLayer(nn.Module):
         z, log_derivative = self.bijector.forward(x, self.conditioner(x))
         return z, log_derivative.sum(0)
 
+    @torch.no_grad()
     def inverse(self, z):
         """The columns whose image is ``z``: one walk through the conditioner, whatever the number of columns."""
+        order = self.conditioner.order
         walk = self.conditioner.walk(z.shape[1])
-        z = z[walk.order]
+        z = z[order]
         for group in walk.groups:
             walk.feed(self.bijector.inverse(z[group], walk.params()))
         x = torch.empty_like(z)
-        x[walk.order] = walk.values[0]
+        x[order] = walk.values[0]
         return x
 
 
@@ -56,9 +58,9 @@ class Flow(nn.Module):
 
     @property
     def batch_rows_inverse(self):
-        """Rows for one inverse, which keeps hidden units instead of parameters."""
+        """Rows for one inverse, which keeps hidden units instead of parameters, and whose steps are many and small."""
         widest = max((layer.conditioner.n_units for layer in self.layers), default=1)
-        return max(32, BATCH_NUMBERS // widest)
+        return max(32, 4 * BATCH_NUMBERS // widest)
 
     def forward(self, x):
         """Image of the rows in base space, and log-determinant of the Jacobian of each row."""

@@ -11,11 +11,13 @@ Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for dist
 """
 
 import math
+from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": nn.functional.silu}
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": F.silu}
 
 
 class MaskedLinear(nn.Module):
@@ -67,6 +69,14 @@ class MaskedNetwork(nn.Module):
         self.output = MaskedLinear(degrees.repeat(n_params)[:, None] > below, generator)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
+        self.register_buffer("order", degrees.argsort(stable=True))
+        self.known = self._count_known(hidden_sizes)
+
+    def _count_known(self, hidden_sizes):
+        """Row g: how many columns, and units of each hidden layer, depend on columns of degree at most g."""
+        layers = [self.degrees.sort()[0], *(hidden_degrees(size, self.n_groups) for size in hidden_sizes)]
+        upto = torch.arange(self.n_groups + 1)
+        return list(zip(*(torch.searchsorted(layer, upto, right=True).tolist() for layer in layers)))
 
     @property
     def n_units(self):
@@ -95,34 +105,29 @@ class Walk:
     """One pass through a `MaskedNetwork` in the order of its columns, a group at a time.
 
     `params` gives the parameters of the next group; `feed` takes that group's values and computes the hidden units that it
-    unlocks. After the last group every unit was computed once: the arithmetic of one forward pass.
+    unlocks. After the last group every unit was computed once: the arithmetic of one forward pass. Values are written in
+    place, so no gradient goes through a walk.
 
     Attributes
     ----------
-    order : tensor of int64, shape (columns,)
-        Columns in the order of the walk.
     groups : list of slice
-        Where each group stands in ``order``.
+        Where each group stands in the order of the columns, ``network.order``.
+    values : list of tensor of shape (columns or units, rows)
+        Columns in that order, and hidden units, as far as they are known.
     """
 
     def __init__(self, network, n_rows):
-        n_columns, n_groups = len(network.degrees), network.n_groups
-        self.order = network.degrees.argsort(stable=True)
         self.act = ACTIVATIONS[network.activation]
+        self.known = network.known
+        self.groups = [slice(start[0], stop[0]) for start, stop in pairwise(self.known)]
         first, *others = network.hidden
         # in the order of the walk, so that all that is known is always a leading block
-        self.weights = [first.masked_weight()[:, self.order], *(layer.masked_weight() for layer in others)]
+        self.weights = [first.masked_weight()[:, network.order], *(layer.masked_weight() for layer in others)]
         self.biases = [layer.bias[:, None] for layer in network.hidden]
-        self.output_weight = network.output.weight.view(network.n_params, n_columns, -1)[:, self.order]
-        self.output_bias = network.output.bias.view(network.n_params, n_columns, 1)[:, self.order]
-        self.values = [first.weight.new_empty(n_columns, n_rows)]
-        self.values += [first.weight.new_empty(len(weight), n_rows) for weight in self.weights]
-        # known[g][i]: how many values of layer i depend on columns of degree at most g
-        units = [hidden_degrees(len(weight), n_groups) for weight in self.weights]
-        degrees = torch.arange(n_groups + 1)
-        counts = [torch.searchsorted(d, degrees, right=True).tolist() for d in [network.degrees.sort()[0].cpu(), *units]]
-        self.known = list(zip(*counts))
-        self.groups = [slice(a[0], b[0]) for a, b in zip(self.known, self.known[1:])]
+        n_params, n_columns = network.n_params, len(network.order)
+        self.output_weight = network.output.weight.view(n_params, n_columns, -1)[:, network.order]
+        self.output_bias = network.output.bias.view(n_params, n_columns, 1)[:, network.order]
+        self.values = [first.weight.new_empty(size, n_rows) for size in self.known[-1]]
         self.step = 0
         self._unlock([0] * len(self.values), self.known[0])
 
@@ -130,8 +135,9 @@ class Walk:
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
             start, stop = before[i + 1], after[i + 1]
             if stop > start:
-                out = torch.addmm(bias[start:stop], weight[start:stop, : after[i]], self.values[i][: after[i]])
-                self.values[i + 1][start:stop] = self.act(out)
+                units = self.values[i + 1][start:stop]
+                torch.addmm(bias[start:stop], weight[start:stop, : after[i]], self.values[i][: after[i]], out=units)
+                units.copy_(self.act(units))
 
     def params(self):
         """Parameters, shape (n_params, columns of the group, rows), of the next group."""
