@@ -1,0 +1,82 @@
+"""One thread, fixed seeds, and what several test modules share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from skmaf import MAFDensity
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# the same examples on every run: a test that fails now and then is a defect
+settings.register_profile(
+    "skmaf", derandomize=True, database=None, deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("skmaf")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Small products on several threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def load_table():
+    """Load a real table of ../shared/data by its name, such as "density/concrete"; skip where it does not exist."""
+
+    def load(name):
+        path = SHARED / f"{name}.npz"
+        if not path.exists():
+            pytest.skip(f"needs the table ../shared/data/{name}.npz, which is not here")
+        return np.load(path, allow_pickle=False)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def randomise():
+    """Give a module float64 weights that are far from its start, at which every flow is the identity."""
+
+    def randomised(module, seed=0, size=1.0):
+        generator = torch.Generator().manual_seed(seed)
+        module = module.double()
+        with torch.no_grad():
+            for weight in module.parameters():
+                fan_in = weight.shape[1] if weight.ndim == 2 else 1
+                noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+                weight.copy_(noise * size / max(fan_in, 1) ** 0.5)
+        return module.requires_grad_(False)
+
+    return randomised
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A MAFDensity that fits in a moment; without held-out rows, because a short max_iter warns where there are some."""
+
+    def make(**parameters):
+        defaults = dict(n_layers=2, hidden_layer_sizes=(8,), n_bins=4, max_iter=3, early_stopping=False, random_state=0)
+        return MAFDensity(**{**defaults, **parameters})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Correlated rows of three continuous columns of different units."""
+    rng = np.random.default_rng(0)
+    mixing = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [-0.5, 0.3, 0.7]])
+    return rng.standard_normal((200, 3)) @ mixing.T * [1.0, 10.0, 0.1] + [0.0, 100.0, -1.0]
+
+
+@pytest.fixture(scope="session")
+def fitted(tiny, rows):
+    """One fitted density for tests that only ask it; do not change it."""
+    return tiny(max_iter=30).fit(rows)

@@ -1,0 +1,30 @@
+"""scikit-learn's own checks, for every public estimator."""
+
+import doctest
+
+import pytest
+from sklearn.neighbors import KernelDensity
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import skmaf
+from skmaf import DensityOutlierDetector, MAFDensity
+
+FAST = MAFDensity(max_iter=20, n_layers=2, hidden_layer_sizes=(16,), random_state=0)
+ESTIMATORS = [FAST, DensityOutlierDetector(FAST, random_state=0), DensityOutlierDetector(KernelDensity())]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a short max_iter, on purpose
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+def test_every_public_estimator_is_checked():
+    public = {getattr(skmaf, name) for name in skmaf.__all__}
+    assert {cls for cls in public if hasattr(cls, "fit")} == {type(estimator) for estimator in ESTIMATORS}
+
+
+@pytest.mark.parametrize("name", skmaf.__all__)
+def test_every_public_name_has_an_example(name):
+    examples = [e for test in doctest.DocTestFinder(recurse=False).find(getattr(skmaf, name)) for e in test.examples]
+    assert examples

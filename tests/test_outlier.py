@@ -1,0 +1,123 @@
+"""DensityOutlierDetector over several densities."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmaf import DensityOutlierDetector, MAFDensity
+
+ESTIMATORS = {
+    "MAFDensity": MAFDensity(n_layers=2, hidden_layer_sizes=(8,), max_iter=150, early_stopping=False, random_state=0),
+    "KernelDensity": KernelDensity(bandwidth=0.5),
+    "GaussianMixture": GaussianMixture(random_state=0),
+    "Pipeline": make_pipeline(StandardScaler(), KernelDensity(bandwidth=0.5)),
+}
+every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """200 rows of a thin cloud, and 10 far from it in no single column."""
+    rng = np.random.default_rng(0)
+    t = rng.standard_normal(200)
+    X = np.column_stack([t, t, -t]) + 0.1 * rng.standard_normal((200, 3))
+    far = np.column_stack([np.ones(10), -np.ones(10), np.ones(10)]) + 0.1 * rng.standard_normal((10, 3))
+    return np.vstack([X, far])
+
+
+@every_estimator
+def test_decision_is_the_score_above_the_offset(estimator, rows):
+    detector = DensityOutlierDetector(estimator).fit(rows)
+    X = np.vstack([rows, rows * 1.5])
+    decision = detector.decision_function(X)
+    assert np.array_equal(decision, detector.score_samples(X) - detector.offset_)
+    assert np.array_equal(detector.predict(X), np.where(decision < 0, -1, 1))
+    assert set(detector.predict(X)) == {-1, 1}
+    detector.offset_ = detector.score_samples(X[:1])[0]
+    assert detector.decision_function(X[:1]) == 0 and detector.predict(X[:1]) == 1
+
+
+@every_estimator
+def test_score_is_that_of_the_density(estimator, rows):
+    detector = DensityOutlierDetector(estimator).fit(rows)
+    assert np.array_equal(detector.score_samples(rows), detector.estimator_.score_samples(rows))
+    assert detector.estimator_ is not estimator
+
+
+@every_estimator
+@pytest.mark.parametrize("contamination", [0.01, 0.1, 0.25, 0.5])
+def test_contamination_is_the_share_of_training_rows(estimator, contamination, rows):
+    labels = DensityOutlierDetector(estimator, contamination=contamination).fit_predict(rows)
+    assert np.mean(labels == -1) == pytest.approx(contamination, abs=1 / len(rows))
+
+
+@every_estimator
+def test_planted_outliers_are_found(estimator, planted):
+    detector = DensityOutlierDetector(estimator, contamination=0.05).fit(planted[:200])
+    assert (detector.predict(planted[200:]) == -1).all()
+    lowest = np.argsort(detector.score_samples(planted))[:10]
+    assert sorted(lowest) == list(range(200, 210))
+
+
+@every_estimator
+def test_data_frame(estimator, rows):
+    frame = pd.DataFrame(rows, columns=["height", "weight", "age"])
+    detector = DensityOutlierDetector(estimator).fit(frame)
+    assert detector.n_features_in_ == 3
+    assert detector.feature_names_in_.tolist() == ["height", "weight", "age"]
+    assert np.array_equal(detector.predict(frame), DensityOutlierDetector(estimator).fit(rows).predict(rows))
+    with pytest.raises(ValueError, match="feature names"):
+        detector.predict(frame[["age", "weight", "height"]])
+
+
+def test_default_is_a_maf_density_with_the_random_state(rows, tiny, monkeypatch):
+    monkeypatch.setattr("skmaf.outlier.MAFDensity", tiny)
+    detector = DensityOutlierDetector(random_state=7).fit(rows)
+    assert isinstance(detector.estimator_, MAFDensity)
+    assert np.array_equal(detector.score_samples(rows), tiny(random_state=7).fit(rows).score_samples(rows))
+
+
+def test_breast_cancer_is_told_from_benign():
+    data = load_breast_cancer()
+    benign = data.data[data.target == 1]
+    density = MAFDensity(n_layers=2, hidden_layer_sizes=(32,), max_iter=30, early_stopping=False, random_state=0)
+    detector = DensityOutlierDetector(density).fit(benign[:250])
+    X = np.vstack([benign[250:], data.data[data.target == 0]])
+    y = np.repeat([0, 1], [len(benign) - 250, len(X) - len(benign) + 250])
+    assert roc_auc_score(y, -detector.decision_function(X)) > 0.9
+
+
+@pytest.mark.parametrize("contamination", [0, -0.1, 0.51, 1, "many", None, np.nan])
+def test_bad_contamination(contamination, rows):
+    with pytest.raises(ValueError, match="contamination"):
+        DensityOutlierDetector(KernelDensity(), contamination=contamination).fit(rows)
+
+
+def test_bad_estimator(rows):
+    with pytest.raises(ValueError, match="estimator"):
+        DensityOutlierDetector(StandardScaler()).fit(rows)
+
+
+def test_bad_rows_are_named(rows):
+    detector = DensityOutlierDetector(ESTIMATORS["MAFDensity"])
+    bad = rows.copy()
+    bad[3, 1] = np.nan
+    with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows"):
+        detector.fit(bad)
+    with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows"):
+        detector.fit(rows).predict(bad)
+    with pytest.raises(ValueError, match="2 features"):
+        detector.fit(rows).predict(rows[:, :2])
+
+
+@pytest.mark.parametrize("method", ["predict", "decision_function", "score_samples"])
+def test_not_fitted(method, rows):
+    with pytest.raises(NotFittedError, match="not fitted"):
+        getattr(DensityOutlierDetector(), method)(rows)

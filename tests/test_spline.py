@@ -1,0 +1,104 @@
+"""The spline: its tails, its knots, and the derivatives that it has written out."""
+
+import pytest
+import torch
+
+from skmaf.flows import Spline
+
+
+def random_params(spline, n_rows, seed=0, size=2.0):
+    generator = torch.Generator().manual_seed(seed)
+    return size * torch.randn(spline.n_params, 1, n_rows, generator=generator, dtype=torch.float64)
+
+
+def line(start, stop, n):
+    return torch.linspace(start, stop, n, dtype=torch.float64)[None]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_is_the_identity_outside_its_bound(sign):
+    spline = Spline(n_bins=6, bound=4.0)
+    x = sign * line(4, 1e8, 500)
+    params = random_params(spline, 500)
+    z, log_derivative = spline.forward(x, params)
+    assert torch.equal(z, x)
+    assert torch.equal(log_derivative, torch.zeros_like(x))
+    assert torch.equal(spline.inverse(x, params), x)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_meets_the_identity_with_slope_one(sign):
+    spline = Spline(n_bins=6, bound=4.0)
+    x = torch.full((1, 200), sign * 4.0 * (1 - 1e-9), dtype=torch.float64)
+    params = random_params(spline, 200)
+    z, log_derivative = spline.forward(x, params)
+    torch.testing.assert_close(z, x, rtol=0, atol=1e-7)
+    torch.testing.assert_close(log_derivative, torch.zeros_like(x), rtol=0, atol=1e-3)
+    torch.testing.assert_close(spline.inverse(x, params), x, rtol=0, atol=1e-7)
+
+
+def test_has_no_jump_at_its_knots():
+    """Between close points the map and its log-derivative move little, wherever the knots are."""
+    spline = Spline(n_bins=6)
+    x = line(-5.5, 5.5, 200001)
+    z, log_derivative = spline.forward(x, random_params(spline, 1, size=1.0).expand(-1, -1, x.shape[1]))
+    assert z.diff().abs().max() < 1e-2
+    assert log_derivative.diff().abs().max() < 1e-2
+
+
+def test_gradient_outside_is_finite_and_none():
+    """Also for values outside the bound, whose bins are computed but not used."""
+    spline = Spline(n_bins=8)
+    x = torch.tensor([[-1e30, -5.0, -4.999999, 0.0, 5.0, 7.0, 1e30]])
+    params = random_params(spline, x.shape[1]).float().requires_grad_()
+    z, log_derivative = spline.forward(x, params)
+    (gradient,) = torch.autograd.grad((z + log_derivative).sum(), params)
+    assert gradient.isfinite().all()
+    assert (gradient[:, 0, [0, 1, 4, 5, 6]] == 0).all()
+    assert (gradient[:, 0, 3] != 0).any()
+
+
+@pytest.mark.parametrize("n_bins", [2, 3, 8])
+def test_gradients_are_those_of_finite_differences(n_bins):
+    spline = Spline(n_bins, bound=3.0)
+    x = line(-3.61, 3.47, 57).requires_grad_()
+    params = random_params(spline, 57, size=1.0).requires_grad_()
+    assert torch.autograd.gradcheck(spline.forward, (x, params), eps=1e-7, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("wanted", ["x", "params"])
+def test_gradient_of_one_argument_alone(wanted):
+    spline = Spline(4)
+    x, params = line(-6, 6, 31), random_params(spline, 31)
+
+    def gradients(x, params, *wanted):
+        z, log_derivative = spline.forward(x, params)
+        return torch.autograd.grad((z.sin() + log_derivative).sum(), wanted)
+
+    both = [x.clone().requires_grad_(), params.clone().requires_grad_()]
+    of_x, of_params = gradients(*both, *both)
+    alone = (x if wanted == "x" else params).requires_grad_()
+    expected = of_x if wanted == "x" else of_params
+    torch.testing.assert_close(gradients(x, params, alone)[0], expected)
+
+
+def test_scale_of_widths_and_heights_follows_the_softmax():
+    """A parameter common to all widths, or to all heights, changes nothing."""
+    spline = Spline(5)
+    x, params = line(-5, 5, 101), random_params(spline, 101)
+    shifted = params.clone()
+    shifted[:5] += 1.5
+    shifted[5:10] -= 0.5
+    for a, b in zip(spline.forward(x, params), spline.forward(x, shifted)):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_inverse_is_as_exact_as_the_slope_lets_it_be(seed):
+    """Where the map is almost flat, the rounding of its image alone moves the inverse."""
+    spline = Spline(8)
+    x = line(-6, 6, 2001)
+    params = random_params(spline, 2001, seed, size=3.0)
+    z, log_derivative = spline.forward(x, params)
+    moved_by_rounding = torch.finfo(torch.float64).eps * 10 * (-log_derivative).exp()
+    assert ((spline.inverse(z, params) - x).abs() < 10 * moved_by_rounding.clamp(min=1e-13)).all()

@@ -1,0 +1,246 @@
+"""The training loop: the best weights come back, whatever happens on the way."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from skmaf.flows import Flow, make_flow
+from skmaf.training import mean_log_prob, train
+
+
+def new_flow(seed=0):
+    return make_flow(
+        2,
+        bijector="spline",
+        n_layers=2,
+        hidden_layer_sizes=(16,),
+        activation="relu",
+        n_bins=4,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def draw(n_rows, seed):
+    x = torch.randn(n_rows, 2, generator=torch.Generator().manual_seed(seed))
+    return torch.stack([x[:, 0], x[:, 0].square() + 0.3 * x[:, 1] - 1], dim=1)
+
+
+def run(flow, x, x_val, *, on_epoch=lambda history: None, seed=0, **changes):
+    """`train` with settings for small tables, all of which may be changed."""
+    settings = dict(
+        widths=torch.zeros(2), n_epochs=30, batch_size=32, learning_rate=1e-2, weight_decay=0.0, patience=1000, tol=0.0
+    )
+    return train(
+        flow, x, x_val, generator=torch.Generator().manual_seed(seed), on_epoch=on_epoch, **{**settings, **changes}
+    )
+
+
+def weights(flow):
+    return torch.cat([p.detach().flatten() for p in flow.parameters()])
+
+
+def disturb(monkeypatch, action):
+    """Let ``action(step, log_prob)`` change what the flow gives at each training step, counted from 0."""
+    genuine, steps = Flow.log_prob, []
+
+    def log_prob(self, x):
+        if not torch.is_grad_enabled():
+            return genuine(self, x)
+        steps.append(None)
+        return action(len(steps) - 1, genuine(self, x))
+
+    monkeypatch.setattr(Flow, "log_prob", log_prob)
+
+
+def test_training_raises_the_likelihood():
+    flow, x, x_val = new_flow(), draw(500, 0), draw(300, 1)
+    before = mean_log_prob(flow, x_val)
+    history = run(flow, x, x_val)
+    assert mean_log_prob(flow, x_val) > before + 0.5
+    assert len(history.loss_curve) == len(history.validation_scores) == 30
+    assert history.loss_curve[-1] < history.loss_curve[0]
+    assert not history.converged and not history.interrupted
+
+
+def test_best_weights_are_restored_at_max_epochs():
+    """A few rows, overfitted: the best epoch lies in the middle."""
+    flow, x, x_val = new_flow(), draw(20, 0), draw(300, 1)
+    history = run(flow, x, x_val, n_epochs=300, batch_size=20)
+    scores = history.validation_scores
+    assert not history.converged and len(scores) == 300
+    assert 0 < np.argmax(scores) < 299 and scores[-1] < max(scores) - 0.05
+    assert mean_log_prob(flow, x_val) == pytest.approx(max(scores), abs=1e-5)
+
+
+def test_patience_ends_the_training():
+    flow, x, x_val = new_flow(), draw(20, 0), draw(300, 1)
+    history = run(flow, x, x_val, n_epochs=3000, batch_size=20, patience=25, tol=1e-3)
+    scores = np.array(history.validation_scores)
+    assert history.converged and len(scores) < 3000
+    assert max(scores[-25:]) <= max(scores[:-25]) + 1e-3
+    assert scores[-26] == pytest.approx(max(scores[:-25]), abs=1e-3)
+    assert mean_log_prob(flow, x_val) == pytest.approx(max(scores), abs=1e-5)
+
+
+def test_gains_below_the_tolerance_do_not_count_for_patience():
+    """But their weights do: the best ones come back all the same."""
+    flow, x, x_val = new_flow(), draw(500, 0), draw(300, 1)
+    before = mean_log_prob(flow, x_val)
+    history = run(flow, x, x_val, patience=6, tol=100.0)
+    assert history.converged and len(history.validation_scores) == 6
+    assert mean_log_prob(flow, x_val) == pytest.approx(max(history.validation_scores), abs=1e-5)
+    assert mean_log_prob(flow, x_val) > before
+
+
+def test_without_held_out_rows_all_epochs_run():
+    flow, x = new_flow(), draw(200, 0)
+    before = mean_log_prob(flow, x)
+    history = run(flow, x, None, n_epochs=20, patience=1)
+    assert len(history.loss_curve) == 20 and history.validation_scores == []
+    assert mean_log_prob(flow, x) > before + 0.3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad_steps", [{0}, {40}, {40, 41, 42, 90}, set(range(100, 10**6))])
+def test_non_finite_loss_is_survived(bad, bad_steps, monkeypatch):
+    flow, x, x_val = new_flow(), draw(320, 0), draw(300, 1)
+    disturb(monkeypatch, lambda step, log_prob: log_prob * 0 + bad if step in bad_steps else log_prob)
+    history = run(flow, x, x_val)
+    assert np.isfinite(history.loss_curve).all() and np.isfinite(history.validation_scores).all()
+    assert weights(flow).isfinite().all()
+    assert mean_log_prob(flow, x_val) == pytest.approx(max(history.validation_scores), abs=1e-5)
+    assert mean_log_prob(flow, x_val) > mean_log_prob(new_flow(), x_val) + 0.1
+
+
+def test_after_a_non_finite_loss_the_best_weights_go_on_at_a_lower_rate(monkeypatch):
+    flow, x, x_val = new_flow(), draw(320, 0), draw(300, 1)
+    score, after = [], []
+
+    def action(step, log_prob):
+        if step in {31, 32}:  # the first two after the bad one, which ends its epoch
+            after.append(weights(flow))
+            score.append(mean_log_prob(flow, x_val))
+        return log_prob * np.nan if step == 30 else log_prob
+
+    disturb(monkeypatch, action)
+    history = run(flow, x, x_val)
+    assert len(history.loss_curve) == 29
+    assert score[0] == pytest.approx(max(history.validation_scores[:3]), abs=1e-5)
+    # the first step of Adam is as long as its rate
+    assert (after[1] - after[0]).abs().max() < 0.75 * 1e-2
+
+
+def test_nothing_but_non_finite_losses_leaves_the_start(monkeypatch):
+    flow, x = new_flow(), draw(100, 0)
+    start = weights(flow).clone()
+    disturb(monkeypatch, lambda step, log_prob: log_prob * np.nan)
+    run(flow, x, draw(50, 1))
+    assert torch.equal(weights(flow), start)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+@pytest.mark.parametrize("bad_steps", [{0}, {5, 55}, {299}])
+def test_non_finite_gradient_is_survived(bad_steps, held_out, monkeypatch):
+    """The loss is fine and its gradient is not: the square root of 0. Step 299 is the last one."""
+    flow, x, x_val = new_flow(), draw(320, 0), draw(300, 1)
+    before = mean_log_prob(flow, x_val)
+    disturb(monkeypatch, lambda step, p: p + (p * 0).abs().sqrt() if step in bad_steps else p)
+    run(flow, x, x_val if held_out else None)
+    assert weights(flow).isfinite().all()
+    assert mean_log_prob(flow, x_val) > before + 0.1
+
+
+def test_extreme_learning_rate_never_gives_a_broken_flow():
+    flow, x, x_val = new_flow(), draw(200, 0), draw(200, 1)
+    before = mean_log_prob(flow, x_val)
+    run(flow, x, x_val, learning_rate=1e4)
+    assert weights(flow).isfinite().all()
+    assert mean_log_prob(flow, x_val) >= before
+
+
+@pytest.mark.parametrize("last", [1, 7])
+def test_interrupt_between_epochs_leaves_the_best_weights(last):
+    def stop(history):
+        if len(history.loss_curve) == last:
+            raise KeyboardInterrupt
+
+    flow, x_val = new_flow(), draw(300, 1)
+    history = run(flow, draw(200, 0), x_val, on_epoch=stop)
+    assert history.interrupted and not history.converged
+    assert len(history.validation_scores) == last
+    assert mean_log_prob(flow, x_val) == pytest.approx(max(history.validation_scores), abs=1e-5)
+
+
+@pytest.mark.parametrize("step", [0, 33])
+@pytest.mark.parametrize("held_out", [True, False])
+def test_interrupt_within_an_epoch_leaves_usable_weights(step, held_out, monkeypatch):
+    def interrupt(now, log_prob):
+        if now == step:
+            raise KeyboardInterrupt
+        return log_prob
+
+    flow, x_val = new_flow(), draw(300, 1)
+    before = mean_log_prob(flow, x_val)
+    disturb(monkeypatch, interrupt)
+    history = run(flow, draw(320, 0), x_val if held_out else None)
+    assert history.interrupted
+    assert len(history.loss_curve) == step // 10
+    assert mean_log_prob(flow, x_val) >= before
+
+
+def test_on_epoch_is_called_after_each_epoch():
+    lengths = []
+    run(new_flow(), draw(100, 0), draw(50, 1), n_epochs=4, on_epoch=lambda history: lengths.append(len(history.loss_curve)))
+    assert lengths == [1, 2, 3, 4]
+
+
+def test_training_follows_its_generator():
+    def trained(seed):
+        flow = new_flow()
+        run(flow, draw(200, 0), None, seed=seed, n_epochs=3, widths=torch.tensor([0.1, 0.0]))
+        return weights(flow)
+
+    assert torch.equal(trained(0), trained(0))
+    assert not torch.equal(trained(0), trained(1))
+
+
+def test_rows_are_spread_over_the_widths(monkeypatch):
+    seen = []
+    genuine = Flow.log_prob
+    monkeypatch.setattr(Flow, "log_prob", lambda self, x: seen.append(x.detach()) or genuine(self, x))
+    run(new_flow(), torch.zeros(1000, 2), None, n_epochs=2, batch_size=1000, widths=torch.tensor([0.5, 0.0]))
+    first, second = seen
+    assert first.shape == (1000, 2)
+    assert (first[:, 1] == 0).all()
+    assert first[:, 0].abs().max() <= 0.25
+    assert first[:, 0].std().item() == pytest.approx(0.5 / 12**0.5, rel=0.1)
+    assert not torch.equal(first, second)
+
+
+def test_every_row_is_seen_once_in_an_epoch(monkeypatch):
+    seen = []
+    genuine = Flow.log_prob
+    monkeypatch.setattr(Flow, "log_prob", lambda self, x: seen.append(x.detach()) or genuine(self, x))
+    x = draw(103, 0)
+    run(new_flow(), x, None, n_epochs=1, batch_size=10)
+    seen = torch.cat(seen)
+    assert torch.equal(seen[seen[:, 0].argsort()], x[x[:, 0].argsort()])
+
+
+def test_nothing_global_is_touched():
+    def state():
+        return (
+            torch.get_rng_state().tolist(),
+            [part.tolist() if isinstance(part, np.ndarray) else part for part in np.random.get_state()],
+            random.getstate(),
+            torch.get_num_threads(),
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+        )
+
+    before = state()
+    run(new_flow(), draw(100, 0), draw(50, 1), n_epochs=3)
+    assert state() == before
