@@ -1,0 +1,298 @@
+"""The command line, as a user meets it: reports, the scores file, and errors of one line."""
+
+import functools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import skmaf
+from skmaf import MAFDensity, cli, tables
+
+QUICK = dict(bijector="affine", n_layers=1, hidden_layer_sizes=(8,), max_iter=3)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Let the command fit a tiny flow."""
+    monkeypatch.setattr(cli, "MAFDensity", functools.partial(MAFDensity, **QUICK))
+
+
+@pytest.fixture
+def frame():
+    """80 rows: two numeric columns, and 10 rows that lie far away and say so."""
+    rng = np.random.default_rng(0)
+    fraud = np.repeat([0, 1], [70, 10])[rng.permutation(80)]
+    return pd.DataFrame({"height": rng.normal(size=80) + 20 * fraud, "width": rng.normal(size=80), "fraud": fraud})
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write a table or a text to table.csv."""
+
+    def write(content, **options):
+        path = tmp_path / "table.csv"
+        if isinstance(content, str):
+            path.write_text(content)
+        else:
+            content.to_csv(path, **{"index": False, **options})
+        return path
+
+    return write
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def fails(capsys, *arguments):
+    """The message of a run that must fail: one line on stderr."""
+    capsys.readouterr()
+    assert run(*arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("skmaf: ")
+    return line
+
+
+def read_scores(path):
+    return pd.read_csv(path.with_suffix(".scores.csv"))
+
+
+def test_example(capsys, tmp_path, monkeypatch):
+    """No argument: the shipped table, with the real defaults."""
+    monkeypatch.chdir(tmp_path)
+    assert run() == 0
+    out, err = capsys.readouterr()
+    assert "569 rows, 30 columns" in out
+    assert "benign is normal" in out
+    assert "held-out" in err  # the progress line
+    auc = float(out.split("ROC AUC")[1].split()[0])
+    assert 0.93 < auc <= 1
+    top = out.split("most anomalous")[1].split("\n\n")[0]
+    assert top.count("malignant") >= 8
+    assert "new row 5" in out and "mean radius" in out
+    assert "What to try next" in out
+    assert max(map(len, out.splitlines())) <= 100
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_are_those_of_the_rows_in_order(quick, save, frame, capsys):
+    path = save(frame)
+    assert run(path, "--seed", 3, "--contamination", 0.2) == 0
+    scores = read_scores(path)
+    X = pd.read_csv(path).astype(float)
+    train, held_out = cli.split(tables.read_table(path), seed=3)
+    assert sorted([*train, *held_out]) == list(range(80)) and len(held_out) == 8
+    with pytest.warns(skmaf.density.ConvergenceWarning):
+        density = MAFDensity(**QUICK, random_state=3).fit(X.iloc[train])
+    expected = density.score_samples(X)
+    np.testing.assert_allclose(scores["log_density"], expected, rtol=1e-12)
+    threshold = np.percentile(expected[train], 20)
+    np.testing.assert_array_equal(scores["outlier"], expected < threshold)
+    np.testing.assert_array_equal(scores["row"], np.arange(80))
+    out = capsys.readouterr().out
+    assert f"Held-out log-likelihood  {expected[held_out].mean():.2f} nats" in out
+    lowest = int(np.argmin(expected))
+    first = out.split("most anomalous")[1].splitlines()[2].split()
+    assert int(first[0]) == lowest and float(first[1]) == pytest.approx(expected[lowest], rel=1e-4)
+    assert "ROC" not in out
+    assert "15 of 72 fitted rows" in out  # 20%
+
+
+def test_label(quick, save, frame, capsys):
+    path = save(frame)
+    assert run(path, "--label", "fraud", "--top", 10) == 0
+    out = capsys.readouterr().out
+    assert "0 is normal" in out
+    assert "Fitting the density to 35 rows" in out
+    assert "ROC AUC                  1.000 (35 held-out rows against 10 anomalies)" in out
+    top = out.split("most anomalous")[1].splitlines()[2:12]
+    assert [line.split()[-1] for line in top] == ["1"] * 10
+    assert "fraud" not in out.split("drawn from the density")[1]
+
+
+@pytest.mark.parametrize(
+    "values, normal",
+    [([0, 1], 0), ([1, 0], 0), ([True, False], False), ([-1, 1], -1), (["ok", "bad"], "ok"), ([2, 4], 2)],
+)
+def test_normal_label_is_zero_or_the_majority(frame, values, normal):
+    frame["fraud"] = [values[i] for i in frame["fraud"]]
+    labels, found = tables.take_label(frame, "fraud")
+    assert found == normal and len(labels) == 80
+    assert "fraud" not in frame
+
+
+@pytest.mark.parametrize(
+    "values, problem", [([3] * 80, "1 different"), (range(80), "80 different"), ([0, 1, None, 1] * 20, "20 empty")]
+)
+def test_bad_label(save, frame, capsys, values, problem):
+    frame["fraud"] = list(values)
+    message = fails(capsys, save(frame), "--label", "fraud")
+    assert "'fraud'" in message and problem in message
+
+
+def test_unknown_label_lists_the_columns(save, frame, capsys):
+    assert "height, width, fraud" in fails(capsys, save(frame), "--label", "froud")
+
+
+def test_label_without_table(capsys):
+    assert "needs a TABLE" in fails(capsys, "--label", "fraud")
+
+
+def test_anomalies_that_are_all_incomplete(save, frame, capsys):
+    frame.loc[frame["fraud"] == 1, "width"] = np.nan
+    assert "'width'" in fails(capsys, save(frame), "--label", "fraud")
+
+
+def test_existing_scores_are_kept_unless_forced(quick, save, frame, capsys, monkeypatch):
+    path = save(frame)
+    output = path.with_suffix(".scores.csv")
+    output.write_text("precious")
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "DensityOutlierDetector", None)  # refused before the fit
+        assert "--force" in fails(capsys, path)
+    assert output.read_text() == "precious"
+    assert run(path, "--force") == 0
+    assert len(read_scores(path)) == 80
+
+
+def test_output_elsewhere(quick, save, frame, tmp_path, capsys):
+    path = save(frame)
+    output = tmp_path / "else.csv"
+    assert run(path, "--output", output) == 0
+    assert len(pd.read_csv(output)) == 80
+    assert not path.with_suffix(".scores.csv").exists()
+    before = path.read_text()
+    assert "the table itself" in fails(capsys, path, "--output", path, "--force")
+    assert path.read_text() == before
+    assert "directory" in fails(capsys, path, "--output", tmp_path, "--force")
+    assert "not a directory" in fails(capsys, path, "--output", tmp_path / "none" / "x.csv")
+
+
+def test_text_and_empty_columns_are_named_and_left_out(quick, save, frame, capsys):
+    frame["city"] = "Oslo"
+    frame["age"] = [str(i) for i in range(79)] + ["?"]
+    frame["void"] = np.nan
+    assert run(save(frame)) == 0
+    out = capsys.readouterr().out
+    assert "80 rows, 3 columns: height, width, fraud" in out
+    assert "city (such as 'Oslo'), age (such as '?')" in out
+    assert "without values are left out: void" in out
+
+
+def test_incomplete_rows_get_no_score(quick, save, frame, capsys):
+    frame.loc[3, "width"] = np.nan
+    frame.loc[[5, 6], "height"] = np.inf
+    path = save(frame)
+    assert run(path) == 0
+    assert "3 of 80 rows have empty or infinite cells, most in column 'height'" in capsys.readouterr().out
+    scores = read_scores(path)
+    without = [3, 5, 6]
+    assert len(scores) == 80
+    np.testing.assert_array_equal(np.flatnonzero(scores["log_density"].isna()), without)
+    np.testing.assert_array_equal(np.flatnonzero(scores["outlier"].isna()), without)
+
+
+def test_mostly_empty_column_is_named(save, frame, capsys):
+    frame.loc[4:, "width"] = np.nan
+    assert "most in column 'width'" in fails(capsys, save(frame))
+
+
+def test_unnamed_first_column_names_the_rows(quick, save, frame, capsys):
+    frame.index = [f"sample {i}" for i in range(80)]
+    path = save(frame, index=True)
+    assert run(path) == 0
+    out = capsys.readouterr().out
+    assert "80 rows, 3 columns" in out
+    assert list(read_scores(path)["row"]) == list(frame.index)
+    assert "sample " in out.split("most anomalous")[1]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_separators(save, frame, separator):
+    table = tables.read_table(save(frame, sep=separator))
+    assert list(table.X) == ["height", "width", "fraud"]
+    np.testing.assert_allclose(table.X, frame)
+
+
+def test_missing_header_is_suspected(save):
+    table = tables.read_table(save("1.5,2\n" * 20))
+    assert any("header line" in note for note in table.notes)
+
+
+def test_booleans_are_numbers(save, frame):
+    frame["yes"] = frame["fraud"] == 1
+    X = tables.read_table(save(frame)).X
+    assert X["yes"].dtype == float and X["yes"].sum() == 10
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("", "empty"),
+        ("a,b\n", "no numeric column"),
+        ("a,b\n1,2\n", "too few rows"),
+        ("name\nx\ny\n", "no numeric column"),
+        ("a,b\n1,2\n3,4,5,6\n", "not a CSV table"),
+    ],
+)
+def test_bad_files(save, capsys, text, problem):
+    assert problem in fails(capsys, save(text))
+
+
+def test_binary_missing_and_directory(tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"\xff\xfe\x00\x81" * 50)
+    assert "not text" in fails(capsys, path)
+    assert "No such file" in fails(capsys, tmp_path / "none.csv")
+    assert str(tmp_path) in fails(capsys, tmp_path)
+
+
+@pytest.mark.parametrize("option, value", [("--contamination", 2), ("--contamination", 0), ("--top", -1), ("--seed", -1)])
+def test_bad_options(quick, save, frame, capsys, option, value):
+    path = save(frame)
+    assert option.strip("-") in fails(capsys, path, option, value)
+    assert not path.with_suffix(".scores.csv").exists()
+
+
+def test_interrupt(save, frame, capsys, monkeypatch):
+    def interrupt(*arguments, **parameters):
+        raise KeyboardInterrupt
+
+    path = save(frame)
+    monkeypatch.setattr(cli, "DensityOutlierDetector", interrupt)
+    assert run(path) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not path.with_suffix(".scores.csv").exists()
+
+
+def test_interrupted_fit_still_reports(quick, save, frame, capsys, monkeypatch):
+    def warn(self, history):
+        skmaf.density.warnings.warn("Training was interrupted")
+
+    monkeypatch.setattr(MAFDensity, "_warn", warn)
+    assert run(save(frame)) == 0
+    out = capsys.readouterr().out
+    assert "Note: Training was interrupted" in out and "Held-out log-likelihood" in out
+
+
+def test_rows_with_a_vanishing_density(frame):
+    """The lowest scores, whose sum overflows, print without a warning."""
+    table = tables.Table("t", frame, np.ones(80, dtype=bool), frame.index)
+    scores = np.full(80, np.finfo(float).min)
+    assert "-inf nats" in cli.quality_text(table, scores, 0.0, np.arange(70), np.arange(70, 80))
+
+
+def test_drawn_rows_of_many_columns():
+    X = pd.DataFrame(np.zeros((3, 20)), columns=[f"a column with a very long name {i}" for i in range(20)])
+    lines = cli.drawn_text(X, np.ones((5, 20))).splitlines()
+    assert lines[-1] == "(and 12 more columns)"
+    assert max(map(len, lines)) <= 100
+
+
+def test_help_and_version(capsys):
+    for option, expected in [("--help", "examples:"), ("--version", f"skmaf {skmaf.__version__}")]:
+        with pytest.raises(SystemExit) as stopped:
+            run(option)
+        assert stopped.value.code == 0
+        assert expected in capsys.readouterr().out
