@@ -1,0 +1,67 @@
+"""The seven tables of the density benchmark, prepared alike for every tool."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+NAMES = ("energy", "concrete", "parkinsons", "bike", "elevators", "keggdirected", "protein")
+VALIDATION_FRACTION = 0.1
+
+
+class Table(NamedTuple):
+    """Rows to fit on, rows held out from the fit, and test rows; float64, in standardised units of the training rows."""
+
+    fit: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+
+
+def load(directory, name, seed):
+    """Read a table, spread its tied columns, standardise it, and hold out rows.
+
+    Parameters
+    ----------
+    directory : Path
+        Where ``NAME.npz`` is, with `X` (n, d) and `test` (n,), which is true for the published test rows.
+    name : str
+    seed : int
+        Governs the spreading and the held-out rows.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    FileNotFoundError
+        If the table is not there.
+    """
+    path = directory / f"{name}.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"No table at {path}: give the directory of the tables by --data.")
+    with np.load(path, allow_pickle=False) as archive:
+        X, test = archive["X"], archive["test"]
+    rng = np.random.default_rng(seed)
+    X = spread(X, ~test, rng)
+    train = X[~test]
+    mean, scale = train.mean(axis=0), train.std(axis=0)
+    scale[scale == 0] = 1
+    X = (X - mean) / scale
+    rows = rng.permutation(np.flatnonzero(~test))
+    n_val = round(VALIDATION_FRACTION * len(rows))
+    return Table(X[rows[n_val:]], X[rows[:n_val]], X[test])
+
+
+def spread(X, train, rng):
+    """Spread tied columns uniformly over their step, as found on the training rows, so that densities are bounded.
+
+    A column is tied if its training rows hold at most half as many distinct values as rows; its step is the smallest gap.
+    """
+    X = X.astype(np.float64)
+    for x in X.T:
+        values = np.unique(x[train])
+        gaps = np.diff(values)
+        gaps = gaps[gaps > 1e-6 * np.ptp(values)]  # float32 holds some values twice
+        if len(gaps) and len(values) <= train.sum() / 2:
+            x += rng.uniform(-0.5, 0.5, len(x)) * gaps.min()
+    return X
