@@ -1,0 +1,15 @@
+"""Sphinx configuration."""
+
+import skmaf
+
+project = "skmaf"
+author = "skmaf developers"
+copyright = author
+release = version = skmaf.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
+autosummary_generate = True
+numpydoc_show_class_members = False
+default_role = "literal"
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
