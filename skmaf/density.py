@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from .columns import Columns
+from .devices import pick_device
 from .flows import ACTIVATIONS, BIJECTORS, make_flow
 from .threads import single_thread
 from .training import train
@@ -77,7 +78,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
     validation_scores_ : list of float
         Mean log-likelihood of the held-out rows, spread over their grids, after each epoch, in nats, in the units of X.
     best_validation_score_ : float or None
-        The largest of these, reached by the weights that were kept.
+        That of the weights that were kept: the largest of these, or that of the Gaussian that training starts from.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -327,8 +328,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
 
             def show(history):
                 if history.validation_scores:
-                    best = max(history.validation_scores) + log_jacobian
-                    bar.set_postfix_str(f"best held-out score {best:.3f} nats", refresh=False)
+                    bar.set_postfix_str(f"best held-out score {history.best_score + log_jacobian:.3f} nats", refresh=False)
                 bar.update()
 
             log_jacobian = self.columns_.log_scale_jacobian
@@ -351,7 +351,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         self.n_iter_ = len(history.loss_curve)
         self.loss_curve_ = [loss - log_jacobian for loss in history.loss_curve]
         self.validation_scores_ = [score + log_jacobian for score in history.validation_scores]
-        self.best_validation_score_ = max(self.validation_scores_, default=None)
+        self.best_validation_score_ = None if X_val is None else history.best_score + log_jacobian
 
     def _budget(self, n_rows):
         """Epochs, rows of a minibatch, and patience."""
@@ -374,8 +374,8 @@ class MAFDensity(DensityMixin, BaseEstimator):
             )
         elif self.max_iter != "auto" and self.early_stopping and not history.converged:
             warnings.warn(
-                f"The held-out score was still rising after max_iter={self.max_iter} epochs; the best weights so far are "
-                "kept. Raise max_iter, or leave it at 'auto'.",
+                f"Training reached max_iter={self.max_iter} before the held-out score stopped rising; the best weights so far "
+                "are kept. Raise max_iter, or leave it at 'auto'.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -394,22 +394,3 @@ class MAFDensity(DensityMixin, BaseEstimator):
         """A tensor like the weights of the flow."""
         like = next(flow.parameters(), torch.empty(0))
         return torch.as_tensor(values).to(device=like.device, dtype=like.dtype)
-
-
-def pick_device(name, fitted=False):
-    """The torch device called ``name``; of a fitted estimator that came from another machine, the CPU if it is not here.
-
-    Raises
-    ------
-    ValueError
-        If torch does not know the device or the machine does not have it.
-    """
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, available in here.items() if available))
-    kind = str(name).split(":")[0]
-    if here.get(kind):
-        return torch.device(name)
-    if fitted:
-        return torch.device("cpu")
-    raise ValueError(f"device={name!r} is not on this machine; use 'auto' or one of {[k for k in here if here[k]]}.")

@@ -22,6 +22,8 @@ class History:
         Mean negative log-likelihood of the training rows in each epoch, in nats.
     validation_scores : list of float
         Mean log-likelihood of the held-out rows after each epoch, in nats; empty without held-out rows.
+    best_score : float
+        The largest of these and of that before the first epoch; minus infinity without held-out rows.
     converged : bool
         Whether training ended because the held-out score no longer rose.
     interrupted : bool
@@ -30,6 +32,7 @@ class History:
 
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
+    best_score: float = -math.inf
     converged: bool = False
     interrupted: bool = False
 
@@ -66,9 +69,9 @@ def train(
     History
     """
     if x.shape[1] == 0:
-        return History(converged=True)  # no column varies
-    history = History()
+        return History(best_score=0.0, converged=True)  # no column varies
     best = _Best(flow, x_val)
+    history = History(best_score=best.score)
     optimiser = _Optimiser(flow, learning_rate, weight_decay, n_epochs * _n_batches(x, batch_size))
     try:
         for _ in range(n_epochs):
@@ -81,6 +84,7 @@ def train(
             best.judge(optimiser.averaged, tol)
             if x_val is not None:
                 history.validation_scores.append(best.last_score)
+                history.best_score = best.score
             on_epoch(history)
             if best.age >= patience:
                 history.converged = True

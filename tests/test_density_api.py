@@ -250,7 +250,7 @@ def test_verbose_shows_the_held_out_score(rows, tiny, capsys):
         density = tiny(verbose=True, early_stopping=True, max_iter=4).fit(rows)
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert f"held-out {density.validation_scores_[-1]:.3f} nats" in shown.err
+    assert f"best held-out score {density.best_validation_score_:.3f} nats" in shown.err
     assert "4/4" in shown.err
 
 
