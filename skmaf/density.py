@@ -20,6 +20,7 @@ from .threads import single_thread
 from .training import train
 from .validation import check_table, seed_from
 
+N_STEPS = 4000  # of the optimiser, where max_iter is "auto"
 LOWEST = -1e300  # a mean over many such scores is still finite
 
 
@@ -46,10 +47,10 @@ class MAFDensity(DensityMixin, BaseEstimator):
         Weight decay of AdamW.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" grows it with the table, from 256 to 2048.
-    learning_rate_init : float, default=1e-2
+    learning_rate_init : float, default=2e-2
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" gives small tables many and large ones few.
+        Number of epochs; "auto" makes 4,000 steps of the optimiser of them, many epochs of a small table, few of a large one.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, and to stop when they no longer get better.
     validation_fraction : float, default=0.1
@@ -150,7 +151,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         n_bins=8,
         alpha=0.2,
         batch_size="auto",
-        learning_rate_init=1e-2,
+        learning_rate_init=2e-2,
         max_iter="auto",
         early_stopping=True,
         validation_fraction=0.1,
@@ -297,7 +298,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
             for rows in gen_batches(n_samples, flow.batch_rows_inverse):
                 shape = rows.stop - rows.start, len(self.columns_.varying)
                 z = torch.randn(shape, generator=generator)
-                X[rows] = self.columns_.from_flow(flow.inverse(self._to_tensor(z, flow)).double().cpu().numpy())
+                X[rows] = self.columns_.from_flow(flow.inverse(self._to_tensor(z, flow)).cpu().double().numpy())
         return X
 
     def _check_hidden_layer_sizes(self):
@@ -357,10 +358,10 @@ class MAFDensity(DensityMixin, BaseEstimator):
         """Epochs, rows of a minibatch, and patience."""
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = 256
+            batch_size = 2 ** int(np.clip(np.log2(n_rows / 64), 8, 11))
         max_iter = self.max_iter
         if max_iter == "auto":
-            max_iter = max(20, round(3000 / max(1, n_rows / batch_size)))
+            max_iter = max(1, round(N_STEPS / max(1, n_rows / batch_size)))
         patience = self.n_iter_no_change
         if patience == "auto":
             patience = max(10, max_iter // 10)
@@ -393,4 +394,4 @@ class MAFDensity(DensityMixin, BaseEstimator):
     def _to_tensor(values, flow):
         """A tensor like the weights of the flow."""
         like = next(flow.parameters(), torch.empty(0))
-        return torch.as_tensor(values).to(device=like.device, dtype=like.dtype)
+        return torch.as_tensor(values).to(like.dtype).to(like.device)  # in this order: MPS has no float64

@@ -98,7 +98,7 @@ def train(
 def mean_log_prob(flow, x):
     """Mean log-density of rows, in bounded memory."""
     with torch.no_grad():
-        return torch.cat([flow.log_prob(rows) for rows in x.split(flow.batch_rows)]).double().mean().item()
+        return torch.cat([flow.log_prob(rows) for rows in x.split(flow.batch_rows)]).cpu().double().mean().item()
 
 
 def _n_batches(x, batch_size):

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import nn
 
-BATCH_NUMBERS = 2**21  # numbers in the parameters of a pass: 8 MB of float32
+PASS_NUMBERS = 2**19  # parameters in one pass: more fall out of the processor's cache
+WALK_NUMBERS = 2**23  # hidden units in one walk: its steps are many and small
 
 
 class MaskedLayer(nn.Module):
@@ -52,15 +53,15 @@ class Flow(nn.Module):
 
     @property
     def batch_rows(self):
-        """Rows for one pass, such that a tensor of parameters stays in the processor's cache or near it."""
+        """Rows for one pass."""
         widest = max((layer.conditioner.output.bias.numel() for layer in self.layers), default=1)
-        return max(32, BATCH_NUMBERS // widest)
+        return max(32, PASS_NUMBERS // widest)
 
     @property
     def batch_rows_inverse(self):
-        """Rows for one inverse, which keeps hidden units instead of parameters, and whose steps are many and small."""
+        """Rows for one inverse."""
         widest = max((layer.conditioner.n_units for layer in self.layers), default=1)
-        return max(32, 4 * BATCH_NUMBERS // widest)
+        return max(32, WALK_NUMBERS // widest)
 
     def forward(self, x):
         """Image of the rows in base space, and log-determinant of the Jacobian of each row."""
