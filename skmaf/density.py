@@ -21,6 +21,7 @@ from .training import train
 from .validation import check_table, seed_from
 
 N_STEPS = 4000  # of the optimiser, where max_iter is "auto"
+MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
 LOWEST = -1e300  # a mean over many such scores is still finite
 
 
@@ -46,11 +47,12 @@ class MAFDensity(DensityMixin, BaseEstimator):
     alpha : float, default=0.2
         Weight decay of AdamW.
     batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" grows it with the table, from 256 to 2048.
+        Rows of a minibatch; "auto" grows it with the table, from 256 to 2048, and keeps it small where columns are many.
     learning_rate_init : float, default=2e-2
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 4,000 steps of the optimiser of them, many epochs of a small table, few of a large one.
+        Number of epochs; "auto" makes 4,000 steps of the optimiser: many epochs of a small table, few of a large one.
+        With more than 32 columns the steps become fewer, down to 400.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, and to stop when they no longer get better.
     validation_fraction : float, default=0.1
@@ -324,7 +326,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
             z_val = self._to_tensor(self.columns_.to_flow(X_val), flow)
             # spread once and for all: the judge of the weights must not change
             z_val = z_val + (torch.rand(z_val.shape, generator=generator) - 0.5).to(widths) * widths
-        max_iter, batch_size, patience = self._budget(len(X_train))
+        max_iter, batch_size, patience = self._budget(len(X_train), flow)
         with single_thread(), tqdm(total=max_iter, desc="MAFDensity", unit="epoch", disable=not self.verbose) as bar:
 
             def show(history):
@@ -354,14 +356,16 @@ class MAFDensity(DensityMixin, BaseEstimator):
         self.validation_scores_ = [score + log_jacobian for score in history.validation_scores]
         self.best_validation_score_ = None if X_val is None else history.best_score + log_jacobian
 
-    def _budget(self, n_rows):
+    def _budget(self, n_rows, flow):
         """Epochs, rows of a minibatch, and patience."""
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = 2 ** int(np.clip(np.log2(n_rows / 64), 8, 11))
+            # wide tables want memory: what training keeps of a batch is some hundred times its parameters
+            batch_size = min(2 ** int(np.clip(np.log2(n_rows / 64), 8, 11)), 4 * flow.batch_rows)
         max_iter = self.max_iter
         if max_iter == "auto":
-            max_iter = max(1, round(N_STEPS / max(1, n_rows / batch_size)))
+            n_steps = N_STEPS * np.clip(MANY_COLUMNS / max(1, len(self.columns_.varying)), 0.1, 1)
+            max_iter = max(1, round(n_steps / max(1, n_rows / batch_size)))
         patience = self.n_iter_no_change
         if patience == "auto":
             patience = max(10, max_iter // 10)
