@@ -48,8 +48,9 @@ class MAFDensity(DensityMixin, BaseEstimator):
         Weight decay of AdamW.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" grows it with the table, from 256 to 2048, and keeps it small where columns are many.
-    learning_rate_init : float, default=2e-2
-        Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs.
+    learning_rate_init : float or "auto", default="auto"
+        Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is 0.02 for up to 10,000 rows,
+        and falls with the root of their number to 0.005.
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto" makes 4,000 steps of the optimiser: many epochs of a small table, few of a large one.
         With more than 32 columns the steps become fewer, down to 400.
@@ -132,7 +133,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         "n_bins": [Interval(Integral, 2, 500, closed="both")],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -153,7 +154,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         n_bins=8,
         alpha=0.2,
         batch_size="auto",
-        learning_rate_init=2e-2,
+        learning_rate_init="auto",
         max_iter="auto",
         early_stopping=True,
         validation_fraction=0.1,
@@ -326,7 +327,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
             z_val = self._to_tensor(self.columns_.to_flow(X_val), flow)
             # spread once and for all: the judge of the weights must not change
             z_val = z_val + (torch.rand(z_val.shape, generator=generator) - 0.5).to(widths) * widths
-        max_iter, batch_size, patience = self._budget(len(X_train), flow)
+        max_iter, batch_size, learning_rate, patience = self._budget(len(X_train), flow)
         with single_thread(), tqdm(total=max_iter, desc="MAFDensity", unit="epoch", disable=not self.verbose) as bar:
 
             def show(history):
@@ -342,7 +343,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
                 widths=widths,
                 n_epochs=max_iter,
                 batch_size=batch_size,
-                learning_rate=self.learning_rate_init,
+                learning_rate=learning_rate,
                 weight_decay=self.alpha,
                 patience=patience,
                 tol=self.tol,
@@ -357,7 +358,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         self.best_validation_score_ = None if X_val is None else history.best_score + log_jacobian
 
     def _budget(self, n_rows, flow):
-        """Epochs, rows of a minibatch, and patience."""
+        """Epochs, rows of a minibatch, learning rate, and patience."""
         batch_size = self.batch_size
         if batch_size == "auto":
             # wide tables want memory: what training keeps of a batch is some hundred times its parameters
@@ -366,10 +367,13 @@ class MAFDensity(DensityMixin, BaseEstimator):
         if max_iter == "auto":
             n_steps = N_STEPS * np.clip(MANY_COLUMNS / max(1, len(self.columns_.varying)), 0.1, 1)
             max_iter = max(1, round(n_steps / max(1, n_rows / batch_size)))
+        learning_rate = self.learning_rate_init
+        if learning_rate == "auto":
+            learning_rate = 0.02 * float(np.clip(np.sqrt(10_000 / n_rows), 0.25, 1))
         patience = self.n_iter_no_change
         if patience == "auto":
             patience = max(10, max_iter // 10)
-        return max_iter, batch_size, patience
+        return max_iter, batch_size, learning_rate, patience
 
     def _warn(self, history):
         if history.interrupted:
