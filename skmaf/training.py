@@ -172,7 +172,8 @@ class _Best:
         if self.x_val is None:
             self.state = copy.deepcopy(flow.state_dict())
             return
-        self.last_score = mean_log_prob(flow, self.x_val)
+        score = mean_log_prob(flow, self.x_val)
+        self.last_score = -math.inf if math.isnan(score) else score
         if self.last_score > self.score:
             self.score = self.last_score
             self.state = copy.deepcopy(flow.state_dict())
