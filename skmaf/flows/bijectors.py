@@ -29,7 +29,7 @@ class Affine:
         return x * log_scale.exp() + params[1], log_scale
 
     def inverse(self, z, params):
-        return (z - params[1]) * (-self._log_scale(params)).exp()
+        return (z - params[1]) / self._log_scale(params).exp()
 
     def _log_scale(self, params):
         return params[0] / (1 + params[0].abs() / self.max_log_scale)

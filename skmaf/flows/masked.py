@@ -11,13 +11,15 @@ Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for dist
 """
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": F.silu}
+# in place: a walk writes where it reads, and training keeps one tensor less
+ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "silu": partial(F.silu, inplace=True)}
 
 
 class MaskedLinear(nn.Module):
@@ -137,7 +139,7 @@ class Walk:
             if stop > start:
                 units = self.values[i + 1][start:stop]
                 torch.addmm(bias[start:stop], weight[start:stop, : after[i]], self.values[i][: after[i]], out=units)
-                units.copy_(self.act(units))
+                self.act(units)
 
     def params(self):
         """Parameters, shape (n_params, columns of the group, rows), of the next group."""
