@@ -84,7 +84,7 @@ def grid_step(values, resolution):
 def _divide(gaps, step, tolerance):
     """The step, more exact, and the smallest rest that the sorted gaps leave when divided by it, 0 if they leave none.
 
-    Gaps are taken by size, up to twice the last: each makes the step as exact as the next, longer ones need it.
+    Gaps are taken in blocks of rising size: each block makes the step more exact, as the longer gaps after it need it.
     """
     start, n_exact = 0, 1.0
     while start < len(gaps):

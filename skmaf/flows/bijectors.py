@@ -61,8 +61,9 @@ class Spline:
 
     def forward(self, x, params):
         inside = x.abs() < self.bound
-        (left, bottom), (width, height), (slope_0, slope_1) = self._bin(torch.where(inside, x, 0.0), params, axis=0)
-        t = (torch.where(inside, x, 0.0) - left) / width
+        value = torch.where(inside, x, 0.0)
+        (left, bottom), (width, height), (slope_0, slope_1) = self._bin(value, params, axis=0)
+        t = (value - left) / width
         u = t * (1 - t)
         secant = height / width
         curve = secant + (slope_1 + slope_0 - 2 * secant) * u
@@ -73,8 +74,9 @@ class Spline:
 
     def inverse(self, z, params):
         inside = z.abs() < self.bound
-        (left, bottom), (width, height), (slope_0, slope_1) = self._bin(torch.where(inside, z, 0.0), params, axis=1)
-        y = torch.where(inside, z, 0.0) - bottom
+        value = torch.where(inside, z, 0.0)
+        (left, bottom), (width, height), (slope_0, slope_1) = self._bin(value, params, axis=1)
+        y = value - bottom
         secant = height / width
         bend = y * (slope_1 + slope_0 - 2 * secant)
         a = height * (secant - slope_0) + bend
