@@ -49,14 +49,15 @@ class Column:
         return np.where(np.abs(x - nearest) <= self.step / 2, nearest, grid)
 
 
-def describe(x, resolution):
-    """Find out what the values ``x`` of one column are; ``resolution`` is the relative rounding error of a value."""
+def describe(x, resolution, weights=None):
+    """Find out what the weighted values ``x`` of one column are; ``resolution`` is the relative rounding error of a value."""
     size = np.abs(x).max()
     values, counts = np.unique(x, return_counts=True)
     if values[-1] - values[0] <= 2 * resolution * size:
         return Column(mean=float(values[0]), scale=0.0, step=4 * resolution * size, levels=values[:1])
     # divided by the largest magnitude, squares neither overflow nor vanish
-    mean, scale = size * (x / size).mean(), size * (x / size).std()
+    mean = size * np.average(x / size, weights=weights)
+    scale = size * np.sqrt(np.average((x / size - mean / size) ** 2, weights=weights))
     step = grid_step(values, resolution)
     if step > 0:
         return Column(mean, scale, step, values, regular=True)
@@ -114,10 +115,10 @@ class Columns:
         Log-determinant of the standardisation, in nats.
     """
 
-    def __init__(self, X, resolution):
+    def __init__(self, X, resolution, weights=None):
         X = np.asarray(X, dtype=np.float64)
         self.n_rows = len(X)
-        self.columns = [describe(x, resolution) for x in X.T]
+        self.columns = [describe(x, resolution, weights) for x in X.T]
         self.varying = np.array([j for j, c in enumerate(self.columns) if not c.constant], dtype=int)
         varying = [self.columns[j] for j in self.varying]
         self._mean = np.array([c.mean for c in varying])

@@ -10,18 +10,18 @@ from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from tqdm.auto import tqdm
 
+from .background import Background
+from .budget import make_budget, n_held_out
 from .columns import Columns
 from .devices import pick_device
 from .flows import ACTIVATIONS, BIJECTORS, make_flow
-from .threads import single_thread
-from .training import train
-from .validation import check_table, seed_from
+from .threads import threads_for
+from .training import log_prob, train, weighted_rows
+from .validation import check_table, seed_from, weigh
 
-N_STEPS = 4000  # of the optimiser, where max_iter is "auto"
-MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
 LOWEST = -1e300  # a mean over many such scores is still finite
 
 
@@ -49,19 +49,23 @@ class MAFDensity(DensityMixin, BaseEstimator):
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" grows it with the table, from 256 to 2048, and keeps it small where columns are many.
     learning_rate_init : float or "auto", default="auto"
-        Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is 0.02 for up to 10,000 rows,
+        Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is 0.01 for up to 40,000 rows,
         and falls with the root of their number to 0.005.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 4,000 steps of the optimiser: many epochs of a small table, few of a large one.
-        With more than 32 columns the steps become fewer, down to 400.
+        Number of epochs; "auto" makes 4 steps of the optimiser for each row, at least 1,000 and at most 4,000: many epochs of
+        a small table, few of a large one. With more than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
-        Whether to hold out rows, to keep the weights that are best for them, and to stop when they no longer get better.
-    validation_fraction : float, default=0.1
-        Share of the rows to hold out.
+        Whether to hold out rows, to keep the weights that are best for them, to stop when they no longer get better, and to
+        let a simple density share in where they say so (see Notes).
+    validation_fraction : float or "auto", default="auto"
+        Share of the rows to hold out; "auto" is a tenth, but up to a fifth where that is no more than 50 rows.
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a better held-out score after which training stops; "auto" is a tenth of ``max_iter``, at least 10.
     tol : float, default=1e-4
         What counts as better, in nats.
+    warm_start : bool, default=False
+        Whether `fit` goes on with the flow of the last fit, in its units, instead of starting anew. With the same rows and an
+        int as ``random_state`` the same rows are held out again.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
     verbose : bool, default=False
@@ -75,14 +79,17 @@ class MAFDensity(DensityMixin, BaseEstimator):
         What each column is: scale, grid step, constant.
     flow_ : Flow
         The trained torch module, on the CPU, in float32.
+    background_ : Background or None
+        The simple densities that share the probability with the flow, and their ``shares``; None without held-out rows.
     n_iter_ : int
-        Number of epochs run.
+        Number of epochs run; of all fits since the last cold start, as in the two curves.
     loss_curve_ : list of float
         Mean negative log-likelihood of the training rows in each epoch, in nats, in the units of X.
     validation_scores_ : list of float
-        Mean log-likelihood of the held-out rows, spread over their grids, after each epoch, in nats, in the units of X.
+        Mean log-likelihood of the held-out rows under the flow, spread over their grids, after each epoch, in nats, in the
+        units of X.
     best_validation_score_ : float or None
-        That of the weights that were kept: the largest of these, or that of the Gaussian that training starts from.
+        That of the weights that were kept: the largest of these in the last fit, or that of the weights it started from.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -104,6 +111,11 @@ class MAFDensity(DensityMixin, BaseEstimator):
     probability of the value. Samples fall back on the grid. A constant column counts with probability almost 1 for its
     value; a row with another value gets a low, finite density.
 
+    Few rows can be too few for a flow. So the density is a mixture of the flow, a Gaussian with shrunk covariance and, up to
+    1,000 rows, a kernel density, with the shares that make the held-out rows most likely [4]_. Where the flow is good, its share
+    is almost 1, and what the Gaussian keeps stops single rows from getting absurdly low densities. The mixture is as exact
+    as the flow. Without held-out rows (``early_stopping=False``) the density is the flow alone.
+
     X in float32 is scored and sampled in float32, other X in float64. Rows so far out that their density vanishes get
     -1e300.
 
@@ -112,6 +124,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
     .. [1] Papamakarios, Pavlakou and Murray (2017). Masked autoregressive flow for density estimation. NeurIPS 30.
     .. [2] Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for distribution estimation. ICML.
     .. [3] Durkan, Bekasov, Murray and Papamakarios (2019). Neural spline flows. NeurIPS 32.
+    .. [4] Smyth and Wolpert (1999). Linearly combining density estimators via stacking. Machine Learning 36.
 
     Examples
     --------
@@ -136,9 +149,10 @@ class MAFDensity(DensityMixin, BaseEstimator):
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
         "device": [str],
         "verbose": ["boolean"],
         "random_state": ["random_state"],
@@ -157,9 +171,10 @@ class MAFDensity(DensityMixin, BaseEstimator):
         learning_rate_init="auto",
         max_iter="auto",
         early_stopping=True,
-        validation_fraction=0.1,
+        validation_fraction="auto",
         n_iter_no_change="auto",
         tol=1e-4,
+        warm_start=False,
         device="auto",
         verbose=False,
         random_state=None,
@@ -177,12 +192,13 @@ class MAFDensity(DensityMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.warm_start = warm_start
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn the density of the rows of X.
 
         An interrupt (Ctrl-C) ends the training, not the fit: the best weights so far are kept, with a warning.
@@ -193,6 +209,10 @@ class MAFDensity(DensityMixin, BaseEstimator):
             Rows; at least 2, all cells finite.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss, the standardisation and the held-out score. Only ratios matter, but for whole
+            numbers, which are counts: a row of weight 2 is to the last digit what two equal rows are, one of weight 0 is
+            not there. (Counts that add up to over 10 times the rows are taken as ratios.)
 
         Returns
         -------
@@ -201,25 +221,30 @@ class MAFDensity(DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X holds text, NaN or infinity, has under 2 rows or no column, or a parameter is out of its range.
+            If X holds text, NaN or infinity, has under 2 rows or no column; if weights are negative or not positive in 2
+            rows; if a parameter is out of its range, or with ``warm_start`` one that shapes the flow has changed.
         """
-        X = check_table(self, X, reset=True)
+        warm = self.warm_start and hasattr(self, "flow_")
+        X = check_table(self, X, reset=not warm)
+        X, weights = weigh(X, sample_weight)
         device = pick_device(self.device)
-        hidden_layer_sizes = self._check_hidden_layer_sizes()
         generator = torch.Generator().manual_seed(seed_from(self.random_state))
-        X_train, X_val = self._hold_out(X, generator)
-        self._dtype = X.dtype
-        self.columns_ = Columns(X_train, np.finfo(X.dtype).eps)
-        flow = make_flow(
-            len(self.columns_.varying),
-            bijector=self.bijector,
-            n_layers=self.n_layers,
-            hidden_layer_sizes=hidden_layer_sizes,
-            activation=self.activation,
-            n_bins=self.n_bins,
-            generator=generator,
-        ).to(device)
-        self._train(flow, X_train, X_val, generator)
+        held_in, held_out = self._hold_out(len(X), generator)
+        shape = self._shape()
+        if warm:
+            flow = self._flow_to_go_on(shape)
+        else:
+            self._dtype = X.dtype
+            self.columns_ = Columns(X[held_in], np.finfo(X.dtype).eps, weights[held_in])
+            flow = make_flow(len(self.columns_.varying), generator=generator, **shape)
+            self._fitted_shape, self.loss_curve_, self.validation_scores_ = shape, [], []
+        Z = self.columns_.to_flow(X)
+        noise = torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5
+        spread = Z + noise * self.columns_.widths
+        history = self._train(flow.to(device), Z, spread, weights, held_in, held_out, generator)
+        self._warn(history)
+        self.background_ = self._find_background(flow, spread, weights, held_in, held_out)
+        self._keep(flow, history)
         return self
 
     def score_samples(self, X):
@@ -243,15 +268,18 @@ class MAFDensity(DensityMixin, BaseEstimator):
         X = check_table(self, X, reset=False)
         flow = self._flow_for(X.dtype)
         scores = np.empty(len(X))
-        with single_thread(), torch.no_grad():
+        with threads_for(1), torch.no_grad():
             for rows in gen_batches(len(X), flow.batch_rows):
-                z = self._to_tensor(self.columns_.to_flow(X[rows]), flow)
-                scores[rows] = flow.log_prob(z).cpu().numpy() + self.columns_.log_jacobian(X[rows])
+                Z = self.columns_.to_flow(X[rows])
+                log_density = flow.log_prob(flow.tensor(Z)).cpu().double().numpy()
+                if self.background_ is not None:
+                    log_density = self.background_.mix(log_density, Z)
+                scores[rows] = log_density + self.columns_.log_jacobian(X[rows])
         # so far out that the density, or a number on the way to it, overflowed
         scores[~np.isfinite(scores)] = LOWEST
         return scores
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Mean log-density of the rows.
 
         Parameters
@@ -259,6 +287,8 @@ class MAFDensity(DensityMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean.
 
         Returns
         -------
@@ -270,7 +300,10 @@ class MAFDensity(DensityMixin, BaseEstimator):
         ValueError
             As `score_samples`.
         """
-        return float(self.score_samples(X).mean())
+        scores = self.score_samples(X)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        return float(np.average(scores, weights=sample_weight))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the density.
@@ -294,86 +327,93 @@ class MAFDensity(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}.")
-        generator = torch.Generator().manual_seed(seed_from(random_state))
+        seed = seed_from(random_state)
+        generator, rng = torch.Generator().manual_seed(seed), np.random.RandomState(seed)
         flow = self._flow_for(self._dtype)
         X = np.empty((n_samples, self.n_features_in_), dtype=self._dtype)
-        with single_thread(), torch.no_grad():
+        with threads_for(1), torch.no_grad():
             for rows in gen_batches(n_samples, flow.batch_rows_inverse):
-                shape = rows.stop - rows.start, len(self.columns_.varying)
-                z = torch.randn(shape, generator=generator)
-                X[rows] = self.columns_.from_flow(flow.inverse(self._to_tensor(z, flow)).cpu().double().numpy())
+                z = torch.randn((rows.stop - rows.start, len(self.columns_.varying)), generator=generator)
+                Z = flow.inverse(flow.tensor(z)).cpu().double().numpy()
+                if self.background_ is not None:
+                    self.background_.scatter(Z, rng)
+                X[rows] = self.columns_.from_flow(Z)
         return X
 
-    def _check_hidden_layer_sizes(self):
+    def _hold_out(self, n_rows, generator):
+        """Positions of training and held-out rows, in random order; of no held-out rows without early stopping."""
+        order = torch.randperm(n_rows, generator=generator).numpy()
+        n = n_held_out(n_rows, self.validation_fraction) if self.early_stopping else 0
+        return order[n:], order[:n]
+
+    def _shape(self):
+        """The parameters that shape a flow, checked."""
         sizes = list(self.hidden_layer_sizes)
         if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be one or more positive integers, got {self.hidden_layer_sizes!r}.")
-        return [int(size) for size in sizes]
+        shape = {name: getattr(self, name) for name in ("bijector", "n_layers", "activation", "n_bins")}
+        return shape | {"hidden_layer_sizes": tuple(int(size) for size in sizes)}
 
-    def _hold_out(self, X, generator):
-        """Training and held-out rows, in random order; no held-out rows (None) without early stopping."""
-        if not self.early_stopping:
-            return X, None
-        n_val = min(max(1, round(self.validation_fraction * len(X))), len(X) - 1)
-        order = torch.randperm(len(X), generator=generator).numpy()
-        return X[order[n_val:]], X[order[:n_val]]
+    def _flow_to_go_on(self, shape):
+        """A copy of the fitted flow, for a warm start."""
+        changed = [name for name in shape if shape[name] != self._fitted_shape[name]]
+        if changed:
+            raise ValueError(f"{changed[0]} has changed since the last fit: set it back, or set warm_start=False to start anew.")
+        return copy.deepcopy(self.flow_).train().requires_grad_(True)
 
-    def _train(self, flow, X_train, X_val, generator):
-        """Train the flow and set the attributes that tell how it went."""
-        z = self._to_tensor(self.columns_.to_flow(X_train), flow)
-        widths = self._to_tensor(self.columns_.widths, flow)
-        z_val = None
-        if X_val is not None:
-            z_val = self._to_tensor(self.columns_.to_flow(X_val), flow)
-            # spread once and for all: the judge of the weights must not change
-            z_val = z_val + (torch.rand(z_val.shape, generator=generator) - 0.5).to(widths) * widths
-        max_iter, batch_size, learning_rate, patience = self._budget(len(X_train), flow)
-        with single_thread(), tqdm(total=max_iter, desc="MAFDensity", unit="epoch", disable=not self.verbose) as bar:
+    def _train(self, flow, Z, spread, weights, held_in, held_out, generator):
+        """Train the flow, with a progress bar."""
+        budget = make_budget(
+            len(held_in),
+            flow,
+            n_columns=Z.shape[1],
+            batch_size=self.batch_size,
+            max_iter=self.max_iter,
+            learning_rate=self.learning_rate_init,
+            patience=self.n_iter_no_change,
+        )
+        with (
+            threads_for(budget.batch_size * flow.widest),
+            tqdm(total=budget.n_epochs, desc="MAFDensity", unit="epoch", disable=not self.verbose) as bar,
+        ):
 
             def show(history):
                 if history.validation_scores:
-                    bar.set_postfix_str(f"best held-out score {history.best_score + log_jacobian:.3f} nats", refresh=False)
+                    best = history.best_score + self.columns_.log_scale_jacobian
+                    bar.set_postfix_str(f"best held-out score {best:.3f} nats", refresh=False)
                 bar.update()
 
-            log_jacobian = self.columns_.log_scale_jacobian
-            history = train(
+            return train(
                 flow,
-                z,
-                z_val,
-                widths=widths,
-                n_epochs=max_iter,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
+                weighted_rows(flow, Z[held_in], weights[held_in]),
+                # spread once and for all: the judge of the weights must not change
+                weighted_rows(flow, spread[held_out], weights[held_out]) if len(held_out) else None,
+                widths=flow.tensor(self.columns_.widths),
+                budget=budget,
                 weight_decay=self.alpha,
-                patience=patience,
                 tol=self.tol,
                 generator=generator,
                 on_epoch=show,
             )
-        self._warn(history)
-        self.flow_ = flow.cpu().eval().requires_grad_(False)
-        self.n_iter_ = len(history.loss_curve)
-        self.loss_curve_ = [loss - log_jacobian for loss in history.loss_curve]
-        self.validation_scores_ = [score + log_jacobian for score in history.validation_scores]
-        self.best_validation_score_ = None if X_val is None else history.best_score + log_jacobian
 
-    def _budget(self, n_rows, flow):
-        """Epochs, rows of a minibatch, learning rate, and patience."""
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            # wide tables want memory: what training keeps of a batch is some hundred times its parameters
-            batch_size = min(2 ** int(np.clip(np.log2(n_rows / 64), 8, 11)), 4 * flow.batch_rows)
-        max_iter = self.max_iter
-        if max_iter == "auto":
-            n_steps = N_STEPS * np.clip(MANY_COLUMNS / max(1, len(self.columns_.varying)), 0.1, 1)
-            max_iter = max(1, round(n_steps / max(1, n_rows / batch_size)))
-        learning_rate = self.learning_rate_init
-        if learning_rate == "auto":
-            learning_rate = 0.02 * float(np.clip(np.sqrt(10_000 / n_rows), 0.25, 1))
-        patience = self.n_iter_no_change
-        if patience == "auto":
-            patience = max(10, max_iter // 10)
-        return max_iter, batch_size, learning_rate, patience
+    def _find_background(self, flow, spread, weights, held_in, held_out):
+        """A background that shares with the flow as the held-out rows say; None where there are none, or no column."""
+        if len(held_out) == 0 or spread.shape[1] == 0:
+            return None
+        background = Background(spread[held_in], weights[held_in])
+        flow_log_prob = log_prob(flow, flow.tensor(spread[held_out])).cpu().double().numpy()
+        background.share_out(flow_log_prob, spread[held_out], weights[held_out])
+        background.refit(spread, weights)
+        return background
+
+    def _keep(self, flow, history):
+        """Set the attributes that tell how the training went."""
+        log_jacobian = self.columns_.log_scale_jacobian
+        self.flow_ = flow.cpu().eval().requires_grad_(False)
+        self.loss_curve_ += [loss - log_jacobian for loss in history.loss_curve]
+        self.validation_scores_ += [score + log_jacobian for score in history.validation_scores]
+        self.best_validation_score_ = history.best_score + log_jacobian if self.early_stopping else None
+        self.n_iter_ = len(self.loss_curve_)
 
     def _warn(self, history):
         if history.interrupted:
@@ -397,9 +437,3 @@ class MAFDensity(DensityMixin, BaseEstimator):
         if dtype == np.float32 and device.type == "cpu":
             return self.flow_
         return copy.deepcopy(self.flow_).to(device, torch.float64 if dtype == np.float64 else torch.float32)
-
-    @staticmethod
-    def _to_tensor(values, flow):
-        """A tensor like the weights of the flow."""
-        like = next(flow.parameters(), torch.empty(0))
-        return torch.as_tensor(values).to(like.dtype).to(like.device)  # in this order: MPS has no float64

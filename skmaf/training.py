@@ -3,13 +3,26 @@
 import copy
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-AVERAGE_DECAY = 0.99
+AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
 MAX_GRADIENT_NORM = 5.0
 WARM_UP = 0.02  # share of the steps in which the learning rate climbs to its peak
+
+
+class WeightedRows(NamedTuple):
+    """Rows in flow space, and weights of mean 1."""
+
+    x: torch.Tensor
+    weights: torch.Tensor
+
+
+def weighted_rows(flow, Z, weights):
+    """`WeightedRows` for a flow from arrays; the weights get mean 1."""
+    return WeightedRows(flow.tensor(Z), flow.tensor(weights / weights.mean()))
 
 
 @dataclass
@@ -37,28 +50,26 @@ class History:
     interrupted: bool = False
 
 
-def train(
-    flow, x, x_val, *, widths, n_epochs, batch_size, learning_rate, weight_decay, patience, tol, generator, on_epoch
-):
+def train(flow, rows, held_out, *, widths, budget, weight_decay, tol, generator, on_epoch):
     """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights seen.
 
     The weights that are judged and kept are a moving average of those that the optimiser moves: it takes the noise of
-    small batches out, as good in the middle of the schedule as at its end.
+    small batches out, as good in the middle of the schedule as at its end. It spans a tenth of the steps so far, at first,
+    so that the early ones are soon forgotten.
 
     Parameters
     ----------
     flow : Flow
-    x : tensor of shape (rows, columns)
+    rows : WeightedRows
         Training rows in flow space.
-    x_val : tensor of shape (rows, columns) or None
+    held_out : WeightedRows or None
         Held-out rows, which decide on the best weights; without them the last ones count as the best.
     widths : tensor of shape (columns,)
         Training rows are spread uniformly over these widths, anew in each epoch.
-    n_epochs, batch_size : int
-    learning_rate, weight_decay : float
-        The rate is the peak of the schedule.
-    patience, tol : int, float
-        Training stops when ``patience`` epochs in a row have not raised the held-out score by more than ``tol``.
+    budget : Budget
+        Epochs, batch size, peak of the learning rate, and patience: training stops when so many epochs in a row have not
+        raised the held-out score by more than ``tol``.
+    weight_decay, tol : float
     generator : torch.Generator
         Draws the order of the rows and their place in the widths.
     on_epoch : callable
@@ -68,25 +79,26 @@ def train(
     -------
     History
     """
-    if x.shape[1] == 0:
+    if rows.x.shape[1] == 0:
         return History(best_score=0.0, converged=True)  # no column varies
-    best = _Best(flow, x_val)
+    best = _Best(flow, held_out)
     history = History(best_score=best.score)
-    optimiser = _Optimiser(flow, learning_rate, weight_decay, n_epochs * _n_batches(x, batch_size))
+    n_batches = max(1, round(len(rows.x) / budget.batch_size))
+    optimiser = _Optimiser(flow, budget.learning_rate, weight_decay, budget.n_epochs * n_batches)
     try:
-        for _ in range(n_epochs):
-            loss = _run_epoch(optimiser, x, widths, batch_size, generator)
+        for _ in range(budget.n_epochs):
+            loss = _run_epoch(optimiser, rows, widths, n_batches, generator)
             if not math.isfinite(loss):
                 flow.load_state_dict(best.state)
                 optimiser.restart(at_rate=0.5)
                 continue
             history.loss_curve.append(loss)
             best.judge(optimiser.averaged, tol)
-            if x_val is not None:
+            if held_out is not None:
                 history.validation_scores.append(best.last_score)
                 history.best_score = best.score
             on_epoch(history)
-            if best.age >= patience:
+            if best.age >= budget.patience:
                 history.converged = True
                 break
     except KeyboardInterrupt:
@@ -95,25 +107,29 @@ def train(
     return history
 
 
-def mean_log_prob(flow, x):
-    """Mean log-density of rows, in bounded memory."""
+def log_prob(flow, x):
+    """Log-density of each row, in bounded memory."""
     with torch.no_grad():
-        return torch.cat([flow.log_prob(rows) for rows in x.split(flow.batch_rows)]).cpu().double().mean().item()
+        return torch.cat([flow.log_prob(rows) for rows in x.split(flow.batch_rows)])
 
 
-def _n_batches(x, batch_size):
-    return max(1, round(len(x) / batch_size))
+def mean_log_prob(flow, rows):
+    """Weighted mean log-density of `WeightedRows`."""
+    scores = log_prob(flow, rows.x).double()
+    return (scores * rows.weights).mean().item()
 
 
-def _run_epoch(optimiser, x, widths, batch_size, generator):
+def _run_epoch(optimiser, rows, widths, n_batches, generator):
     """Take the rows once, in batches of even size; return the mean loss, or the first one that is not finite."""
+    x, weights = rows
     total = 0.0
-    for rows in torch.randperm(len(x), generator=generator).tensor_split(_n_batches(x, batch_size)):
-        noise = torch.rand(len(rows), x.shape[1], generator=generator) - 0.5
-        loss = optimiser.step(x[rows.to(x.device)] + noise.to(x.device) * widths)
+    for batch in torch.randperm(len(x), generator=generator).tensor_split(n_batches):
+        noise = torch.rand(len(batch), x.shape[1], generator=generator) - 0.5
+        batch = batch.to(x.device)
+        loss = optimiser.step(x[batch] + noise.to(x.device) * widths, weights[batch])
         if not math.isfinite(loss):
             return loss
-        total += loss * len(rows)
+        total += loss * len(batch)
     return total / len(x)
 
 
@@ -132,15 +148,15 @@ class _Optimiser:
         """Forget all moments and averages, and go on from the flow's weights at a share of the rate."""
         self.peak *= at_rate
         self._adam = torch.optim.AdamW(self.flow.parameters(), weight_decay=self.weight_decay, fused=True)
-        self._average = AveragedModel(self.flow, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE_DECAY))
+        self._average = AveragedModel(self.flow, multi_avg_fn=_move_average)
 
     @property
     def averaged(self):
         return self._average.module
 
-    def step(self, x):
-        """Move the weights by one batch; return its loss, or NaN, without a move, if loss or gradient are not finite."""
-        loss = -self.flow.log_prob(x).mean()
+    def step(self, x, weights):
+        """Move the flow by one batch; return its loss, or NaN, without a move, if loss or gradient are not finite."""
+        loss = -(self.flow.log_prob(x) * weights).mean()
         self._adam.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.flow.parameters(), MAX_GRADIENT_NORM)
@@ -157,11 +173,16 @@ class _Optimiser:
         return min(1.0, (self.n_done + 1) / (WARM_UP * self.n_steps)) * (1 + math.cos(math.pi * done)) / 2
 
 
+def _move_average(averages, weights, n_averaged):
+    decay = min(AVERAGE_DECAY, (1 + int(n_averaged)) / (10 + int(n_averaged)))
+    get_ema_multi_avg_fn(decay)(averages, weights, n_averaged)
+
+
 class _Best:
     """The best weights so far, by the held-out rows, and how many epochs ago they last got better by ``tol``."""
 
-    def __init__(self, flow, x_val):
-        self.x_val = x_val
+    def __init__(self, flow, held_out):
+        self.held_out = held_out
         self.age = 0
         self.score = -math.inf
         self.mark = -math.inf
@@ -169,10 +190,10 @@ class _Best:
 
     def judge(self, flow, tol):
         """Keep the weights of ``flow`` if they are the best."""
-        if self.x_val is None:
+        if self.held_out is None:
             self.state = copy.deepcopy(flow.state_dict())
             return
-        score = mean_log_prob(flow, self.x_val)
+        score = mean_log_prob(flow, self.held_out)
         self.last_score = -math.inf if math.isnan(score) else score
         if self.last_score > self.score:
             self.score = self.last_score

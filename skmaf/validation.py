@@ -4,7 +4,10 @@ import numbers
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+
+MOST_REPEATS = 10
 
 
 def check_table(estimator, X, *, reset):
@@ -69,6 +72,41 @@ def _is_number(text):
     except ValueError:
         return False
     return True
+
+
+def weigh(X, sample_weight):
+    """The rows that count, in an order of their own, and their weights with mean 1.
+
+    Whole weights are counts: rows are repeated, so that a weight of 2 is to the last digit what two equal rows are. Fractions,
+    and counts beyond `MOST_REPEATS` rows for each row, stay weights. The order is lexicographic: a fit does not depend on the
+    order in which rows came.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    sample_weight : array-like of shape (n_samples,) or None
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows, n_features)
+    weights : ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, NaN, infinite, too many or too few, or positive in under 2 rows.
+    """
+    weights = np.ones(len(X))
+    if sample_weight is not None:
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        X, weights = X[weights > 0], weights[weights > 0]
+        if len(X) == 0 or (len(X) == 1 and weights[0] < 2):
+            raise ValueError("sample_weight is zero in all rows but one, or in all: give a positive weight to 2 rows or more.")
+        if np.all(weights == np.round(weights)) and weights.sum() <= MOST_REPEATS * len(X):
+            X = X.repeat(weights.astype(int), axis=0)
+            weights = np.ones(len(X))
+    order = np.lexsort(X.T)
+    return X[order], weights[order] / weights.mean()
 
 
 def seed_from(random_state):

@@ -170,9 +170,9 @@ def test_held_out_rows_are_spread_over_their_grid(monkeypatch, tiny):
     """On the grid itself they would reward a density that climbs there without end."""
     genuine, seen = skmaf.density.train, []
 
-    def train(flow, x, x_val, **settings):
-        seen.append((x_val, settings["widths"]))
-        return genuine(flow, x, x_val, **settings)
+    def train(flow, rows, held_out, **settings):
+        seen.append((held_out.x, settings["widths"]))
+        return genuine(flow, rows, held_out, **settings)
 
     monkeypatch.setattr("skmaf.density.train", train)
     tiny(early_stopping=True, validation_fraction=0.5).fit(grid_table())

@@ -179,7 +179,7 @@ def test_ctrl_c_leaves_a_usable_estimator(step, early_stopping, rows, tiny, monk
     density = tiny(max_iter=100, batch_size=20, early_stopping=early_stopping)
     with pytest.warns(UserWarning, match="interrupted after .* epochs; the best weights so far are kept"):
         density.fit(rows)
-    assert density.n_iter_ == (0 if step == 0 else 2)
+    assert density.n_iter_ == step // (8 if early_stopping else 10)  # batches of an epoch
     assert np.isfinite(density.score_samples(rows)).all()
     assert density.sample(3).shape == (3, 3)
     assert np.array_equal(pickle.loads(pickle.dumps(density)).score_samples(rows), density.score_samples(rows))

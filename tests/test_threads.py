@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from skmaf.threads import single_thread
+from skmaf.threads import threads_for
 
 
 @pytest.fixture
@@ -32,13 +32,13 @@ def in_thread(work):
 
 
 def test_one_thread_inside_and_as_before_outside(three_threads):
-    with single_thread():
+    with threads_for(1):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 3
 
 
 def test_as_before_after_an_error(three_threads):
-    with pytest.raises(KeyError), single_thread():
+    with pytest.raises(KeyError), threads_for(1):
         raise KeyError
     assert torch.get_num_threads() == 3
 
@@ -50,7 +50,7 @@ def test_two_overlapping_threads(three_threads):
 
     def first():
         started.wait(60)
-        with single_thread():
+        with threads_for(1):
             first_in.set()
             second_in.wait(60)
             counts["first inside"] = torch.get_num_threads()
@@ -61,7 +61,7 @@ def test_two_overlapping_threads(three_threads):
         counts["second before"] = torch.get_num_threads()
         started.set()
         first_in.wait(60)
-        with single_thread():
+        with threads_for(1):
             second_in.set()
             first_out.wait(60)
             counts["second inside"] = torch.get_num_threads()

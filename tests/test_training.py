@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from skmaf.budget import Budget
 from skmaf.flows import Flow, make_flow
-from skmaf.training import mean_log_prob, train
+from skmaf.training import WeightedRows, mean_log_prob, train
 
 
 def new_flow(seed=0):
@@ -23,18 +24,23 @@ def new_flow(seed=0):
 
 
 def draw(n_rows, seed):
+    """Rows of weight 1."""
     x = torch.randn(n_rows, 2, generator=torch.Generator().manual_seed(seed))
-    return torch.stack([x[:, 0], x[:, 0].square() + 0.3 * x[:, 1] - 1], dim=1)
+    return weighted(torch.stack([x[:, 0], x[:, 0].square() + 0.3 * x[:, 1] - 1], dim=1))
 
 
-def run(flow, x, x_val, *, on_epoch=lambda history: None, seed=0, **changes):
+def weighted(x):
+    return WeightedRows(x, torch.ones(len(x)))
+
+
+def run(flow, rows, held_out, *, on_epoch=lambda history: None, seed=0, **changes):
     """`train` with settings for small tables, all of which may be changed."""
-    settings = dict(
-        widths=torch.zeros(2), n_epochs=30, batch_size=32, learning_rate=1e-2, weight_decay=0.0, patience=1000, tol=0.0
-    )
-    return train(
-        flow, x, x_val, generator=torch.Generator().manual_seed(seed), on_epoch=on_epoch, **{**settings, **changes}
-    )
+    settings = dict(widths=torch.zeros(2), weight_decay=0.0, tol=0.0)
+    budget = dict(n_epochs=30, batch_size=32, learning_rate=1e-2, patience=1000)
+    for name, value in changes.items():
+        (budget if name in budget else settings)[name] = value
+    generator = torch.Generator().manual_seed(seed)
+    return train(flow, rows, held_out, budget=Budget(**budget), generator=generator, on_epoch=on_epoch, **settings)
 
 
 def weights(flow):
@@ -210,7 +216,7 @@ def test_rows_are_spread_over_the_widths(monkeypatch):
     seen = []
     genuine = Flow.log_prob
     monkeypatch.setattr(Flow, "log_prob", lambda self, x: seen.append(x.detach()) or genuine(self, x))
-    run(new_flow(), torch.zeros(1000, 2), None, n_epochs=2, batch_size=1000, widths=torch.tensor([0.5, 0.0]))
+    run(new_flow(), weighted(torch.zeros(1000, 2)), None, n_epochs=2, batch_size=1000, widths=torch.tensor([0.5, 0.0]))
     first, second = seen
     assert first.shape == (1000, 2)
     assert (first[:, 1] == 0).all()
@@ -225,8 +231,8 @@ def test_every_row_is_seen_once_in_an_epoch(monkeypatch):
     monkeypatch.setattr(Flow, "log_prob", lambda self, x: seen.append(x.detach()) or genuine(self, x))
     x = draw(103, 0)
     run(new_flow(), x, None, n_epochs=1, batch_size=10)
-    seen = torch.cat(seen)
-    assert torch.equal(seen[seen[:, 0].argsort()], x[x[:, 0].argsort()])
+    seen, expected = torch.cat(seen), x.x
+    assert torch.equal(seen[seen[:, 0].argsort()], expected[expected[:, 0].argsort()])
 
 
 def test_nothing_global_is_touched():

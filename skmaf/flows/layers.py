@@ -52,16 +52,25 @@ class Flow(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     @property
+    def widest(self):
+        """Parameters that a layer computes for a row."""
+        return max((layer.conditioner.output.bias.numel() for layer in self.layers), default=1)
+
+    @property
     def batch_rows(self):
         """Rows for one pass."""
-        widest = max((layer.conditioner.output.bias.numel() for layer in self.layers), default=1)
-        return max(32, PASS_NUMBERS // widest)
+        return max(32, PASS_NUMBERS // self.widest)
 
     @property
     def batch_rows_inverse(self):
         """Rows for one inverse."""
         widest = max((layer.conditioner.n_units for layer in self.layers), default=1)
         return max(32, WALK_NUMBERS // widest)
+
+    def tensor(self, values):
+        """An array as a tensor like the weights."""
+        like = next(self.parameters(), torch.empty(0))
+        return torch.as_tensor(values).to(like.dtype).to(like.device)  # in this order: MPS has no float64
 
     def forward(self, x):
         """Image of the rows in base space, and log-determinant of the Jacobian of each row."""
