@@ -52,6 +52,36 @@ def load(directory, name, seed):
     return Table(X[rows[n_val:]], X[rows[:n_val]], X[test])
 
 
+def draw(path, n, seed, max_test=2000):
+    """A few rows of a table to fit on and others to test on, spread and standardised; of labelled tables, normal rows alone.
+
+    Columns in which one value takes 80% of the rows are left out: n rows may well hold no other.
+
+    Parameters
+    ----------
+    path : Path
+    n : int
+        Rows to fit on.
+    seed : int
+        Governs the spreading and the draw.
+    max_test : int
+
+    Returns
+    -------
+    fit, test : ndarray of shape (n, columns) and (n_test, columns)
+    """
+    with np.load(path, allow_pickle=False) as archive:
+        X = archive["X"][archive["y"] == 0] if "y" in archive else archive["X"]
+    X = X[:, [np.unique(x, return_counts=True)[1].max() < 0.8 * len(x) for x in X.T]]
+    rng = np.random.default_rng(seed)
+    X = spread(X, np.ones(len(X), dtype=bool), rng)
+    X = X[rng.permutation(len(X))[: n + max_test]]
+    fit = X[:n]
+    mean, scale = fit.mean(axis=0), fit.std(axis=0)
+    X = (X - mean) / np.where(scale == 0, 1, scale)
+    return X[:n], X[n:]
+
+
 def spread(X, train, rng):
     """Spread tied columns uniformly over their step, as found on the training rows, so that densities are bounded.
 

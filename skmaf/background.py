@@ -11,7 +11,7 @@ References
 """
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import expit, logit
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
 from sklearn.model_selection import KFold
@@ -19,7 +19,7 @@ from sklearn.neighbors import KernelDensity
 
 KERNEL_ROWS = 1000  # beyond which a flow beats a kernel density, which gets slow there
 BANDWIDTHS = np.geomspace(0.05, 2, 12)  # in standard deviations of a column
-N_FOLDS = 3
+N_FOLDS = 5
 MIN_SHRINKAGE = 1e-4  # keeps the covariance of columns that follow from each other regular
 MIN_SHARE = 0.02  # a kernel density with less is not worth its time
 N_STEPS = 1000  # of EM, at most
@@ -36,53 +36,69 @@ class Background:
 
     Attributes
     ----------
-    shares : ndarray
-        Probability of the flow, of the Gaussian, and of the kernel density if there is one; 0 but for the flow until
-        `share_out`.
+    share : float
+        Probability of the background in the mixture with the flow; 0 until `share_out`.
+    bandwidth : float or None
+        Of the kernel density, in standard deviations of a column; None if there is none.
+    kernel_share : float
+        Probability of the kernel density in the background; the rest is the Gaussian's.
     """
 
     def __init__(self, Z, weights):
-        self.bandwidth = _bandwidth(Z, weights) if 2 * N_FOLDS <= len(Z) <= KERNEL_ROWS else None
-        self._fit(Z, weights)
-        self.shares = np.zeros(len(self._parts) + 1)
-        self.shares[0] = 1
+        self.share, self.bandwidth, self.kernel_share = 0.0, None, 0.0
+        if 2 * N_FOLDS <= len(Z) <= KERNEL_ROWS:
+            self._choose_kernel(Z, weights)
+        self.refit(Z, weights)
 
-    def _fit(self, Z, weights):
-        mean = np.average(Z, axis=0, weights=weights)
-        shrinkage = max(ledoit_wolf_shrinkage(Z), MIN_SHRINKAGE)
-        covariance = shrunk_covariance(np.atleast_2d(np.cov(Z.T, aweights=weights, bias=True)), shrinkage)
-        self._parts = [_Gaussian(mean, covariance)]
-        if self.bandwidth is not None:
-            self._parts.append(KernelDensity(bandwidth=self.bandwidth).fit(Z, sample_weight=weights))
-
-    def share_out(self, flow_log_prob, Z, weights):
-        """Find the shares by rows ``Z`` that neither the flow nor the background was fitted on."""
-        log_probs = self._log_probs(flow_log_prob, Z)
-        self.shares = best_shares(log_probs, weights)
-        if len(self.shares) > 2 and self.shares[2] < MIN_SHARE:
-            self.bandwidth = None
-            del self._parts[1]
-            self.shares = best_shares(log_probs[:, :2], weights)
+    def _choose_kernel(self, Z, weights):
+        """Find the bandwidth, and the share beside the Gaussian, that are best for rows left out, by cross-validation."""
+        log_probs = np.empty((len(Z), 1 + len(BANDWIDTHS)))
+        for fit, rest in KFold(N_FOLDS).split(Z):
+            parts = [_gaussian(Z[fit], weights[fit]), *(_kernel(h, Z[fit], weights[fit]) for h in BANDWIDTHS)]
+            log_probs[rest] = np.column_stack([part.score_samples(Z[rest]) for part in parts])
+        gaussian, *kernels = log_probs.T
+        shares = [best_share(gaussian, kernel, weights) for kernel in kernels]
+        best = np.argmax([weights @ _mix(gaussian, kernel, share) for kernel, share in zip(kernels, shares)])
+        self.bandwidth, self.kernel_share = BANDWIDTHS[best], shares[best]
 
     def refit(self, Z, weights):
-        """Learn from all rows, at the shares and the bandwidth that were found."""
-        self._fit(Z, weights)
+        """Learn from other rows, at the shares and the bandwidth that were found."""
+        self._gaussian = _gaussian(Z, weights)
+        self._kernel = None if self.bandwidth is None else _kernel(self.bandwidth, Z, weights)
+
+    def share_out(self, flow_log_prob, Z, weights):
+        """Find the share by rows ``Z`` that neither the flow nor the background was fitted on."""
+        flow_log_prob = _finite(flow_log_prob)
+        self.share = best_share(flow_log_prob, self.score_samples(Z), weights)
+        if 0 < self.kernel_share * self.share < MIN_SHARE:
+            self.bandwidth, self.kernel_share, self._kernel = None, 0.0, None
+            self.share = best_share(flow_log_prob, self.score_samples(Z), weights)
+
+    def score_samples(self, Z):
+        """Log-density of the background alone, shape (n,)."""
+        log_prob = self._gaussian.score_samples(Z)
+        return log_prob if self._kernel is None else _mix(log_prob, self._kernel.score_samples(Z), self.kernel_share)
 
     def mix(self, flow_log_prob, Z):
         """Log-density of the mixture, shape (n,), given that of the flow."""
-        return logsumexp(self._log_probs(flow_log_prob, Z), axis=1, b=self.shares)
+        return _mix(_finite(flow_log_prob), self.score_samples(Z), self.share)
 
     def scatter(self, Z, rng):
-        """Replace rows ``Z`` that the flow drew, in place, by the background's own draws, as often as its shares say."""
-        part_of_row = rng.choice(len(self.shares), size=len(Z), p=self.shares)
-        for i, part in enumerate(self._parts, start=1):
-            rows = np.flatnonzero(part_of_row == i)
-            if len(rows):
-                Z[rows] = part.sample(len(rows), rng)
+        """Replace rows ``Z`` that the flow drew, in place, by the background's own draws, as often as its share says."""
+        rows = np.flatnonzero(rng.random_sample(len(Z)) < self.share)
+        from_kernel = rng.random_sample(len(rows)) < self.kernel_share
+        for part, places in [(self._gaussian, rows[~from_kernel]), (self._kernel, rows[from_kernel])]:
+            if len(places):
+                Z[places] = part.sample(len(places), rng)
 
-    def _log_probs(self, flow_log_prob, Z):
-        flow_log_prob = np.where(np.isnan(flow_log_prob), -np.inf, flow_log_prob)
-        return np.column_stack([flow_log_prob, *(part.score_samples(Z) for part in self._parts)])
+
+def _mix(a, b, share_of_b):
+    return np.logaddexp(a + np.log1p(-share_of_b), b + np.log(share_of_b)) if share_of_b else a
+
+
+def _finite(log_prob):
+    """A flow that gives no number gives no probability."""
+    return np.where(np.isnan(log_prob), -np.inf, log_prob)
 
 
 class _Gaussian:
@@ -98,38 +114,35 @@ class _Gaussian:
         return self._normal.rvs(n_samples, random_state=rng).reshape(n_samples, -1)
 
 
-def _bandwidth(Z, weights):
-    """The bandwidth that is best for rows left out, by cross-validation."""
-    scores = np.zeros(len(BANDWIDTHS))
-    for fit, rest in KFold(N_FOLDS).split(Z):
-        kernels = [KernelDensity(bandwidth=h).fit(Z[fit], sample_weight=weights[fit]) for h in BANDWIDTHS]
-        scores += [weights[rest] @ kernel.score_samples(Z[rest]) for kernel in kernels]
-    return BANDWIDTHS[scores.argmax()]
+def _gaussian(Z, weights):
+    mean = np.average(Z, axis=0, weights=weights)
+    covariance = np.atleast_2d(np.cov(Z.T, aweights=weights, bias=True))
+    return _Gaussian(mean, shrunk_covariance(covariance, max(ledoit_wolf_shrinkage(Z), MIN_SHRINKAGE)))
 
 
-def best_shares(log_probs, weights):
-    """Shares of densities that maximise the likelihood of their mixture, by expectation-maximisation.
+def _kernel(bandwidth, Z, weights):
+    return KernelDensity(bandwidth=bandwidth).fit(Z, sample_weight=weights)
 
-    To each density belongs one imaginary row: few rows cannot rule any of them out, and the rarest of rows finds a density
-    that is not too sure of itself.
+
+def best_share(log_prob_a, log_prob_b, weights):
+    """Share of a density b in its mixture with a that maximises the likelihood, by expectation-maximisation.
+
+    To both belongs one imaginary row: few rows cannot rule either out, and the rarest of rows finds a density that is not too
+    sure of itself.
 
     Parameters
     ----------
-    log_probs : ndarray of shape (n_rows, n_densities)
+    log_prob_a, log_prob_b : ndarray of shape (n_rows,)
     weights : ndarray of shape (n_rows,)
 
     Returns
     -------
-    shares : ndarray of shape (n_densities,)
+    share : float
     """
-    n_densities = log_probs.shape[1]
-    shares = np.full(n_densities, 1 / n_densities)
-    # relative to the best density of each row, nothing overflows
-    ratios = np.exp(log_probs - log_probs.max(axis=1, keepdims=True))
+    share = 0.5
     for _ in range(N_STEPS):
-        joint = ratios * shares
-        counts = weights @ (joint / joint.sum(axis=1, keepdims=True)) + 1
-        before, shares = shares, counts / counts.sum()
-        if np.abs(shares - before).max() < 1e-6:
+        responsibility = expit(log_prob_b - log_prob_a + logit(share))
+        before, share = share, float((weights @ responsibility + 1) / (weights.sum() + 2))
+        if abs(share - before) < 1e-6:
             break
-    return shares
+    return share

@@ -6,9 +6,12 @@ import numpy as np
 
 MIN_STEPS, MAX_STEPS = 1000, 4000  # of the optimiser
 STEPS_PER_ROW = 4  # between these two
+MIN_EPOCHS = 6  # however many rows
 MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
 PEAK_RATE = 0.01  # up to this many rows:
 PEAK_RATE_ROWS = 40_000
+WEIGHT_DECAY = 0.2  # up to this many rows:
+WEIGHT_DECAY_ROWS = 10_000
 FEW_HELD_OUT = 50  # held-out rows that are worth up to a fifth of the table
 
 
@@ -19,10 +22,11 @@ class Budget:
     n_epochs: int
     batch_size: int
     learning_rate: float
+    weight_decay: float
     patience: int
 
 
-def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate, patience):
+def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate, alpha, patience):
     """A budget with every "auto" replaced.
 
     Parameters
@@ -33,7 +37,7 @@ def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate,
     n_columns : int
         Columns of the flow.
     batch_size, max_iter, patience : int or "auto"
-    learning_rate : float or "auto"
+    learning_rate, alpha : float or "auto"
 
     Returns
     -------
@@ -41,16 +45,18 @@ def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate,
     """
     if batch_size == "auto":
         # wide tables want memory: what training keeps of a batch is some hundred times its parameters
-        batch_size = min(2 ** int(np.clip(np.log2(n_rows / 64), 8, 11)), 4 * flow.batch_rows)
+        batch_size = min(2 ** int(np.clip(np.log2(n_rows / 160), 8, 10)), 4 * flow.batch_rows)
     if max_iter == "auto":
         n_steps = np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS)
         n_steps *= np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1)
-        max_iter = max(1, round(n_steps / max(1, n_rows / batch_size)))
+        max_iter = max(MIN_EPOCHS, round(n_steps / max(1, n_rows / batch_size)))
     if learning_rate == "auto":
         learning_rate = PEAK_RATE * float(np.clip(np.sqrt(PEAK_RATE_ROWS / n_rows), 0.5, 1))
+    if alpha == "auto":
+        alpha = WEIGHT_DECAY * min(1, WEIGHT_DECAY_ROWS / n_rows)
     if patience == "auto":
         patience = max(10, max_iter // 10)
-    return Budget(max_iter, batch_size, learning_rate, patience)
+    return Budget(max_iter, batch_size, learning_rate, alpha, patience)
 
 
 def n_held_out(n_rows, fraction):

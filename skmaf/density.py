@@ -44,16 +44,16 @@ class MAFDensity(DensityMixin, BaseEstimator):
         Activation of the hidden units.
     n_bins : int, default=8
         Bins of the spline.
-    alpha : float, default=0.2
-        Weight decay of AdamW.
+    alpha : float or "auto", default="auto"
+        Weight decay of AdamW; "auto" is 0.2 for up to 10,000 rows, and falls with their number.
     batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" grows it with the table, from 256 to 2048, and keeps it small where columns are many.
+        Rows of a minibatch; "auto" grows it with the table, from 256 to 1,024, and keeps it small where columns are many.
     learning_rate_init : float or "auto", default="auto"
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is 0.01 for up to 40,000 rows,
         and falls with the root of their number to 0.005.
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto" makes 4 steps of the optimiser for each row, at least 1,000 and at most 4,000: many epochs of
-        a small table, few of a large one. With more than 32 columns the steps become fewer, down to a tenth.
+        a small table, few of a large one, and never under 6. With more than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no longer get better, and to
         let a simple density share in where they say so (see Notes).
@@ -80,7 +80,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
     flow_ : Flow
         The trained torch module, on the CPU, in float32.
     background_ : Background or None
-        The simple densities that share the probability with the flow, and their ``shares``; None without held-out rows.
+        The simple densities that share the probability with the flow, and their ``share``; None without held-out rows.
     n_iter_ : int
         Number of epochs run; of all fits since the last cold start, as in the two curves.
     loss_curve_ : list of float
@@ -112,7 +112,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
     value; a row with another value gets a low, finite density.
 
     Few rows can be too few for a flow. So the density is a mixture of the flow, a Gaussian with shrunk covariance and, up to
-    1,000 rows, a kernel density, with the shares that make the held-out rows most likely [4]_. Where the flow is good, its share
+    1,000 rows, a kernel density, with the shares that make rows left out most likely [4]_. Where the flow is good, its share
     is almost 1, and what the Gaussian keeps stops single rows from getting absurdly low densities. The mixture is as exact
     as the flow. Without held-out rows (``early_stopping=False``) the density is the flow alone.
 
@@ -144,7 +144,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "n_bins": [Interval(Integral, 2, 500, closed="both")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -166,7 +166,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         hidden_layer_sizes=(128, 128),
         activation="relu",
         n_bins=8,
-        alpha=0.2,
+        alpha="auto",
         batch_size="auto",
         learning_rate_init="auto",
         max_iter="auto",
@@ -358,7 +358,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         """A copy of the fitted flow, for a warm start."""
         changed = [name for name in shape if shape[name] != self._fitted_shape[name]]
         if changed:
-            raise ValueError(f"{changed[0]} has changed since the last fit: set it back, or set warm_start=False to start anew.")
+            raise ValueError(f"{changed[0]} has changed since the last fit: set it back, or set warm_start=False.")
         return copy.deepcopy(self.flow_).train().requires_grad_(True)
 
     def _train(self, flow, Z, spread, weights, held_in, held_out, generator):
@@ -370,6 +370,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
             batch_size=self.batch_size,
             max_iter=self.max_iter,
             learning_rate=self.learning_rate_init,
+            alpha=self.alpha,
             patience=self.n_iter_no_change,
         )
         with (
@@ -390,7 +391,6 @@ class MAFDensity(DensityMixin, BaseEstimator):
                 weighted_rows(flow, spread[held_out], weights[held_out]) if len(held_out) else None,
                 widths=flow.tensor(self.columns_.widths),
                 budget=budget,
-                weight_decay=self.alpha,
                 tol=self.tol,
                 generator=generator,
                 on_epoch=show,

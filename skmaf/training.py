@@ -50,7 +50,7 @@ class History:
     interrupted: bool = False
 
 
-def train(flow, rows, held_out, *, widths, budget, weight_decay, tol, generator, on_epoch):
+def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch):
     """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights seen.
 
     The weights that are judged and kept are a moving average of those that the optimiser moves: it takes the noise of
@@ -67,9 +67,9 @@ def train(flow, rows, held_out, *, widths, budget, weight_decay, tol, generator,
     widths : tensor of shape (columns,)
         Training rows are spread uniformly over these widths, anew in each epoch.
     budget : Budget
-        Epochs, batch size, peak of the learning rate, and patience: training stops when so many epochs in a row have not
-        raised the held-out score by more than ``tol``.
-    weight_decay, tol : float
+        Epochs, batch size, peak of the learning rate, weight decay, and patience: training stops when so many epochs in a
+        row have not raised the held-out score by more than ``tol``.
+    tol : float
     generator : torch.Generator
         Draws the order of the rows and their place in the widths.
     on_epoch : callable
@@ -84,7 +84,7 @@ def train(flow, rows, held_out, *, widths, budget, weight_decay, tol, generator,
     best = _Best(flow, held_out)
     history = History(best_score=best.score)
     n_batches = max(1, round(len(rows.x) / budget.batch_size))
-    optimiser = _Optimiser(flow, budget.learning_rate, weight_decay, budget.n_epochs * n_batches)
+    optimiser = _Optimiser(flow, budget.learning_rate, budget.weight_decay, budget.n_epochs * n_batches)
     try:
         for _ in range(budget.n_epochs):
             loss = _run_epoch(optimiser, rows, widths, n_batches, generator)

@@ -37,6 +37,13 @@ def test_one_thread_inside_and_as_before_outside(three_threads):
     assert torch.get_num_threads() == 3
 
 
+@pytest.mark.parametrize("n_numbers, n_threads", [(1, 1), (2**19 - 1, 1), (2**19, 2), (2**30, 3)])
+def test_as_many_threads_as_the_work_is_worth(n_numbers, n_threads, three_threads):
+    with threads_for(n_numbers):
+        assert torch.get_num_threads() == n_threads  # never more than before
+    assert torch.get_num_threads() == 3
+
+
 def test_as_before_after_an_error(three_threads):
     with pytest.raises(KeyError), threads_for(1):
         raise KeyError

@@ -35,8 +35,8 @@ def weighted(x):
 
 def run(flow, rows, held_out, *, on_epoch=lambda history: None, seed=0, **changes):
     """`train` with settings for small tables, all of which may be changed."""
-    settings = dict(widths=torch.zeros(2), weight_decay=0.0, tol=0.0)
-    budget = dict(n_epochs=30, batch_size=32, learning_rate=1e-2, patience=1000)
+    settings = dict(widths=torch.zeros(2), tol=0.0)
+    budget = dict(n_epochs=30, batch_size=32, learning_rate=1e-2, weight_decay=0.0, patience=1000)
     for name, value in changes.items():
         (budget if name in budget else settings)[name] = value
     generator = torch.Generator().manual_seed(seed)

@@ -1,0 +1,164 @@
+"""The background: its shares, its draws, and that few rows cannot make the mixture worse than a simple density."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import optimize, stats
+from sklearn.covariance import LedoitWolf
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.neighbors import KernelDensity
+
+from skmaf import MAFDensity
+from skmaf.background import KERNEL_ROWS, Background, best_share
+
+
+def normal_rows(n, seed=0):
+    mixing = np.array([[1.0, 0.0], [0.8, 0.6]])
+    return np.random.default_rng(seed).standard_normal((n, 2)) @ mixing.T
+
+
+def made(n=300, flow_log_prob=-1e6):
+    """A background of normal rows beside a flow that gives every row the same log-density."""
+    Z, held_out = normal_rows(n), normal_rows(100, seed=1)
+    background = Background(Z, np.ones(n))
+    background.share_out(np.full(100, float(flow_log_prob)), held_out, np.ones(100))
+    return background
+
+
+def test_share_of_densities_that_share_no_row():
+    """Each row belongs to one density: shares are counts, with an imaginary row for each."""
+    log_prob = np.where(np.arange(12) < 9, 0.0, -1e4)
+    assert best_share(log_prob, -1e4 - log_prob, np.ones(12)) == pytest.approx(4 / 14)
+
+
+@given(st.integers(0, 1000))
+def test_share_maximises_the_likelihood_with_its_prior(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(scale=2, size=(2, 30))
+    weights = rng.integers(1, 4, 30)
+
+    def loss(share):
+        return -(weights @ np.logaddexp(np.log(share) + b, np.log1p(-share) + a) + np.log(share) + np.log1p(-share))
+
+    best = optimize.minimize_scalar(loss, bounds=(1e-6, 1 - 1e-6), method="bounded").x
+    assert best_share(a, b, weights) == pytest.approx(best, abs=1e-3)
+
+
+def test_share_counts_weights_like_rows():
+    a, b = np.random.default_rng(0).normal(size=(2, 20))
+    counts = np.arange(20) % 4
+    repeated = best_share(a.repeat(counts), b.repeat(counts), np.ones(counts.sum()))
+    assert best_share(a, b, counts) == pytest.approx(repeated)
+
+
+def test_a_useless_flow_keeps_one_imaginary_row():
+    assert made().share == pytest.approx(1 - 1 / 102, rel=1e-3)
+
+
+def test_a_flow_that_is_always_better_leaves_one_imaginary_row():
+    background = made(flow_log_prob=50)
+    assert background.share == pytest.approx(1 / 102, rel=1e-3)
+    assert background.bandwidth is None  # the kernel density is not worth its time
+
+
+@pytest.mark.parametrize("n", [2, 5, 10, KERNEL_ROWS, KERNEL_ROWS + 1])
+def test_kernel_density_only_where_rows_are_few(n):
+    background = Background(normal_rows(n), np.ones(n))
+    assert (background.bandwidth is not None) == (10 <= n <= KERNEL_ROWS)
+    assert np.isfinite(background.mix(np.full(10, -5.0), normal_rows(10))).all()
+
+
+def test_kernel_density_gets_its_share_of_rows_that_are_not_normal():
+    ring = normal_rows(300)
+    ring /= np.linalg.norm(ring, axis=1, keepdims=True)
+    assert Background(ring, np.ones(300)).kernel_share > 0.95
+    assert Background(normal_rows(300), np.ones(300)).kernel_share < 0.3
+
+
+def test_mixture_is_the_weighted_sum_of_its_parts():
+    background = made()
+    background.share, background.kernel_share = 0.3, 0.6
+    Z, flow = normal_rows(50, seed=2), np.linspace(-9, 1, 50)
+    gaussian, kernel = (np.exp(part.score_samples(Z)) for part in (background._gaussian, background._kernel))
+    expected = 0.7 * np.exp(flow) + 0.3 * (0.4 * gaussian + 0.6 * kernel)
+    np.testing.assert_allclose(background.mix(flow, Z), np.log(expected))
+
+
+def test_gaussian_is_the_shrunk_one():
+    Z = normal_rows(40)
+    expected = LedoitWolf().fit(Z)
+    truth = stats.multivariate_normal(expected.location_, expected.covariance_)
+    background = Background(Z, np.ones(40))
+    np.testing.assert_allclose(background._gaussian.score_samples(Z), truth.logpdf(Z))
+
+
+def test_weights_count_like_rows_in_the_gaussian_and_the_kernel():
+    Z, counts = normal_rows(400), np.arange(400) % 3 + 1
+    weighted, repeated = Background(Z, counts), Background(Z.repeat(counts, axis=0), np.ones(counts.sum()))
+    repeated.bandwidth = weighted.bandwidth
+    repeated.refit(Z.repeat(counts, axis=0), np.ones(counts.sum()))
+    for part, atol in [("_kernel", 1e-9), ("_gaussian", 0.3)]:  # the shrinkage counts rows, not weights
+        expected = getattr(repeated, part).score_samples(Z)
+        np.testing.assert_allclose(getattr(weighted, part).score_samples(Z), expected, atol=atol)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_a_flow_without_a_number_counts_as_impossible(bad):
+    background, Z = made(flow_log_prob=-3), normal_rows(5)
+    np.testing.assert_array_equal(background.mix(np.full(5, bad), Z), background.mix(np.full(5, -1e9), Z))
+
+
+def test_far_and_collinear_rows_stay_finite():
+    Z = normal_rows(100)[:, [0, 0, 1]]
+    background = Background(Z, np.ones(100))
+    background.share_out(np.full(100, -1e6), Z, np.ones(100))
+    assert np.isfinite(background.mix(np.full(2, -np.inf), np.array([[1e15, -1e15, 1e15], [0, 0, 0]]))).all()
+
+
+def test_draws_follow_the_shares():
+    background = made(flow_log_prob=-3)
+    Z = np.full((20_000, 2), 100.0)  # what the flow drew
+    background.scatter(Z, np.random.RandomState(0))
+    from_flow = (Z == 100).all(axis=1)
+    assert from_flow.mean() == pytest.approx(1 - background.share, abs=0.015)
+    np.testing.assert_allclose(np.cov(Z[~from_flow].T), np.cov(normal_rows(300).T), atol=0.15)
+
+
+def test_mixture_of_one_column_integrates_to_one():
+    x = np.random.default_rng(0).gamma(2.0, 3.0, 40)[:, None]
+    density = MAFDensity(n_layers=2, hidden_layer_sizes=(8,), random_state=0).fit(x)
+    assert 0.02 < density.background_.share < 0.98
+    t = np.linspace(-9, 9, 40_001)
+    grid = np.sinh(t) + x.mean()
+    assert np.trapezoid(np.exp(density.score_samples(grid[:, None])) * np.cosh(t), t) == pytest.approx(1, abs=1e-2)
+    sample = density.sample(20_000, random_state=0)
+    inside = (grid > 2) & (grid < 8)
+    mass = np.trapezoid(np.exp(density.score_samples(grid[inside, None])) * np.cosh(t[inside]), t[inside])
+    assert np.mean((sample > 2) & (sample < 8)) == pytest.approx(mass, abs=0.015)
+
+
+CONTINUOUS = {
+    "breast_cancer": lambda: load_breast_cancer().data,
+    "wine": lambda: load_wine().data,
+    "diabetes": lambda: load_diabetes().data[:, [0, 2, 3, 4, 5, 6, 8]],
+}
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_few_rows_are_fitted_as_well_as_by_simple_densities(name):
+    """Over five draws of 60 rows: the mean difference to the better of the two is above minus one standard error."""
+    X = CONTINUOUS[name]()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    differences = []
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(len(X))
+        fit, test = X[order[:60]], X[order[60:]]
+        gaussian = LedoitWolf().fit(fit)
+        simple = [
+            stats.multivariate_normal(gaussian.location_, gaussian.covariance_).logpdf(test).mean(),
+            max(KernelDensity(bandwidth=h).fit(fit).score_samples(test).mean() for h in (0.3, 0.5, 0.8, 1.2)),
+        ]
+        density = MAFDensity(n_layers=2, hidden_layer_sizes=(32,), random_state=seed).fit(fit)
+        differences.append(density.score(test) - max(simple))
+    assert np.mean(differences) > -stats.sem(differences)
