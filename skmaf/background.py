@@ -23,6 +23,7 @@ N_FOLDS = 5
 MIN_SHRINKAGE = 1e-4  # keeps the covariance of columns that follow from each other regular
 MIN_SHARE = 0.02  # a kernel density with less is not worth its time
 N_STEPS = 1000  # of EM, at most
+IMAGINARY_ROWS = 1, 4  # of a density, and of the simpler one beside it
 
 
 class Background:
@@ -57,7 +58,7 @@ class Background:
             parts = [_gaussian(Z[fit], weights[fit]), *(_kernel(h, Z[fit], weights[fit]) for h in BANDWIDTHS)]
             log_probs[rest] = np.column_stack([part.score_samples(Z[rest]) for part in parts])
         gaussian, *kernels = log_probs.T
-        shares = [best_share(gaussian, kernel, weights) for kernel in kernels]
+        shares = [best_share(kernel, gaussian, weights) for kernel in kernels]
         best = np.argmax([weights @ _mix(gaussian, kernel, share) for kernel, share in zip(kernels, shares)])
         self.bandwidth, self.kernel_share = BANDWIDTHS[best], shares[best]
 
@@ -69,10 +70,10 @@ class Background:
     def share_out(self, flow_log_prob, Z, weights):
         """Find the share by rows ``Z`` that neither the flow nor the background was fitted on."""
         flow_log_prob = _finite(flow_log_prob)
-        self.share = best_share(flow_log_prob, self.score_samples(Z), weights)
+        self.share = 1 - best_share(flow_log_prob, self.score_samples(Z), weights)
         if 0 < self.kernel_share * self.share < MIN_SHARE:
             self.bandwidth, self.kernel_share, self._kernel = None, 0.0, None
-            self.share = best_share(flow_log_prob, self.score_samples(Z), weights)
+            self.share = 1 - best_share(flow_log_prob, self.score_samples(Z), weights)
 
     def score_samples(self, Z):
         """Log-density of the background alone, shape (n,)."""
@@ -124,25 +125,26 @@ def _kernel(bandwidth, Z, weights):
     return KernelDensity(bandwidth=bandwidth).fit(Z, sample_weight=weights)
 
 
-def best_share(log_prob_a, log_prob_b, weights):
-    """Share of a density b in its mixture with a that maximises the likelihood, by expectation-maximisation.
+def best_share(log_prob, simpler_log_prob, weights):
+    """Share of a density in its mixture with a simpler one that maximises the likelihood, by expectation-maximisation.
 
-    To both belongs one imaginary row: few rows cannot rule either out, and the rarest of rows finds a density that is not too
-    sure of itself.
+    To both belong some imaginary rows, to the simpler one more: it stands unless a number of rows speak against it. Nor can
+    few rows rule either out, and the rarest of rows finds a density that is not too sure of itself.
 
     Parameters
     ----------
-    log_prob_a, log_prob_b : ndarray of shape (n_rows,)
+    log_prob, simpler_log_prob : ndarray of shape (n_rows,)
     weights : ndarray of shape (n_rows,)
 
     Returns
     -------
     share : float
     """
+    own, all_ = IMAGINARY_ROWS[0], sum(IMAGINARY_ROWS)
     share = 0.5
     for _ in range(N_STEPS):
-        responsibility = expit(log_prob_b - log_prob_a + logit(share))
-        before, share = share, float((weights @ responsibility + 1) / (weights.sum() + 2))
+        responsibility = expit(log_prob - simpler_log_prob + logit(share))
+        before, share = share, float((weights @ responsibility + own) / (weights.sum() + all_))
         if abs(share - before) < 1e-6:
             break
     return share
