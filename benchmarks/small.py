@@ -81,7 +81,7 @@ def run(args):
 def report(results):
     """Print, for each table and size, the mean lead over the better peer with its standard error over the draws."""
     seeds = ", ".join(map(str, sorted(set(results["seed"]))))
-    print(f"\nLead over the better of the Gaussian and the kernel density, in nats ± standard error over draws (seeds {seeds}):\n")
+    print(f"\nLead over the better of the Gaussian and the kernel density, in nats ± standard error over seeds {seeds}:\n")
     sizes = sorted(set(results["n"]))
     print("| table | " + " | ".join(f"{n} rows" for n in sizes) + " |\n|---|" + "---:|" * len(sizes))
     for name in dict.fromkeys(results["table"]):

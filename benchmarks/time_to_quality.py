@@ -1,0 +1,124 @@
+"""How soon MAFDensity passes what zuko's MAF reaches in the end, on the test rows of the density benchmark, on one thread.
+
+    python benchmarks/time_to_quality.py --seeds 0 1 2 3 4    needs the lines of zuko-maf in results/density.csv
+    python benchmarks/time_to_quality.py --report             prints the report alone
+
+The weights that a fit would give back if it ended now are judged after each epoch, the time of that not counted; the fit is
+interrupted when they pass.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+import pandas as pd
+import torch
+from tables import NAMES, load
+from threadpoolctl import threadpool_limits
+
+from skmaf import MAFDensity, training
+
+HERE = Path(__file__).resolve().parent
+KEY = ["table", "seed"]
+
+
+class Stopwatch:
+    """Interrupts the fit of a density when the weights it keeps score above a target on test rows."""
+
+    def __init__(self, density, test, target):
+        self.density, self.test, self.target = density, test, target
+        self.paused, self.seconds, self.score, self.n_epochs = 0.0, np.nan, np.nan, 0
+        self.started = process_time()
+
+    def judge(self, best, flow, tol):
+        """Takes the place of ``_Best.judge``, and calls it."""
+        judge(best, flow, tol)
+        now = process_time()
+        seconds = now - self.started - self.paused
+        if best.age == 0:  # the weights just judged are those that are kept
+            columns = self.density.columns_
+            x = flow.tensor(columns.to_flow(self.test))
+            self.score = training.log_prob(flow, x).double().mean().item() + columns.log_scale_jacobian
+        if self.score > self.target:
+            self.seconds = seconds
+            raise KeyboardInterrupt
+        self.n_epochs += 1
+        self.paused += process_time() - now
+
+
+judge = training._Best.judge
+
+
+def measure(table, seed, target):
+    """Seconds until the target is passed (NaN if it never is), the score then, and the epochs."""
+    density = MAFDensity(random_state=seed)
+    watch = Stopwatch(density, table.test, target)
+    training._Best.judge = lambda best, flow, tol: watch.judge(best, flow, tol)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that it was interrupted
+            density.fit(np.concatenate([table.fit, table.val]))
+    finally:
+        training._Best.judge = judge
+    return {"seconds": watch.seconds, "score": watch.score, "epochs": watch.n_epochs}
+
+
+def run(args, peers):
+    """Measure what the file does not have yet."""
+    done = set(pd.read_csv(args.out)[KEY].itertuples(index=False, name=None)) if args.out.exists() else set()
+    for peer in peers.itertuples():
+        if (peer.table, peer.seed) in done or peer.seed not in args.seeds:
+            continue
+        table = load(args.data, peer.table, peer.seed)
+        result = dict(zip(KEY, (peer.table, peer.seed))) | measure(table, peer.seed, peer.mean)
+        pd.DataFrame([result]).to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
+        print("{table}, seed {seed}: {score:.2f} nats after {seconds:.1f} s, {epochs} epochs".format(**result), flush=True)
+
+
+def report(results, peers):
+    """Print times, and their ratios to zuko's: its whole fit, and the part of it up to its best epoch."""
+    both = results.merge(peers, on=KEY, suffixes=("", "_zuko"))
+    epochs = both["detail"].str.extract(r"epoch (\d+) of (\d+)").astype(float)
+    both["best_s"] = both["fit_s"] * epochs[0] / epochs[1]
+    both["to fit"], both["to best epoch"] = both["seconds"] / both["fit_s"], both["seconds"] / both["best_s"]
+    print(f"\nSeconds of skmaf to pass the final test score of zuko-maf (seeds {sorted(set(both['seed']))}):\n")
+    print("| table | zuko-maf | its best epoch, s | its fit, s | skmaf passes, s | share of its fit | of its best epoch |")
+    print("|---|" + "---:|" * 6)
+    for name, rows in both.groupby("table", sort=False):
+        means = rows[["mean", "best_s", "fit_s", "seconds"]].mean()
+        cells = [f"{means['mean']:.2f}", *(f"{means[c]:.1f}" for c in ("best_s", "fit_s", "seconds"))]
+        cells += [spread(rows["to fit"]), spread(rows["to best epoch"])]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    print(f"| geometric mean | | | | | {geometric_mean(both['to fit']):.2f} | {geometric_mean(both['to best epoch']):.2f} |")
+
+
+def spread(ratios):
+    return f"{geometric_mean(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
+
+
+def geometric_mean(x):
+    return np.exp(np.log(x).mean(skipna=False))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
+    parser.add_argument("--density", type=Path, default=HERE / "results" / "density.csv", help="results of density.py")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "time_to_quality.csv", help="the CSV file")
+    parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+    peers = pd.read_csv(args.density)
+    peers = peers[(peers["tool"] == "zuko-maf") & peers["table"].isin(args.tables)]
+    if not args.report:
+        run(args, peers)
+    report(pd.read_csv(args.out), peers)
+
+
+if __name__ == "__main__":
+    main()
