@@ -1,7 +1,7 @@
 """How fast rows are scored, and in how much memory: skmaf, zuko and nflows at the same shapes, on one thread.
 
     python benchmarks/scoring.py            prints a Markdown table of times
-    python benchmarks/scoring.py --memory   prints the peak of extra memory while a million rows of 20 columns are scored (Linux)
+    python benchmarks/scoring.py --memory   the peak of extra memory for a million rows of 20 columns (Linux)
 
 skmaf is timed through its public estimator, so checks, standardisation and the background are in its times.
 """

@@ -1,8 +1,9 @@
-"""How long and how fast to train: what "auto" means, by the size of the table."""
+"""How long and how fast to train, and on which rows: what "auto" means, by the size of the table."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 MIN_STEPS, MAX_STEPS = 1000, 4000  # of the optimiser
 STEPS_PER_ROW = 4  # between these two
@@ -59,10 +60,24 @@ def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate,
     return Budget(max_iter, batch_size, learning_rate, alpha, patience)
 
 
-def n_held_out(n_rows, fraction):
-    """How many rows to hold out; "auto" is a tenth, but up to a fifth where that is no more than 50 rows."""
-    if fraction == "auto":
-        n = max(0.1 * n_rows, min(0.2 * n_rows, FEW_HELD_OUT))
-    else:
-        n = fraction * n_rows
-    return min(max(1, round(n)), n_rows - 1)
+def hold_out(n_rows, fraction, generator):
+    """Split the rows into those to train on and those held out.
+
+    Parameters
+    ----------
+    n_rows : int
+    fraction : float or "auto"
+        "auto" is a tenth, but up to a fifth where that is no more than 50 rows; 0 holds out no row.
+    generator : torch.Generator
+
+    Returns
+    -------
+    held_in, held_out : ndarray of int
+        Positions, in random order; at least one on each side unless ``fraction`` is 0.
+    """
+    order = torch.randperm(n_rows, generator=generator).numpy()
+    if fraction == 0:
+        return order, order[:0]
+    wanted = max(0.1 * n_rows, min(0.2 * n_rows, FEW_HELD_OUT)) if fraction == "auto" else fraction * n_rows
+    n = min(max(1, round(wanted)), n_rows - 1)
+    return order[n:], order[:n]

@@ -13,13 +13,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from tqdm.auto import tqdm
 
-from .background import Background
-from .budget import make_budget, n_held_out
+from .background import fit_background
+from .budget import hold_out, make_budget
 from .columns import Columns
 from .devices import pick_device
 from .flows import ACTIVATIONS, BIJECTORS, make_flow
 from .threads import threads_for
-from .training import log_prob, train, weighted_rows
+from .training import train, weighted_rows
 from .validation import check_table, seed_from, weigh
 
 LOWEST = -1e300  # a mean over many such scores is still finite
@@ -229,7 +229,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         X, weights = weigh(X, sample_weight)
         device = pick_device(self.device)
         generator = torch.Generator().manual_seed(seed_from(self.random_state))
-        held_in, held_out = self._hold_out(len(X), generator)
+        held_in, held_out = hold_out(len(X), self.validation_fraction if self.early_stopping else 0, generator)
         shape = self._shape()
         if warm:
             flow = self._flow_to_go_on(shape)
@@ -243,7 +243,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
         spread = Z + noise * self.columns_.widths
         history = self._train(flow.to(device), Z, spread, weights, held_in, held_out, generator)
         self._warn(history)
-        self.background_ = self._find_background(flow, spread, weights, held_in, held_out)
+        self.background_ = fit_background(flow, spread, weights, held_in, held_out)
         self._keep(flow, history)
         return self
 
@@ -340,12 +340,6 @@ class MAFDensity(DensityMixin, BaseEstimator):
                 X[rows] = self.columns_.from_flow(Z)
         return X
 
-    def _hold_out(self, n_rows, generator):
-        """Positions of training and held-out rows, in random order; of no held-out rows without early stopping."""
-        order = torch.randperm(n_rows, generator=generator).numpy()
-        n = n_held_out(n_rows, self.validation_fraction) if self.early_stopping else 0
-        return order[n:], order[:n]
-
     def _shape(self):
         """The parameters that shape a flow, checked."""
         sizes = list(self.hidden_layer_sizes)
@@ -395,16 +389,6 @@ class MAFDensity(DensityMixin, BaseEstimator):
                 generator=generator,
                 on_epoch=show,
             )
-
-    def _find_background(self, flow, spread, weights, held_in, held_out):
-        """A background that shares with the flow as the held-out rows say; None where there are none, or no column."""
-        if len(held_out) == 0 or spread.shape[1] == 0:
-            return None
-        background = Background(spread[held_in], weights[held_in])
-        flow_log_prob = log_prob(flow, flow.tensor(spread[held_out])).cpu().double().numpy()
-        background.share_out(flow_log_prob, spread[held_out], weights[held_out])
-        background.refit(spread, weights)
-        return background
 
     def _keep(self, flow, history):
         """Set the attributes that tell how the training went."""

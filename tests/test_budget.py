@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skmaf.budget import make_budget, n_held_out
+from skmaf.budget import hold_out, make_budget
 from skmaf.flows import make_flow
 
 
@@ -16,12 +16,14 @@ def budget(n_rows, n_columns=9, **changes):
 
 @pytest.mark.parametrize("n_rows, n", [(2, 1), (4, 1), (50, 10), (250, 50), (400, 50), (600, 60), (10_000, 1000)])
 def test_held_out_rows(n_rows, n):
-    assert n_held_out(n_rows, "auto") == n
+    held_in, held_out = hold_out(n_rows, "auto", torch.Generator())
+    assert len(held_out) == n
+    assert sorted([*held_in, *held_out]) == list(range(n_rows))
 
 
-@pytest.mark.parametrize("n_rows, fraction, n", [(100, 0.3, 30), (2, 0.9, 1), (10, 0.01, 1), (10, 0.99, 9)])
+@pytest.mark.parametrize("n_rows, fraction, n", [(100, 0.3, 30), (2, 0.9, 1), (10, 0.01, 1), (10, 0.99, 9), (10, 0, 0)])
 def test_a_fraction_is_kept_but_for_one_row_on_each_side(n_rows, fraction, n):
-    assert n_held_out(n_rows, fraction) == n
+    assert len(hold_out(n_rows, fraction, torch.Generator())[1]) == n
 
 
 def test_what_is_given_is_kept():
