@@ -298,12 +298,15 @@ class MAFDensity(DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            As `score_samples`.
+            As `score_samples`, and if weights are negative, not finite, or all zero.
         """
         scores = self.score_samples(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        return float(np.average(scores, weights=sample_weight))
+        if sample_weight is None:
+            return float(scores.mean())
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weights.any():  # older versions of scikit-learn let this pass
+            raise ValueError("sample_weight is zero in all rows: give a positive weight to at least one.")
+        return float(np.average(scores, weights=weights))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the density.

@@ -78,6 +78,12 @@ def test_score_is_the_weighted_mean(fitted, rows):
     assert fitted.score(rows, sample_weight=weights) == pytest.approx(np.average(fitted.score_samples(rows), weights=weights))
 
 
+@pytest.mark.parametrize("weight, message", [(0.0, "zero"), (-1.0, "[Nn]egative"), (np.inf, "infinity")])
+def test_score_with_bad_weights(weight, message, fitted, rows):
+    with pytest.raises(ValueError, match=message):
+        fitted.score(rows, sample_weight=np.full(len(rows), weight))
+
+
 @pytest.mark.parametrize(
     "weights, message",
     [
