@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-PASS_NUMBERS = 2**19  # parameters in one pass: more fall out of the processor's cache
+PASS_NUMBERS = 2**19  # in one tensor of a pass: more fall out of the processor's cache
 WALK_NUMBERS = 2**23  # hidden units in one walk: its steps are many and small
 
 
@@ -53,8 +53,8 @@ class Flow(nn.Module):
 
     @property
     def widest(self):
-        """Parameters that a layer computes for a row."""
-        return max((layer.conditioner.output.bias.numel() for layer in self.layers), default=1)
+        """Numbers in the largest tensor that a pass makes for a row: hidden units, or parameters of a layer's columns."""
+        return max((layer.conditioner.widest for layer in self.layers), default=1)
 
     @property
     def batch_rows(self):

@@ -85,6 +85,11 @@ class MaskedNetwork(nn.Module):
         """Columns and hidden units together."""
         return len(self.degrees) + sum(layer.bias.numel() for layer in self.hidden)
 
+    @property
+    def widest(self):
+        """Units of the largest layer, the parameters counted as one."""
+        return max(layer.bias.numel() for layer in [*self.hidden, self.output])
+
     def forward(self, x):
         """Parameters, shape (n_params, columns, rows), of the columns ``x``, shape (columns, rows)."""
         act = ACTIVATIONS[self.activation]
