@@ -46,7 +46,7 @@ def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate,
     """
     if batch_size == "auto":
         # wide tables want memory: what training keeps of a batch is some hundred times its parameters
-        batch_size = min(2 ** int(np.clip(np.log2(n_rows / 160), 8, 10)), 4 * flow.batch_rows)
+        batch_size = min(2 ** int(np.clip(np.log2(n_rows / 160), 8, 10)), 8 * flow.batch_rows)
     if max_iter == "auto":
         n_steps = np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS)
         n_steps *= np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-PASS_NUMBERS = 2**19  # in one tensor of a pass: more fall out of the processor's cache
+PASS_NUMBERS = 2**18  # in one tensor of a pass: larger ones fall out of the cache, and are fetched anew from the system
 WALK_NUMBERS = 2**23  # hidden units in one walk: its steps are many and small
 
 
