@@ -117,3 +117,14 @@ def test_walk_computes_every_hidden_unit_at_most_once(degrees, hidden_sizes, ran
         walk.params()
         walk.feed(torch.ones(group.stop - group.start, 2, dtype=torch.float64))
     assert sum(computed) == sum(hidden_sizes)
+
+
+def test_products_that_skip_the_zeros_give_the_whole_product(randomise):
+    """Wide layers leave zeros out where no gradient is asked for."""
+    n_columns = 2 * masked.WIDE
+    network = make_network(list(range(n_columns, 0, -1)), (masked.WIDE, masked.WIDE + 1), randomise)
+    assert all(len(layer.blocks) > 1 for layer in [*network.hidden, network.output])
+    x = torch.randn(n_columns, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    whole = network(x)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), whole, rtol=0, atol=1e-12)

@@ -21,6 +21,9 @@ from torch import nn
 # in place: a walk writes where it reads, and training keeps one tensor less
 ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "silu": partial(F.silu, inplace=True)}
 
+BLOCK = 64  # rows of a staircase that are multiplied together
+WIDE = 256  # connections of a unit from which skipping the zeros of a staircase pays
+
 
 class MaskedLinear(nn.Module):
     """A linear layer without the connections from higher to lower degrees."""
@@ -31,12 +34,24 @@ class MaskedLinear(nn.Module):
         self.weight = nn.Parameter((2 * torch.rand(mask.shape, generator=generator) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(mask.shape[0], generator=generator) - 1) * bound)
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
+        self.blocks = _blocks(mask) if min(mask.shape) >= WIDE else []
 
     def masked_weight(self):
         return self.weight * self.mask
 
     def forward(self, x):
-        return torch.addmm(self.bias[:, None], self.masked_weight(), x)
+        weight, bias = self.masked_weight(), self.bias[:, None]
+        # with gradients, those of the blocks, each padded to the whole, would cost more than the zeros
+        if torch.is_grad_enabled() or not self.blocks:
+            return torch.addmm(bias, weight, x)
+        return torch.cat([torch.addmm(bias[rows], weight[rows, seen], x[seen]) for rows, seen in self.blocks])
+
+
+def _blocks(mask):
+    """Slices of rows, and for each the slice of columns beyond which they see nothing."""
+    starts = range(0, len(mask), BLOCK)
+    seen = [mask[start : start + BLOCK].any(0).nonzero()[:, 0].tolist() or [0] for start in starts]
+    return [(slice(start, start + BLOCK), slice(cols[0], cols[-1] + 1)) for start, cols in zip(starts, seen)]
 
 
 class MaskedNetwork(nn.Module):
