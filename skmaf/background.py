@@ -1,8 +1,8 @@
 """What is known of a table without a flow: simple densities that share the probability with it.
 
 A flow that saw few rows can be far worse than a Gaussian, and any flow can be absurdly sure about a single row. So the density
-is a mixture: the flow, a Gaussian with shrunk covariance [1]_, and where rows are few a kernel density. Held-out rows give the
-shares, as in stacking [2]_: the mixture is nearly as good as the best of its parts, row by row, whichever that is.
+is a mixture: the flow, a Gaussian with shrunk covariance [1]_ and heavy tails, and where rows are few a kernel density. Held-out
+rows give the shares, as in stacking [2]_: the mixture is nearly as good as the best of its parts, row by row, whichever that is.
 
 References
 ----------
@@ -12,7 +12,7 @@ References
 
 import numpy as np
 from scipy.special import expit, logit
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, multivariate_t
 from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
@@ -24,6 +24,7 @@ BANDWIDTHS = np.geomspace(0.05, 2, 12)  # in standard deviations of a column
 N_FOLDS = 5
 MIN_SHRINKAGE = 1e-4  # keeps the covariance of columns that follow from each other regular
 MIN_SHARE = 0.02  # a kernel density with less is not worth its time
+TAIL_FREEDOM = 3  # degrees of freedom of Student's t: the fewest whole ones that a covariance allows
 N_STEPS = 1000  # of EM, at most
 IMAGINARY_ROWS = 1, 4  # of a density, and of the simpler one beside it
 
@@ -55,7 +56,7 @@ def fit_background(flow, Z, weights, held_in, held_out):
 
 
 class Background:
-    """A Gaussian, and perhaps a kernel density, beside a flow.
+    """A Gaussian with heavy tails, and perhaps a kernel density, beside a flow.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class Background:
         """Find the bandwidth, and the share beside the Gaussian, that are best for rows left out, by cross-validation."""
         log_probs = np.empty((len(Z), 1 + len(BANDWIDTHS)))
         for fit, rest in KFold(N_FOLDS).split(Z):
-            parts = [_gaussian(Z[fit], weights[fit]), *(_kernel(h, Z[fit], weights[fit]) for h in BANDWIDTHS)]
+            parts = [_Gaussian(Z[fit], weights[fit]), *(_kernel(h, Z[fit], weights[fit]) for h in BANDWIDTHS)]
             log_probs[rest] = np.column_stack([part.score_samples(Z[rest]) for part in parts])
         gaussian, *kernels = log_probs.T
         shares = [best_share(kernel, gaussian, weights) for kernel in kernels]
@@ -92,7 +93,7 @@ class Background:
 
     def refit(self, Z, weights):
         """Learn from other rows, at the shares and the bandwidth that were found."""
-        self._gaussian = _gaussian(Z, weights)
+        self._gaussian = _Gaussian(Z, weights)
         self._kernel = None if self.bandwidth is None else _kernel(self.bandwidth, Z, weights)
 
     def share_out(self, flow_log_prob, Z, weights):
@@ -131,22 +132,26 @@ def _finite(log_prob):
 
 
 class _Gaussian:
-    """A normal distribution with the methods of a kernel density."""
+    """A normal distribution, mixed with a Student's t of the same mean and covariance as far as rows ask for heavier tails.
 
-    def __init__(self, mean, covariance):
-        self._normal = multivariate_normal(mean, covariance)
+    It has the methods of a kernel density.
+    """
+
+    def __init__(self, Z, weights):
+        mean = np.average(Z, axis=0, weights=weights)
+        covariance = np.atleast_2d(np.cov(Z.T, aweights=weights, bias=True))
+        covariance = shrunk_covariance(covariance, max(ledoit_wolf_shrinkage(Z), MIN_SHRINKAGE))
+        self.normal = multivariate_normal(mean, covariance)
+        self.tails = multivariate_t(mean, covariance * (1 - 2 / TAIL_FREEDOM), df=TAIL_FREEDOM)
+        self.tail_share = best_share(self.tails.logpdf(Z), self.normal.logpdf(Z), weights)
 
     def score_samples(self, Z):
-        return np.atleast_1d(self._normal.logpdf(Z))
+        return np.atleast_1d(_mix(self.normal.logpdf(Z), self.tails.logpdf(Z), self.tail_share))
 
     def sample(self, n_samples, rng):
-        return self._normal.rvs(n_samples, random_state=rng).reshape(n_samples, -1)
-
-
-def _gaussian(Z, weights):
-    mean = np.average(Z, axis=0, weights=weights)
-    covariance = np.atleast_2d(np.cov(Z.T, aweights=weights, bias=True))
-    return _Gaussian(mean, shrunk_covariance(covariance, max(ledoit_wolf_shrinkage(Z), MIN_SHRINKAGE)))
+        n_tails = rng.binomial(n_samples, self.tail_share)
+        parts = [(self.normal, n_samples - n_tails), (self.tails, n_tails)]
+        return rng.permutation(np.concatenate([part.rvs(n, random_state=rng).reshape(n, -1) for part, n in parts if n]))
 
 
 def _kernel(bandwidth, Z, weights):

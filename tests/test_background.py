@@ -92,8 +92,30 @@ def test_gaussian_is_the_shrunk_one():
     Z = normal_rows(40)
     expected = LedoitWolf().fit(Z)
     truth = stats.multivariate_normal(expected.location_, expected.covariance_)
-    background = Background(Z, np.ones(40))
-    np.testing.assert_allclose(background._gaussian.score_samples(Z), truth.logpdf(Z))
+    gaussian = Background(Z, np.ones(40))._gaussian
+    np.testing.assert_allclose(gaussian.normal.logpdf(Z), truth.logpdf(Z))
+    tails = stats.multivariate_t(expected.location_, expected.covariance_ / 3, df=3)
+    share = gaussian.tail_share
+    np.testing.assert_allclose(gaussian.score_samples(Z), np.log((1 - share) * truth.pdf(Z) + share * tails.pdf(Z)))
+
+
+def test_tails_are_as_heavy_as_the_rows_say():
+    """And never so light that a far row decides about a mean."""
+    rng = np.random.default_rng(0)
+    normal = Background(rng.standard_normal((2000, 3)), np.ones(2000))._gaussian
+    heavy = Background(rng.standard_t(3, (2000, 3)), np.ones(2000))._gaussian
+    assert normal.tail_share < 0.02
+    assert heavy.tail_share > 0.5
+    assert normal.score_samples(np.full((1, 3), 100.0)) > -50
+
+
+def test_draws_of_heavy_tails_are_distributed_like_their_density():
+    gaussian = Background(np.random.default_rng(0).standard_t(3, (2000, 1)), np.ones(2000))._gaussian
+    t = np.linspace(-12, 12, 20_001)
+    mass = np.exp(gaussian.score_samples(np.sinh(t)[:, None])) * np.cosh(t) * (t[1] - t[0])
+    assert mass.sum() == pytest.approx(1, abs=1e-6)
+    draws = np.sort(gaussian.sample(5000, np.random.RandomState(0))[:, 0])
+    assert stats.kstest(draws, lambda x: np.interp(x, np.sinh(t), mass.cumsum())).pvalue > 0.01
 
 
 def test_weights_count_like_rows_in_the_gaussian_and_the_kernel():
