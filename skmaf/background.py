@@ -17,8 +17,6 @@ from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 
-from .training import log_prob
-
 KERNEL_ROWS = 1000  # beyond which a flow beats a kernel density, which gets slow there
 BANDWIDTHS = np.geomspace(0.05, 2, 12)  # in standard deviations of a column
 N_FOLDS = 5
@@ -27,32 +25,6 @@ MIN_SHARE = 0.02  # a kernel density with less is not worth its time
 TAIL_FREEDOM = 3  # degrees of freedom of Student's t: the fewest whole ones that a covariance allows
 N_STEPS = 1000  # of EM, at most
 IMAGINARY_ROWS = 1, 4  # of a density, and of the simpler one beside it
-
-
-def fit_background(flow, Z, weights, held_in, held_out):
-    """A background that shares with a trained flow as the held-out rows say; None without such rows, or without a column.
-
-    Parameters
-    ----------
-    flow : Flow
-        Trained on the rows ``held_in``.
-    Z : ndarray of shape (n_rows, n_columns)
-        Rows in flow space, spread over their grids.
-    weights : ndarray of shape (n_rows,)
-    held_in, held_out : ndarray of int
-        Positions of rows.
-
-    Returns
-    -------
-    Background or None
-    """
-    if len(held_out) == 0 or Z.shape[1] == 0:
-        return None
-    background = Background(Z[held_in], weights[held_in])
-    flow_log_prob = log_prob(flow, flow.tensor(Z[held_out])).cpu().double().numpy()
-    background.share_out(flow_log_prob, Z[held_out], weights[held_out])
-    background.refit(Z, weights)
-    return background
 
 
 class Background:

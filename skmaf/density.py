@@ -13,13 +13,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from tqdm.auto import tqdm
 
-from .background import fit_background
+from .background import Background
 from .budget import hold_out, make_budget
 from .columns import Columns
 from .devices import pick_device
 from .flows import ACTIVATIONS, BIJECTORS, make_flow
 from .threads import threads_for
-from .training import train, weighted_rows
+from .training import log_prob, train, weighted_rows
 from .validation import check_table, seed_from, weigh
 
 LOWEST = -1e300  # a mean over many such scores is still finite
@@ -86,8 +86,8 @@ class MAFDensity(DensityMixin, BaseEstimator):
     loss_curve_ : list of float
         Mean negative log-likelihood of the training rows in each epoch, in nats, in the units of X.
     validation_scores_ : list of float
-        Mean log-likelihood of the held-out rows under the flow, spread over their grids, after each epoch, in nats, in the
-        units of X.
+        Mean log-likelihood of the held-out rows, spread over their grids, after each epoch, in nats, in the units of X. The
+        background has a tenth of the density here, so that no single far row decides.
     best_validation_score_ : float or None
         That of the weights that were kept: the largest of these in the last fit, or that of the weights it started from.
     n_features_in_ : int
@@ -241,9 +241,14 @@ class MAFDensity(DensityMixin, BaseEstimator):
         Z = self.columns_.to_flow(X)
         noise = torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5
         spread = Z + noise * self.columns_.widths
+        beside = len(held_out) and Z.shape[1]
+        self.background_ = Background(spread[held_in], weights[held_in]) if beside else None
         history = self._train(flow.to(device), Z, spread, weights, held_in, held_out, generator)
         self._warn(history)
-        self.background_ = fit_background(flow, spread, weights, held_in, held_out)
+        if beside:
+            flow_log_prob = log_prob(flow, flow.tensor(spread[held_out])).cpu().double().numpy()
+            self.background_.share_out(flow_log_prob, spread[held_out], weights[held_out])
+            self.background_.refit(spread, weights)
         self._keep(flow, history)
         return self
 
@@ -385,7 +390,7 @@ class MAFDensity(DensityMixin, BaseEstimator):
                 flow,
                 weighted_rows(flow, Z[held_in], weights[held_in]),
                 # spread once and for all: the judge of the weights must not change
-                weighted_rows(flow, spread[held_out], weights[held_out]) if len(held_out) else None,
+                weighted_rows(flow, spread[held_out], weights[held_out], self.background_) if len(held_out) else None,
                 widths=flow.tensor(self.columns_.widths),
                 budget=budget,
                 tol=self.tol,

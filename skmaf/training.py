@@ -11,18 +11,24 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
 MAX_GRADIENT_NORM = 5.0
 WARM_UP = 0.02  # share of the steps in which the learning rate climbs to its peak
+BACKGROUND_SHARE = 0.1  # of the background beside a flow that is judged
 
 
 class WeightedRows(NamedTuple):
-    """Rows in flow space, and weights of mean 1."""
+    """Rows in flow space, weights of mean 1, and perhaps the log-density of each row under a background.
+
+    A background shares with the flow in their score: no single far row can then decide which weights are the best.
+    """
 
     x: torch.Tensor
     weights: torch.Tensor
+    background: torch.Tensor | None = None
 
 
-def weighted_rows(flow, Z, weights):
+def weighted_rows(flow, Z, weights, background=None):
     """`WeightedRows` for a flow from arrays; the weights get mean 1."""
-    return WeightedRows(flow.tensor(Z), flow.tensor(weights / weights.mean()))
+    background = None if background is None else torch.as_tensor(background.score_samples(Z))
+    return WeightedRows(flow.tensor(Z), flow.tensor(weights / weights.mean()), background)
 
 
 @dataclass
@@ -114,14 +120,16 @@ def log_prob(flow, x):
 
 
 def mean_log_prob(flow, rows):
-    """Weighted mean log-density of `WeightedRows`."""
-    scores = log_prob(flow, rows.x).double()
-    return (scores * rows.weights).mean().item()
+    """Weighted mean log-density of `WeightedRows`, their background included."""
+    scores = log_prob(flow, rows.x).cpu().double()
+    if rows.background is not None:
+        scores = torch.logaddexp(scores + math.log1p(-BACKGROUND_SHARE), rows.background + math.log(BACKGROUND_SHARE))
+    return (scores * rows.weights.cpu()).mean().item()
 
 
 def _run_epoch(optimiser, rows, widths, n_batches, generator):
     """Take the rows once, in batches of even size; return the mean loss, or the first one that is not finite."""
-    x, weights = rows
+    x, weights = rows.x, rows.weights
     total = 0.0
     for batch in torch.randperm(len(x), generator=generator).tensor_split(n_batches):
         noise = torch.rand(len(batch), x.shape[1], generator=generator) - 0.5

@@ -250,3 +250,23 @@ def test_nothing_global_is_touched():
     before = state()
     run(new_flow(), draw(100, 0), draw(50, 1), n_epochs=3)
     assert state() == before
+
+
+def test_background_keeps_a_far_row_from_deciding():
+    """Without it, the best weights are those that know the least, as one far row among many says."""
+    x = draw(300, 1).x
+    x[0] = 40.0
+    background = torch.full((300,), -8.0, dtype=torch.float64)
+    scores = {}
+    for name, rows in {"alone": weighted(x), "beside": weighted(x)._replace(background=background)}.items():
+        flow = new_flow()
+        run(flow, draw(500, 0), rows, n_epochs=20)
+        scores[name] = mean_log_prob(flow, draw(300, 2))
+    assert scores["beside"] > scores["alone"] + 0.1
+
+
+def test_score_beside_a_background_is_that_of_the_mixture():
+    flow, rows = new_flow(), draw(50, 0)
+    background = torch.linspace(-9, 1, 50, dtype=torch.float64)
+    mixture = (0.9 * flow.log_prob(rows.x).double().exp() + 0.1 * background.exp()).log()
+    assert mean_log_prob(flow, rows._replace(background=background)) == pytest.approx(mixture.mean().item())
