@@ -1,8 +1,9 @@
 """What is known of a table without a flow: simple densities that share the probability with it.
 
 A flow that saw few rows can be far worse than a Gaussian, and any flow can be absurdly sure about a single row. So the density
-is a mixture: the flow, a Gaussian with shrunk covariance [1]_ and heavy tails, and where rows are few a kernel density. Held-out
-rows give the shares, as in stacking [2]_: the mixture is nearly as good as the best of its parts, row by row, whichever that is.
+is a mixture: the flow, a Gaussian with shrunk covariance [1]_ and heavy tails, and where rows are few a kernel density.
+Held-out rows give the shares, as in stacking [2]_: the mixture is nearly as good as the best of its parts, row by row,
+whichever that is.
 
 References
 ----------

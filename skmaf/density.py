@@ -111,10 +111,11 @@ class MAFDensity(DensityMixin, BaseEstimator):
     probability of the value. Samples fall back on the grid. A constant column counts with probability almost 1 for its
     value; a row with another value gets a low, finite density.
 
-    Few rows can be too few for a flow. So the density is a mixture of the flow, a Gaussian with shrunk covariance and heavy tails
-    (it is mixed with a Student's t), and, up to 1,000 rows, a kernel density, with the shares that make rows left out most
+    Few rows can be too few for a flow. So the density is a mixture of the flow, a Gaussian with shrunk covariance and heavy
+    tails (it is mixed with a Student's t) and, up to 1,000 rows, a kernel density, with the shares that make rows left out most
     likely [4]_. Where the flow is good, its share is almost 1, and what the tails keep stops single rows from getting absurdly
-    low densities. The mixture is as exact as the flow. Without held-out rows (``early_stopping=False``) the density is the flow alone.
+    low densities. The mixture is as exact as the flow. Without held-out rows (``early_stopping=False``) the density is the
+    flow alone.
 
     X in float32 is scored and sampled in float32, other X in float64. Rows so far out that their density vanishes get
     -1e300.

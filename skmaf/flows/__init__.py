@@ -11,7 +11,7 @@ BIJECTORS = ("affine", "spline")
 __all__ = ["ACTIVATIONS", "BIJECTORS", "Flow", "make_flow"]
 
 
-def make_flow(n_columns, *, bijector, n_layers, hidden_layer_sizes, activation, n_bins, generator):
+def make_flow(n_columns, *, bijector, n_layers, hidden_layer_sizes, activation, n_bins, generator, n_context=0):
     """A masked autoregressive flow that starts at the identity.
 
     Parameters
@@ -30,6 +30,8 @@ def make_flow(n_columns, *, bijector, n_layers, hidden_layer_sizes, activation, 
         Bins of the spline.
     generator : torch.Generator
         Draws the initial weights.
+    n_context : int, default=0
+        Columns of the context that the density is given.
 
     Returns
     -------
@@ -43,6 +45,6 @@ def make_flow(n_columns, *, bijector, n_layers, hidden_layer_sizes, activation, 
     layers = []
     for i in range(n_layers if n_columns else 0):
         order = degrees if i % 2 == 0 else degrees.flip(0)
-        conditioner = MaskedNetwork(order, bijector.n_params, hidden_layer_sizes, activation, generator)
+        conditioner = MaskedNetwork(order, bijector.n_params, hidden_layer_sizes, activation, generator, n_context)
         layers.append(MaskedLayer(conditioner, bijector))
     return Flow(layers)

@@ -23,28 +23,28 @@ class MaskedLayer(nn.Module):
         self.conditioner = conditioner
         self.bijector = bijector
 
-    def forward(self, x):
+    def forward(self, x, context=None):
         """Image of the columns ``x``, shape (columns, rows), and log-determinant of the Jacobian, shape (rows,)."""
-        z, log_derivative = self.bijector.forward(x, self.conditioner(x))
+        z, log_derivative = self.bijector.forward(x, self.conditioner(x, context))
         return z, log_derivative.sum(0)
 
     @torch.no_grad()
-    def inverse(self, z):
+    def inverse(self, z, context=None):
         """The columns whose image is ``z``: one walk through the conditioner, whatever the number of columns."""
         order = self.conditioner.order
-        walk = self.conditioner.walk(z.shape[1])
+        walk = self.conditioner.walk(z.shape[1], context)
         z = z[order]
         for group in walk.groups:
             walk.feed(self.bijector.inverse(z[group], walk.params()))
         x = torch.empty_like(z)
-        x[order] = walk.values[0]
+        x[order] = walk.values[0][self.conditioner.n_context :]
         return x
 
 
 class Flow(nn.Module):
     """Layers from the data to a standard normal base distribution.
 
-    Every method takes and gives rows: tensors of shape (rows, columns).
+    Every method takes and gives rows: tensors of shape (rows, columns). A flow with a context takes one for each row.
     """
 
     def __init__(self, layers):
@@ -72,22 +72,24 @@ class Flow(nn.Module):
         like = next(self.parameters(), torch.empty(0))
         return torch.as_tensor(values).to(like.dtype).to(like.device)  # in this order: MPS has no float64
 
-    def forward(self, x):
+    def forward(self, x, context=None):
         """Image of the rows in base space, and log-determinant of the Jacobian of each row."""
         z, total = x.T, x.new_zeros(len(x))
+        context = None if context is None else context.T
         for layer in self.layers:
-            z, log_det = layer(z)
+            z, log_det = layer(z, context)
             total = total + log_det
         return z.T, total
 
-    def inverse(self, z):
+    def inverse(self, z, context=None):
         """The rows whose image is ``z``."""
         x = z.T
+        context = None if context is None else context.T
         for layer in reversed(self.layers):
-            x = layer.inverse(x)
+            x = layer.inverse(x, context)
         return x.T
 
-    def log_prob(self, x):
-        """Log-density of each row, in nats."""
-        z, log_det = self(x)
+    def log_prob(self, x, context=None):
+        """Log-density of each row, in nats, given its context."""
+        z, log_det = self(x, context)
         return log_det - 0.5 * (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi))

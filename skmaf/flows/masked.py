@@ -2,8 +2,8 @@
 
 Every column has a degree from 1 to G, its place in the order (columns of one degree form a group: D groups make an
 autoregressive layer, 2 a coupling). A hidden unit of degree g sees columns of degree at most g; the parameters of a column
-of degree g see units of degree below g. Hidden units are sorted by degree, so each mask is a staircase. Tensors are (units,
-rows) throughout: the units that one group unlocks are a contiguous block.
+of degree g see units of degree below g. Context is an input of degree 0, seen by every unit. Hidden units are sorted by degree,
+so each mask is a staircase. Tensors are (units, rows) throughout: the units that one group unlocks are a contiguous block.
 
 References
 ----------
@@ -55,7 +55,7 @@ def _blocks(mask):
 
 
 class MaskedNetwork(nn.Module):
-    """Gives every column ``n_params`` parameters computed from the columns of lower degree.
+    """Gives every column ``n_params`` parameters computed from the columns of lower degree, and from a context.
 
     Parameters
     ----------
@@ -69,58 +69,56 @@ class MaskedNetwork(nn.Module):
         A key of ``ACTIVATIONS``.
     generator : torch.Generator
         Draws the initial weights; the last layer starts at zero, so that bijectors start at the identity.
+    n_context : int, default=0
+        Columns of the context.
     """
 
-    def __init__(self, degrees, n_params, hidden_sizes, activation, generator):
+    def __init__(self, degrees, n_params, hidden_sizes, activation, generator, n_context=0):
         super().__init__()
         self.n_params = n_params
         self.activation = activation
         self.n_groups = int(degrees.max())
+        self.n_context = n_context
         self.register_buffer("degrees", degrees)
-        layers, below = [], degrees
-        for size in hidden_sizes:
-            units = hidden_degrees(size, self.n_groups)
-            layers.append(MaskedLinear(units[:, None] >= below, generator))
-            below = units
-        self.hidden = nn.ModuleList(layers)
+        units = [torch.cat([degrees.new_zeros(n_context), degrees])]
+        units += [hidden_degrees(size, self.n_groups, n_context > 0) for size in hidden_sizes]
+        self.hidden = nn.ModuleList(MaskedLinear(own[:, None] >= below, generator) for below, own in pairwise(units))
+        below = units[-1]
         self.output = MaskedLinear(degrees.repeat(n_params)[:, None] > below, generator)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
         self.register_buffer("order", degrees.argsort(stable=True))
-        self.known = self._count_known(hidden_sizes)
-
-    def _count_known(self, hidden_sizes):
-        """Row g: how many columns, and units of each hidden layer, depend on columns of degree at most g."""
-        layers = [self.degrees.sort()[0], *(hidden_degrees(size, self.n_groups) for size in hidden_sizes)]
         upto = torch.arange(self.n_groups + 1)
-        return list(zip(*(torch.searchsorted(layer, upto, right=True).tolist() for layer in layers)))
+        # row g: how many inputs, and units of each hidden layer, are of degree at most g
+        self.known = list(zip(*(torch.searchsorted(own.sort()[0], upto, right=True).tolist() for own in units)))
 
     @property
     def n_units(self):
-        """Columns and hidden units together."""
-        return len(self.degrees) + sum(layer.bias.numel() for layer in self.hidden)
+        """Inputs and hidden units together."""
+        return self.n_context + len(self.degrees) + sum(layer.bias.numel() for layer in self.hidden)
 
     @property
     def widest(self):
         """Units of the largest layer, the parameters counted as one."""
         return max(layer.bias.numel() for layer in [*self.hidden, self.output])
 
-    def forward(self, x):
-        """Parameters, shape (n_params, columns, rows), of the columns ``x``, shape (columns, rows)."""
+    def forward(self, x, context=None):
+        """Parameters, shape (n_params, columns, rows), of the columns ``x``, shape (columns, rows), given the context's."""
         act = ACTIVATIONS[self.activation]
-        h = x
+        h = x if context is None else torch.cat([context, x])
         for layer in self.hidden:
             h = act(layer(h))
         return self.output(h).view(self.n_params, *x.shape)
 
-    def walk(self, n_rows):
+    def walk(self, n_rows, context=None):
         """Start an incremental evaluation, which computes every hidden unit once."""
-        return Walk(self, n_rows)
+        return Walk(self, n_rows, context)
 
 
-def hidden_degrees(size, n_groups):
-    """Degrees 1 to G - 1 spread evenly and sorted; all 0 where there is one group only, which nothing conditions."""
-    return torch.arange(size) * (n_groups - 1) // size + min(1, n_groups - 1)
+def hidden_degrees(size, n_groups, context):
+    """Degrees up to G - 1 spread evenly and sorted, from 0 where there is a context, or one group only, and else from 1."""
+    lowest = 0 if context or n_groups == 1 else 1
+    return torch.arange(size) * (n_groups - lowest) // size + lowest
 
 
 class Walk:
@@ -134,22 +132,26 @@ class Walk:
     ----------
     groups : list of slice
         Where each group stands in the order of the columns, ``network.order``.
-    values : list of tensor of shape (columns or units, rows)
-        Columns in that order, and hidden units, as far as they are known.
+    values : list of tensor of shape (inputs or units, rows)
+        The context and the columns in that order, and hidden units, as far as they are known.
     """
 
-    def __init__(self, network, n_rows):
+    def __init__(self, network, n_rows, context):
         self.act = ACTIVATIONS[network.activation]
         self.known = network.known
-        self.groups = [slice(start[0], stop[0]) for start, stop in pairwise(self.known)]
+        n_context = network.n_context
+        self.groups = [slice(start[0] - n_context, stop[0] - n_context) for start, stop in pairwise(self.known)]
         first, *others = network.hidden
         # in the order of the walk, so that all that is known is always a leading block
-        self.weights = [first.masked_weight()[:, network.order], *(layer.masked_weight() for layer in others)]
+        inputs = torch.cat([torch.arange(n_context, device=network.order.device), n_context + network.order])
+        self.weights = [first.masked_weight()[:, inputs], *(layer.masked_weight() for layer in others)]
         self.biases = [layer.bias[:, None] for layer in network.hidden]
         n_params, n_columns = network.n_params, len(network.order)
         self.output_weight = network.output.weight.view(n_params, n_columns, -1)[:, network.order]
         self.output_bias = network.output.bias.view(n_params, n_columns, 1)[:, network.order]
         self.values = [first.weight.new_empty(size, n_rows) for size in self.known[-1]]
+        if n_context:
+            self.values[0][:n_context] = context
         self.step = 0
         self._unlock([0] * len(self.values), self.known[0])
 
@@ -171,6 +173,6 @@ class Walk:
 
     def feed(self, x):
         """Take the values, shape (columns of the group, rows), of the group whose parameters were asked for."""
-        self.values[0][self.groups[self.step]] = x
+        self.values[0][self.known[self.step][0] : self.known[self.step + 1][0]] = x
         self.step += 1
         self._unlock(self.known[self.step - 1], self.known[self.step])
