@@ -227,7 +227,8 @@ class MAFDensity(DensityMixin, BaseEstimator):
         """
         warm = self.warm_start and hasattr(self, "flow_")
         X = check_table(self, X, reset=not warm)
-        X, weights = weigh(X, sample_weight)
+        rows, weights = weigh(X, sample_weight)
+        X = X[rows]
         device = pick_device(self.device)
         generator = torch.Generator().manual_seed(seed_from(self.random_state))
         held_in, held_out = hold_out(len(X), self.validation_fraction if self.early_stopping else 0, generator)

@@ -1,34 +1,55 @@
 """DensityOutlierDetector: the rows that do not belong, by a threshold on a density."""
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
+from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
-from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.metrics import roc_curve
+from sklearn.model_selection import KFold, train_test_split
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from .calibration import Calibration
 from .density import MAFDensity
+from .explanation import Repairs
+from .validation import check_table, seed_from, weigh
+
+MIN_ROWS = 4  # two folds of two
+FALSE_ALARMS = 0.05  # rate of contamination="auto"
+CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
+CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
 
 
 class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     """Calls the rows of lowest density outliers.
+
+    The rows are divided into folds, and a density is fitted without each. The score of a row is the mean of its log-densities;
+    the rows that each density has not seen say what a score means, as conformal p-values [2]_.
 
     Parameters
     ----------
     estimator : estimator or None, default=None
         Anything with ``fit`` and ``score_samples``: a density estimator or a Pipeline that ends in one. None is a
         `MAFDensity` with its defaults.
-    contamination : float, default=0.1
-        Share of the training rows to call outliers, in (0, 0.5].
+    contamination : float or "auto", default="auto"
+        Where the threshold is. "auto" is for training rows that are all normal, or nearly so: a new normal row falls below it
+        with a probability of 5%. A float is for training rows with outliers among them: their share, in (0, 0.5].
+    n_folds : int or "auto", default="auto"
+        Number of folds, and so of fits; 1 is a single split that leaves a fifth of the rows, 2,000 at most, for calibration
+        alone. "auto" is 5 for up to 5,000 rows and 1 beyond.
     random_state : int, RandomState instance or None, default=None
-        Governs the default estimator; one that is given has its own.
+        Governs the folds and the default estimator; one that is given has its own.
 
     Attributes
     ----------
-    estimator_ : estimator
-        The fitted density.
+    estimators_ : list of estimators
+        The fitted densities, one for each fold.
+    calibration_ : Calibration
+        The scores of the rows that these have not seen.
     offset_ : float
-        The threshold on the log-density, in nats: the quantile ``contamination`` of the training rows.
+        The threshold on the score, in nats.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -41,39 +62,49 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     References
     ----------
-    Bishop (1994). Novelty detection and neural network validation. IEE Proceedings 141.
+    .. [1] Bishop (1994). Novelty detection and neural network validation. IEE Proceedings 141.
+    .. [2] Bates, Candes, Lei, Romano and Sesia (2023). Testing for outliers with conformal p-values. Annals of Statistics 51.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neighbors import KernelDensity
     >>> from skmaf import DensityOutlierDetector
     >>> X = load_iris().data
-    >>> detector = DensityOutlierDetector(contamination=0.05, random_state=0).fit(X)
-    >>> sorted(set(detector.predict(X)))
-    [np.int64(-1), np.int64(1)]
+    >>> detector = DensityOutlierDetector(KernelDensity(bandwidth=0.3), random_state=0).fit(X)
+    >>> odd = [[5.0, 3.5, 6.0, 0.2]]            # petals as long as none of their width
+    >>> int(detector.predict(odd)[0]), bool(detector.p_values(odd)[0] < 0.01)
+    (-1, True)
+    >>> int(detector.explain(odd)[0].argmax()), bool(detector.expected_values(odd)[0, 2] < 2)
+    (2, True)
     """
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "score_samples"]), None],
-        "contamination": [Interval(Real, 0, 0.5, closed="right")],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "n_folds": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, contamination=0.1, random_state=None):
+    def __init__(self, estimator=None, *, contamination="auto", n_folds="auto", random_state=None):
         self.estimator = estimator
         self.contamination = contamination
+        self.n_folds = n_folds
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
-        """Fit the density, and set the threshold.
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the densities, and set the threshold.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows.
+            Training rows; 4 at the very least.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in the calibration too. Whole numbers are counts, as in `MAFDensity`; of others only ratios
+            matter, and the density must take them.
 
         Returns
         -------
@@ -82,19 +113,29 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the density estimator rejects X, or a parameter is out of its range.
+            If there are under 4 rows, the density estimator rejects X, or a parameter is out of its range.
         """
-        validate_data(self, X, skip_check_array=True)
-        if self.estimator is None:
-            density = MAFDensity(random_state=self.random_state)
+        X = self._check_training_rows(X)
+        rows, weights = weigh(X, sample_weight)
+        X = _safe_indexing(X, rows)
+        seed = seed_from(self.random_state)
+        self.estimators_, scores, weights_of = [], [], []
+        for fitted, held_out in self._folds(len(weights), seed):
+            estimator = MAFDensity(random_state=seed) if self.estimator is None else clone(self.estimator)
+            given = {} if np.all(weights == 1) else {"sample_weight": weights[fitted]}
+            self.estimators_.append(estimator.fit(_safe_indexing(X, fitted), **given))
+            scores.append(estimator.score_samples(_safe_indexing(X, held_out)))
+            weights_of.append(weights[held_out])
+        self.calibration_ = Calibration(scores, weights_of)
+        self._repairs = Repairs(X)
+        if self.contamination == "auto":
+            self.offset_ = self.calibration_.threshold(FALSE_ALARMS)
         else:
-            density = clone(self.estimator)
-        self.estimator_ = density.fit(X)
-        self.offset_ = float(np.percentile(self.score_samples(X), 100 * self.contamination))
+            self.offset_ = float(np.percentile(self.score_samples(X), 100 * self.contamination))
         return self
 
     def score_samples(self, X):
-        """Log-density of each row: the lower, the more abnormal.
+        """Log-density of each row, the mean over the folds' densities: the lower, the more abnormal.
 
         Parameters
         ----------
@@ -105,8 +146,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
-        check_is_fitted(self)
-        return self.estimator_.score_samples(X)
+        return self._fold_scores(X).mean(axis=0)
 
     def decision_function(self, X):
         """Log-density above the threshold: negative for outliers.
@@ -135,3 +175,163 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             -1 where the decision function is negative, or else 1.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X):
+        """How often a normal row would look at least as odd as each of these.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            New rows. Rows that `fit` saw look more normal than new ones.
+
+        Returns
+        -------
+        p_values : ndarray of shape (n_samples,)
+            Conformal p-values, in (0, 1]; of a row from the source of the training rows, at most ``a`` with probability at most
+            ``a``. None is smaller than 1 / (number of calibration rows + 1).
+        """
+        scores = self._fold_scores(X)
+        return self.calibration_.p_values(scores)
+
+    def select(self, X, fdr=0.1):
+        """The rows to look at, so that at most a share ``fdr`` of them is expected to be normal.
+
+        This is the procedure of Benjamini and Hochberg on the p-values [2]_. It finds nothing where rows are too few for small
+        p-values: ``fdr`` times the share of outliers should be above 1 / (number of calibration rows + 1).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            New rows.
+        fdr : float, default=0.1
+            False discovery rate, in (0, 1).
+
+        Returns
+        -------
+        selected : ndarray of bool, shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            If ``fdr`` is out of its range.
+        """
+        _check_rate("fdr", fdr)
+        return false_discovery_control(self.p_values(X)) <= fdr
+
+    def set_threshold(self, *, rate=None, score=None, labelled=None):
+        """Move the threshold without a refit.
+
+        Parameters
+        ----------
+        rate : float, default=None
+            The probability, in (0, 1), with which a new normal row may fall below the threshold.
+        score : float, default=None
+            The threshold itself, in nats.
+        labelled : tuple (X, y), default=None
+            Rows and their labels, -1 for outliers and 1 for others: the threshold with the highest mean of the shares of both
+            that are right (balanced accuracy).
+
+        Returns
+        -------
+        self : DensityOutlierDetector
+
+        Raises
+        ------
+        ValueError
+            If not exactly one of the three is given, if the rate is finer than the calibration rows can tell, or the labels are
+            not of both kinds.
+        """
+        check_is_fitted(self)
+        if sum(given is not None for given in (rate, score, labelled)) != 1:
+            raise ValueError("Give exactly one of rate, score and labelled.")
+        if score is not None:
+            self.offset_ = float(score)
+        elif rate is not None:
+            _check_rate("rate", rate)
+            finest = self.calibration_.finest_rate
+            if rate < finest:
+                raise ValueError(f"rate={rate} is finer than the calibration rows can tell: give {finest:.2g} or more.")
+            self.offset_ = self.calibration_.threshold(rate)
+        else:
+            self.offset_ = self._best_threshold(*labelled)
+        return self
+
+    def explain(self, X):
+        """How much each cell makes its row unlikely.
+
+        It is the gain of the row's log-density if this cell alone had its most likely value: ``max over v of
+        log p(x with x_j = v) - log p(x)``. A cell that fits the others gets about 0; units and the order of columns do not
+        matter. The cost is that of scoring some 50 rows for each cell, so ask about the rows that you will look at.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        gains : ndarray of shape (n_samples, n_features)
+            In nats, not negative.
+        """
+        return self._repair(X)[0]
+
+    def expected_values(self, X):
+        """The value that would make each row most likely in each cell, the other cells as they are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_features)
+            In the units of X: values that training rows hold in the column, or the row's own where none is more likely.
+        """
+        return np.column_stack(self._repair(X)[1])
+
+    def _check_training_rows(self, X):
+        """The rows, ready to be divided; all else is checked by the density."""
+        if self.estimator is None:
+            X = check_table(self, X, reset=True)
+        else:
+            validate_data(self, X, skip_check_array=True)
+            X = _indexable(X)
+        if len(X) < MIN_ROWS:
+            raise ValueError(f"Found array with {len(X)} sample(s), but a minimum of {MIN_ROWS} is required.")
+        return X
+
+    def _folds(self, n_rows, seed):
+        """Pairs of positions: rows to fit, and rows held out."""
+        n_folds = self.n_folds
+        if n_folds == "auto":
+            n_folds = 5 if n_rows <= CROSS_ROWS else 1
+        if n_folds == 1:
+            n_held_out = max(1, min(CALIBRATION_ROWS, n_rows // 5))
+            return [train_test_split(np.arange(n_rows), test_size=n_held_out, random_state=seed)]
+        return list(KFold(min(n_folds, n_rows // 2), shuffle=True, random_state=seed).split(np.arange(n_rows)))
+
+    def _fold_scores(self, X):
+        check_is_fitted(self)
+        return np.stack([estimator.score_samples(X) for estimator in self.estimators_])
+
+    def _repair(self, X):
+        check_is_fitted(self)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        return self._repairs.best(self.score_samples, _indexable(X))
+
+    def _best_threshold(self, X, y):
+        y = np.asarray(y)
+        if set(np.unique(y)) != {-1, 1}:
+            raise ValueError(f"Labels must be -1 for outliers and 1 for others, and hold both; got {np.unique(y)[:5]}.")
+        false_alarms, found, thresholds = roc_curve(y == -1, -self.score_samples(X))
+        # an outlier is below the threshold, not at it
+        return float(np.nextafter(-thresholds[np.argmax(found - false_alarms)], np.inf))
+
+
+def _indexable(X):
+    """A DataFrame as it is, all else as an array of any kind."""
+    return X if hasattr(X, "iloc") else check_array(X, dtype=None, ensure_all_finite=False)
+
+
+def _check_rate(name, rate):
+    if not isinstance(rate, Real) or not 0 < rate < 1:
+        raise ValueError(f"{name} must be a number between 0 and 1, got {rate!r}.")

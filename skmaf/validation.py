@@ -75,7 +75,7 @@ def _is_number(text):
 
 
 def weigh(X, sample_weight):
-    """The rows that count, in an order of their own, and their weights with mean 1.
+    """Where the rows that count are, in an order of their own, and their weights with mean 1.
 
     Whole weights are counts: rows are repeated, so that a weight of 2 is to the last digit what two equal rows are. Fractions,
     and counts beyond `MOST_REPEATS` rows for each row, stay weights. The order is lexicographic: a fit does not depend on the
@@ -83,12 +83,13 @@ def weigh(X, sample_weight):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or DataFrame of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,) or None
 
     Returns
     -------
-    X : ndarray of shape (n_rows, n_features)
+    rows : ndarray of int, shape (n_rows,)
+        Positions; those of rows that count several times are repeated.
     weights : ndarray of shape (n_rows,)
 
     Raises
@@ -96,17 +97,27 @@ def weigh(X, sample_weight):
     ValueError
         If weights are negative, NaN, infinite, too many or too few, or positive in under 2 rows.
     """
-    weights = np.ones(len(X))
+    rows, weights = np.arange(len(X)), np.ones(len(X))
     if sample_weight is not None:
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        X, weights = X[weights > 0], weights[weights > 0]
-        if len(X) == 0 or (len(X) == 1 and weights[0] < 2):
+        rows, weights = rows[weights > 0], weights[weights > 0]
+        if len(rows) == 0 or (len(rows) == 1 and weights[0] < 2):
             raise ValueError("sample_weight is zero in all rows but one, or in all: give a positive weight to 2 rows or more.")
-        if np.all(weights == np.round(weights)) and weights.sum() <= MOST_REPEATS * len(X):
-            X = X.repeat(weights.astype(int), axis=0)
-            weights = np.ones(len(X))
-    order = np.lexsort(X.T)
-    return X[order], weights[order] / weights.mean()
+        if np.all(weights == np.round(weights)) and weights.sum() <= MOST_REPEATS * len(rows):
+            rows = rows.repeat(weights.astype(int))
+            weights = np.ones(len(rows))
+    order = np.lexsort([_rank(x)[rows] for x in columns(X)])
+    return rows[order], weights[order] / weights.mean()
+
+
+def columns(X):
+    """The columns of an array or a DataFrame, as arrays."""
+    return [X.iloc[:, j].to_numpy() for j in range(X.shape[1])] if hasattr(X, "iloc") else list(X.T)
+
+
+def _rank(x):
+    """Numbers that order a column as its values do, or as their text does where they are no numbers."""
+    return x if x.dtype.kind in "biuf" else np.unique(x.astype(str), return_inverse=True)[1]
 
 
 def seed_from(random_state):

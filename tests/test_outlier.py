@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import make_scorer, roc_auc_score
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmaf import DensityOutlierDetector, MAFDensity
 
@@ -45,15 +47,17 @@ def test_decision_is_the_score_above_the_offset(estimator, rows):
 
 
 @every_estimator
-def test_score_is_that_of_the_density(estimator, rows):
+def test_score_is_the_mean_of_the_densities(estimator, rows):
     detector = DensityOutlierDetector(estimator).fit(rows)
-    assert np.array_equal(detector.score_samples(rows), detector.estimator_.score_samples(rows))
-    assert detector.estimator_ is not estimator
+    assert len(detector.estimators_) == 5 and estimator not in detector.estimators_
+    expected = np.mean([density.score_samples(rows) for density in detector.estimators_], axis=0)
+    np.testing.assert_allclose(detector.score_samples(rows), expected)
 
 
 @every_estimator
 @pytest.mark.parametrize("contamination", [0.01, 0.1, 0.25, 0.5])
 def test_contamination_is_the_share_of_training_rows(estimator, contamination, rows):
+    """Whatever the folds are."""
     labels = DensityOutlierDetector(estimator, contamination=contamination).fit_predict(rows)
     assert np.mean(labels == -1) == pytest.approx(contamination, abs=1 / len(rows))
 
@@ -69,10 +73,10 @@ def test_planted_outliers_are_found(estimator, planted):
 @every_estimator
 def test_data_frame(estimator, rows):
     frame = pd.DataFrame(rows, columns=["height", "weight", "age"])
-    detector = DensityOutlierDetector(estimator).fit(frame)
+    detector = DensityOutlierDetector(estimator, random_state=0).fit(frame)
     assert detector.n_features_in_ == 3
     assert detector.feature_names_in_.tolist() == ["height", "weight", "age"]
-    assert np.array_equal(detector.predict(frame), DensityOutlierDetector(estimator).fit(rows).predict(rows))
+    assert np.array_equal(detector.predict(frame), DensityOutlierDetector(estimator, random_state=0).fit(rows).predict(rows))
     with pytest.raises(ValueError, match="feature names"):
         detector.predict(frame[["age", "weight", "height"]])
 
@@ -80,8 +84,8 @@ def test_data_frame(estimator, rows):
 def test_default_is_a_maf_density_with_the_random_state(rows, tiny, monkeypatch):
     monkeypatch.setattr("skmaf.outlier.MAFDensity", tiny)
     detector = DensityOutlierDetector(random_state=7).fit(rows)
-    assert isinstance(detector.estimator_, MAFDensity)
-    assert np.array_equal(detector.score_samples(rows), tiny(random_state=7).fit(rows).score_samples(rows))
+    assert all(isinstance(estimator, MAFDensity) and estimator.random_state == 7 for estimator in detector.estimators_)
+    assert np.array_equal(detector.score_samples(rows), DensityOutlierDetector(random_state=7).fit(rows).score_samples(rows))
 
 
 def test_breast_cancer_is_told_from_benign():
@@ -92,6 +96,63 @@ def test_breast_cancer_is_told_from_benign():
     X = np.vstack([benign[250:], data.data[data.target == 0]])
     y = np.repeat([0, 1], [len(benign) - 250, len(X) - len(benign) + 250])
     assert roc_auc_score(y, -detector.decision_function(X)) > 0.9
+
+
+def test_large_tables_are_split_once(monkeypatch, rows):
+    monkeypatch.setattr("skmaf.outlier.CROSS_ROWS", 150)
+    detector = DensityOutlierDetector(KernelDensity()).fit(rows)
+    assert len(detector.estimators_) == 1 and len(detector.calibration_.scores[0]) == 40
+    monkeypatch.setattr("skmaf.outlier.CALIBRATION_ROWS", 25)
+    assert len(DensityOutlierDetector(KernelDensity()).fit(rows).calibration_.scores[0]) == 25
+
+
+@pytest.mark.parametrize("n_folds", [1, 2, 4])
+def test_each_density_is_calibrated_by_rows_that_it_has_not_seen(n_folds, rows):
+    """Nearest neighbours know a row that they have seen."""
+
+    class Seen(KernelDensity):
+        def fit(self, X):
+            self.rows_ = X
+            return self
+
+        def score_samples(self, X):
+            return -np.abs(X[:, None] - self.rows_).sum(axis=2).min(axis=1)
+
+    detector = DensityOutlierDetector(Seen(), n_folds=n_folds).fit(rows)
+    assert len(detector.estimators_) == n_folds
+    assert all((scores < 0).all() for scores in detector.calibration_.scores)
+
+
+@pytest.mark.parametrize("n", [4, 5, 9])
+def test_as_few_rows_as_there_may_be(n, rows):
+    detector = DensityOutlierDetector(KernelDensity()).fit(rows[:n])
+    assert sum(map(len, detector.calibration_.scores)) == n
+    assert np.isfinite(detector.decision_function(rows)).all()
+    with pytest.raises(ValueError, match="minimum of 4"):
+        DensityOutlierDetector(KernelDensity()).fit(rows[:3])
+
+
+def test_grid_search_by_a_labelled_scorer(planted):
+    y = np.repeat([1, -1], [200, 10])
+    search = GridSearchCV(
+        DensityOutlierDetector(KernelDensity(), random_state=0),
+        {"estimator__bandwidth": [0.3, 300.0]},
+        scoring=make_scorer(roc_auc_score, response_method="decision_function"),
+        cv=StratifiedKFold(3, shuffle=True, random_state=0),
+    ).fit(planted, y)
+    assert search.best_params_ == {"estimator__bandwidth": 0.3} and search.best_score_ > 0.85
+
+
+def test_in_a_pipeline_with_text(planted):
+    """Columns of any kind, where the density inside knows them."""
+    frame = pd.DataFrame(planted[:200], columns=["a", "b", "c"])
+    frame["d"] = np.where(frame["a"] > 0, "up", "down")
+    encode = make_column_transformer((OneHotEncoder(), ["d"]), remainder="passthrough")
+    detector = DensityOutlierDetector(make_pipeline(encode, KernelDensity(bandwidth=0.3)), random_state=0).fit(frame)
+    odd = frame[frame["a"] > 1].head(3).assign(d="down")
+    assert (detector.explain(odd).argmax(axis=1) == 3).all()
+    assert (detector.expected_values(odd)[:, 3] == "up").all()
+    assert (detector.p_values(odd) < 0.02).all()
 
 
 @pytest.mark.parametrize("contamination", [0, -0.1, 0.51, 1, "many", None, np.nan])
@@ -109,15 +170,20 @@ def test_bad_rows_are_named(rows):
     detector = DensityOutlierDetector(ESTIMATORS["MAFDensity"])
     bad = rows.copy()
     bad[3, 1] = np.nan
-    with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows"):
+    with pytest.raises(ValueError, match="Column 1 contains NaN"):
         detector.fit(bad)
+    with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows"):
+        DensityOutlierDetector().fit(bad)
     with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows"):
         detector.fit(rows).predict(bad)
     with pytest.raises(ValueError, match="2 features"):
         detector.fit(rows).predict(rows[:, :2])
 
 
-@pytest.mark.parametrize("method", ["predict", "decision_function", "score_samples"])
+METHODS = ["predict", "decision_function", "score_samples", "p_values", "select", "explain", "expected_values"]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_not_fitted(method, rows):
     with pytest.raises(NotFittedError, match="not fitted"):
         getattr(DensityOutlierDetector(), method)(rows)

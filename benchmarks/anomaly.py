@@ -1,0 +1,151 @@
+"""Anomalies in twenty labelled tables: skmaf beside other detectors, all with defaults, on the same rows and one thread.
+
+    python benchmarks/anomaly.py --seeds 0 1 2 3 4    runs what the CSV file does not have yet, then prints the report
+    python benchmarks/anomaly.py --report             prints the report alone
+
+With --contaminated the training rows hold anomalies as the table does, and no label is used: half of all rows train.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity, LocalOutlierFactor, NearestNeighbors
+from sklearn.svm import OneClassSVM
+from threadpoolctl import threadpool_limits
+
+from skmaf import DensityOutlierDetector
+
+HERE = Path(__file__).resolve().parent
+MAX_ROWS = 20_000
+KEY = ["table", "tool", "seed", "contaminated"]
+
+
+def load(path, seed, contaminated):
+    """Standardised training rows, test rows, and labels of these (1: anomaly)."""
+    with np.load(path, allow_pickle=False) as archive:
+        X, y = archive["X"].astype(np.float64), archive["y"]
+    rng = np.random.default_rng(seed)
+    if len(X) > MAX_ROWS:
+        rows = rng.permutation(len(X))[:MAX_ROWS]
+        X, y = X[rows], y[rows]
+    pool = rng.permutation(len(X) if contaminated else np.flatnonzero(y == 0))
+    train, rest = pool[: len(pool) // 2], pool[len(pool) // 2 :]
+    test = rest if contaminated else np.concatenate([rest, np.flatnonzero(y == 1)])
+    mean, scale = X[train].mean(axis=0), X[train].std(axis=0)
+    scale[scale == 0] = 1
+    return (X[train] - mean) / scale, (X[test] - mean) / scale, y[test]
+
+
+def by_score(estimator):
+    return lambda X, seed: estimator(seed).fit(X).score_samples
+
+
+def nearest_neighbours(X, seed):
+    neighbours = NearestNeighbors(n_neighbors=5).fit(X)
+    return lambda rows: -neighbours.kneighbors(rows)[0][:, -1]
+
+
+def local_outlier_factor(X, seed):
+    return LocalOutlierFactor(novelty=True).fit(X).score_samples
+
+
+def mixture(X, seed):
+    return GaussianMixture(min(8, len(X)), reg_covar=1e-3, random_state=seed).fit(X).score_samples
+
+
+def pyod(name):
+    """A detector of PyOD, whose scores are higher for anomalies."""
+
+    def fit(X, seed):
+        from importlib import import_module
+
+        detector = getattr(import_module(f"pyod.models.{name.lower()}"), name)().fit(X)
+        return lambda rows: -detector.decision_function(rows)
+
+    return fit
+
+
+TOOLS = {
+    "skmaf": by_score(lambda seed: DensityOutlierDetector(random_state=seed)),
+    "IsolationForest": by_score(lambda seed: IsolationForest(random_state=seed)),
+    "LOF": local_outlier_factor,
+    "kNN": nearest_neighbours,
+    "OCSVM": by_score(lambda seed: OneClassSVM(gamma="scale")),
+    "GMM": mixture,
+    "KDE": by_score(lambda seed: KernelDensity(bandwidth="scott")),
+    "ECOD": pyod("ECOD"),
+}
+
+
+def run(args):
+    """Measure what the file does not have yet."""
+    for seed in args.seeds:
+        for name in args.tables or sorted(path.stem for path in args.data.glob("*.npz")):
+            train, test, y = load(args.data / f"{name}.npz", seed, args.contaminated)
+            for tool in args.tools:
+                key = dict(zip(KEY, (name, tool, seed, args.contaminated)))
+                if is_done(args.out, key):
+                    continue
+                start = time.process_time()
+                score_samples = TOOLS[tool](train, seed)
+                fitted = time.process_time()
+                # scores that overflow stand at the far end
+                scores = np.nan_to_num(-score_samples(test), nan=np.inf, posinf=1e300, neginf=-1e300)
+                result = key | {
+                    "auc": 100 * roc_auc_score(y, scores),
+                    "ap": 100 * average_precision_score(y, scores),
+                    "fit_s": fitted - start,
+                    "score_s": time.process_time() - fitted,
+                    "train_rows": len(train),
+                    "columns": train.shape[1],
+                }
+                args.out.parent.mkdir(parents=True, exist_ok=True)
+                pd.DataFrame([result]).to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
+                print("{table}, seed {seed}, {tool}: AUC {auc:.1f}, AP {ap:.1f}, {fit_s:.1f} s".format(**result), flush=True)
+
+
+def is_done(path, key):
+    return path.exists() and bool((pd.read_csv(path)[KEY] == pd.Series(key)[KEY]).all(axis=1).any())
+
+
+def report(results):
+    """Print ROC AUC and average precision, a line for each table, a column for each tool; and times to fit."""
+    tools = [tool for tool in TOOLS if tool in set(results["tool"])]
+    for metric, title in [("auc", "ROC AUC, %"), ("ap", "Average precision, %"), ("fit_s", "Seconds to fit")]:
+        by_table = results.pivot_table(metric, "table", "tool")[tools]
+        by_seed = results.groupby(["seed", "tool"])[metric].mean().unstack()[tools]
+        print(f"\n{title}, mean over seeds {sorted(set(results['seed']))}:\n")
+        print("| table | " + " | ".join(tools) + " |\n|---|" + "---:|" * len(tools))
+        for name, row in by_table.iterrows():
+            print(f"| {name} | " + " | ".join(f"{x:.1f}" for x in row) + " |")
+        spread = by_seed.std().fillna(0)
+        print("| mean ± sd over seeds | " + " | ".join(f"{m:.1f} ± {s:.1f}" for m, s in zip(by_seed.mean(), spread)) + " |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "anomaly", help="where NAME.npz are")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "anomaly.csv", help="the CSV file")
+    parser.add_argument("--tables", nargs="+", help="all of the directory unless given")
+    parser.add_argument("--tools", nargs="+", choices=TOOLS, default=[tool for tool in TOOLS])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--contaminated", action="store_true", help="train on a half of all rows, anomalies included")
+    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+    if not args.report:
+        run(args)
+    results = pd.read_csv(args.out)
+    report(results[results["contaminated"] == args.contaminated])
+
+
+if __name__ == "__main__":
+    main()

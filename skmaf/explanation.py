@@ -1,0 +1,91 @@
+"""Why a row is unlikely: what its density would gain if one cell had another value."""
+
+import numpy as np
+import pandas as pd
+
+from .validation import columns
+
+KEPT_VALUES = 1025  # of a column
+FIRST_STEPS = 32  # into which the values are divided, at first
+REFINEMENT = 4  # of the steps around the best value, then
+
+
+class Repairs:
+    """Finds, cell by cell, the value that makes a row most likely, the other cells as they are.
+
+    Values are those that the training rows hold in the column, or quantiles of them where they are many. They are searched
+    from coarse to fine: a few of them in order, then those around the best.
+
+    Parameters
+    ----------
+    X : ndarray or DataFrame of shape (n_samples, n_features)
+        Training rows.
+    """
+
+    def __init__(self, X):
+        self.values = [_values(x) for x in columns(X)]
+
+    def best(self, score_samples, X):
+        """The gain by the best value of each cell, and that value.
+
+        Parameters
+        ----------
+        score_samples : callable
+            Gives the log-density of rows like those of ``X``.
+        X : ndarray or DataFrame of shape (n, n_features)
+
+        Returns
+        -------
+        gains : ndarray of shape (n, n_features)
+            In nats; 0 where no value is better than that of the row.
+        values : list of ndarray of shape (n,)
+            For each column; the row's own value where none is better.
+        """
+        own = score_samples(X)
+        gains, best = [], []
+        for j, (x, values) in enumerate(zip(columns(X), self.values)):
+            scores, positions = _search(lambda i: score_samples(_replaced(X, j, values[i])), len(values), len(own))
+            better = scores > own
+            gains.append(np.where(better, scores - own, 0.0))
+            best.append(np.where(better, values[positions], x))
+        return np.column_stack(gains), best
+
+
+def _values(x):
+    """Distinct values in order, at most `KEPT_VALUES`."""
+    values = np.unique(x)
+    if len(values) <= KEPT_VALUES:
+        return values
+    return np.unique(np.quantile(x, np.linspace(0, 1, KEPT_VALUES), method="nearest"))
+
+
+def _replaced(X, j, x):
+    """The rows of ``X`` with other values in column ``j``."""
+    X = X.copy()
+    if isinstance(X, pd.DataFrame):
+        X[X.columns[j]] = pd.Series(x, index=X.index).astype(X.dtypes.iloc[j], errors="ignore")
+    else:
+        X[:, j] = x
+    return X
+
+
+def _search(score, n_values, n_rows):
+    """Highest score of each row over the positions 0 to ``n_values`` - 1, and its position, from coarse to fine.
+
+    ``score`` takes a position for each row.
+    """
+    best, position = np.full(n_rows, -np.inf), np.zeros(n_rows, dtype=int)
+    step = max(1, -(-n_values // FIRST_STEPS))
+    offsets = np.arange(0, n_values, step)
+    while True:
+        centre = position.copy()
+        for offset in offsets:
+            tried = np.clip(centre + offset, 0, n_values - 1)
+            scores = score(tried)
+            better = scores > best
+            best, position = np.where(better, scores, best), np.where(better, tried, position)
+        if step == 1:
+            return best, position
+        finer = max(1, step // REFINEMENT)
+        offsets = np.setdiff1d(np.arange(finer - step, step, finer), 0)
+        step = finer

@@ -1,0 +1,144 @@
+"""Thresholds and conformal p-values: what they promise, by counting and by simulation."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+from sklearn.preprocessing import scale
+
+from skmaf import DensityOutlierDetector
+from skmaf.calibration import Calibration
+
+SEEDS = range(40)
+
+
+def simple(scores=(-3.0, -1.0, -1.0, 2.0)):
+    return Calibration([np.array(scores[:2]), np.array(scores[2:])], [np.ones(2), np.ones(2)])
+
+
+def test_p_values_count_rows_that_score_no_higher():
+    scores = np.array([-9.0, -3.0, -2.0, -1.0, 5.0])
+    np.testing.assert_allclose(simple().p_values([scores, scores]), np.array([1, 2, 2, 4, 5]) / 5)
+
+
+def test_each_fold_is_compared_by_its_own_density():
+    np.testing.assert_allclose(simple().p_values([np.array([-9.0]), np.array([5.0])]), [3 / 5])
+
+
+def test_weights_count_like_rows():
+    weighted = Calibration([np.array([0.0, 1.0, 2.0])], [np.array([2.0, 1.0, 3.0])])
+    repeated = Calibration([np.array([0.0, 0, 1, 2, 2, 2])], [np.ones(6)])
+    scores = np.linspace(-1, 3, 9)
+    np.testing.assert_allclose(weighted.p_values([scores]), repeated.p_values([scores]))
+    assert [weighted.threshold(rate) for rate in (0.3, 0.5, 0.9)] == [repeated.threshold(rate) for rate in (0.3, 0.5, 0.9)]
+
+
+THRESHOLDS = [(0.01, -3.0), (0.2, -3.0), (0.39, -3.0), (0.4, -1.0), (0.6, -1.0), (0.8, 2.0), (0.99, 2.0)]
+
+
+@pytest.mark.parametrize("rate, expected", THRESHOLDS)
+def test_threshold_lets_as_many_rows_below_as_the_rate_allows(rate, expected):
+    assert simple().threshold(rate) == expected
+
+
+TABLES = {
+    "normal": lambda: np.random.default_rng(0).standard_normal((2000, 3)),
+    "wine": lambda: scale(load_wine().data)[:, :6],
+    "breast cancer": lambda: scale(load_breast_cancer().data)[:, :8],
+    "digits": lambda: PCA(6, random_state=0).fit_transform(load_digits().data),
+}
+DENSITIES = {"kernel": KernelDensity(bandwidth=0.5), "overfitted": GaussianMixture(8, reg_covar=1e-4, random_state=0)}
+
+
+def fitted_and_rest(X, density, n, seed, **parameters):
+    order = np.random.default_rng(seed).permutation(len(X))
+    return DensityOutlierDetector(density, random_state=seed, **parameters).fit(X[order[:n]]), X[order[n : n + 400]]
+
+
+@pytest.mark.parametrize("n_folds", [1, 5])
+@pytest.mark.parametrize("density", DENSITIES)
+@pytest.mark.parametrize("name", TABLES)
+def test_false_alarms_are_no_more_than_promised(name, density, n_folds):
+    """At the threshold of "auto", at another rate, and by p-values: the mean over seeds, within three standard errors."""
+    X, alarms = TABLES[name](), []
+    for seed in SEEDS:
+        detector, rest = fitted_and_rest(X, DENSITIES[density], 100, seed, n_folds=n_folds)
+        auto = np.mean(detector.predict(rest) == -1)
+        at_20 = np.mean(detector.set_threshold(rate=0.2).predict(rest) == -1)
+        alarms.append([auto, at_20, *(np.mean(detector.p_values(rest) <= rate) for rate in (0.05, 0.1, 0.2))])
+    excess = np.mean(alarms, axis=0) - [0.05, 0.2, 0.05, 0.1, 0.2]
+    assert (excess <= 3 * stats.sem(alarms)).all()
+
+
+@pytest.mark.parametrize("n_folds", [1, 5])
+def test_p_values_are_not_idle(n_folds):
+    """Nor are there far fewer false alarms than promised."""
+    shares = []
+    for seed in SEEDS:
+        detector, rest = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 100, seed, n_folds=n_folds)
+        shares.append(np.mean(detector.p_values(rest) <= 0.2))
+    assert np.mean(shares) == pytest.approx(0.2, abs=0.04)
+
+
+@pytest.mark.parametrize("n_folds", [1, 5])
+def test_false_discoveries_are_no_more_than_promised(n_folds):
+    X, wrong, found = TABLES["normal"](), [], []
+    for seed in SEEDS:
+        detector, rest = fitted_and_rest(X, DENSITIES["kernel"], 400, seed, n_folds=n_folds)
+        outliers = np.random.default_rng(seed).standard_normal((30, 3)) + 4.5
+        selected = detector.select(np.vstack([rest[:270], outliers]), fdr=0.2)
+        wrong.append(selected[:270].sum() / max(1, selected.sum()))
+        found.append(selected[270:].mean())
+    assert np.mean(wrong) <= 0.2 + 3 * stats.sem(wrong)
+    assert np.mean(found) > 0.9
+
+
+def test_fit_on_normal_rows_gives_p_values_that_single_out_others():
+    detector, rest = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 200, 0)
+    assert detector.p_values(np.full((1, 3), 9.0)) == pytest.approx(1 / 201)
+
+
+def test_threshold_by_score():
+    detector, rest = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 200, 0)
+    assert detector.set_threshold(score=-4.0).offset_ == -4.0
+    assert np.array_equal(detector.predict(rest) == -1, detector.score_samples(rest) < -4)
+
+
+def test_threshold_by_labelled_rows_has_the_best_balanced_accuracy():
+    detector, rest = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 200, 0)
+    X = np.vstack([rest[:300], rest[300:340] + 2])
+    y = np.repeat([1, -1], [300, 40])
+
+    def accuracy():
+        wrong = detector.predict(X) != y
+        return 1 - (wrong[:300].mean() + wrong[300:].mean()) / 2
+
+    best = max((accuracy() for score in detector.score_samples(X) if detector.set_threshold(score=score)))
+    detector.set_threshold(labelled=(X, y))
+    assert accuracy() == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({}, "exactly one"),
+        ({"rate": 0.1, "score": 0.0}, "exactly one"),
+        ({"rate": 1.5}, "rate must be"),
+        ({"rate": 0.001}, "finer than the calibration rows"),
+        ({"labelled": (np.zeros((2, 3)), [1, 1])}, "Labels"),
+    ],
+)
+def test_bad_thresholds(given, message):
+    detector, _ = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 100, 0)
+    with pytest.raises(ValueError, match=message):
+        detector.set_threshold(**given)
+
+
+@pytest.mark.parametrize("fdr", [0, 1, -0.1, "low"])
+def test_bad_fdr(fdr):
+    detector, rest = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 100, 0)
+    with pytest.raises(ValueError, match="fdr must be"):
+        detector.select(rest, fdr=fdr)
