@@ -43,9 +43,9 @@ def epoch_seconds(X, n_epochs):
     marks, batches = [time.perf_counter()], []
     run_epoch = training._run_epoch
 
-    def timed(optimiser, rows, widths, n_batches, generator):
+    def timed(optimiser, rows, widths, noise, n_batches, generator):
         batches.append(round(len(rows.x) / n_batches))
-        loss = run_epoch(optimiser, rows, widths, n_batches, generator)
+        loss = run_epoch(optimiser, rows, widths, noise, n_batches, generator)
         marks.append(time.perf_counter())
         return loss
 

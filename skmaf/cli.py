@@ -22,8 +22,8 @@ SHOWN_COLUMNS = 8
 NUMBER = "{:.6g}"
 
 DESCRIPTION = """\
-Fit the density of a table; print its held-out log-likelihood, its most anomalous rows and a few fresh
-rows; write the log-density of each row to TABLE.scores.csv. Without TABLE: a table that scikit-learn ships.
+Fit the density of a table; print its held-out log-likelihood, its most anomalous rows with the reasons, and
+a few fresh rows; write the scores of each row to TABLE.scores.csv. Without TABLE: a table that scikit-learn ships.
 """
 EXAMPLES = """\
 examples:
@@ -41,9 +41,12 @@ What to try next
 In Python
   from skmaf import MAFDensity
   density = MAFDensity().fit(X)
-  density.score_samples(X)      log-density of each row; np.argsort of it ranks the anomalies
+  density.score(X_test)         held-out log-likelihood: compare models by it, on the same rows
   density.sample(1000)          fresh rows
-  density.score(X_test)         held-out log-likelihood: compare models by it, on the same rows"""
+  from skmaf import DensityOutlierDetector
+  detector = DensityOutlierDetector().fit(X)
+  detector.p_values(X_new)      how often a normal row looks as odd; select(X_new) picks rows to look at
+  detector.explain(X_new)       how much each cell makes its row unlikely"""
 
 
 def split(table, seed):
@@ -66,9 +69,9 @@ def header_text(table, n_train):
     return "\n".join([*lines, "", f"Fitting the density to {n_train} rows ..."])
 
 
-def quality_text(table, scores, offset, train, held_out):
+def quality_text(table, log_density, scores, offset, train, held_out):
     """Held-out log-likelihood, ROC AUC where there are labels, and who is below the threshold."""
-    kept = scores[held_out]
+    kept = log_density[held_out]
     with np.errstate(over="ignore", invalid="ignore"):  # scores may be as low as float64 goes
         mean, error = kept.mean(), kept.std(ddof=1) / np.sqrt(len(kept))
     groups = {"fitted rows": train, "held-out rows": held_out}
@@ -84,13 +87,27 @@ def quality_text(table, scores, offset, train, held_out):
     return "\n".join(lines)
 
 
-def top_text(table, scores, n_top):
-    """The rows of lowest density, lowest first."""
+def top_text(table, detector, scores, p_values, n_top):
+    """The rows of lowest score, lowest first, each with the two cells that make it most unlikely."""
     lowest = np.argsort(scores, kind="stable")[:n_top]
-    top = pd.DataFrame({"row": table.X.index[lowest], "log-density": scores[lowest]})
+    title = f"The {len(lowest)} most anomalous of all rows; p-value: how often a normal row looks as odd"
+    if len(lowest) == 0:
+        return title
+    top = pd.DataFrame({"row": table.X.index[lowest], "score": scores[lowest], "p-value": p_values[lowest]})
     if table.labels is not None:
         top[table.labels.name] = table.labels.to_numpy()[lowest]
-    return f"The {len(lowest)} most anomalous of all rows\n" + top.to_string(index=False, float_format=NUMBER.format)
+    header, *lines = top.to_string(index=False, float_format=NUMBER.format).splitlines()
+    rows = table.X.iloc[lowest]
+    reasons = reason_texts(rows, detector.explain(rows), detector.expected_values(rows))
+    return "\n".join([title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))])
+
+
+def reason_texts(rows, gains, expected):
+    """A line for each row: its two cells with the largest gains, and the values that were expected there."""
+    for (_, row), gain, values in zip(rows.iterrows(), gains, expected):
+        guilty = [j for j in np.argsort(-gain, kind="stable")[:2] if gain[j] > 0]
+        cells = [f"{str(rows.columns[j])[:24]} {row.iloc[j]:.4g} (expected {values[j]:.4g})" for j in guilty]
+        yield "    " + (", ".join(cells) or "no single cell makes it unlikely")
 
 
 def drawn_text(X, drawn):
@@ -119,11 +136,13 @@ def check_output(output, source, force):
     raise ValueError(f"{problem}; or choose another --output.")
 
 
-def write_scores(output, table, scores, offset, force):
+def write_scores(output, table, log_density, scores, p_values, offset, force):
     """A line for each row of the table, also for those without a score."""
-    result = pd.DataFrame({"log_density": np.nan, "outlier": pd.NA}, index=table.index)
+    numbers = {"log_density": log_density, "score": scores, "p_value": p_values}
+    result = pd.DataFrame({**dict.fromkeys(numbers, np.nan), "outlier": pd.NA}, index=table.index)
     result["outlier"] = result["outlier"].astype("Int64")
-    result.loc[table.complete, "log_density"] = scores
+    for name, values in numbers.items():
+        result.loc[table.complete, name] = values
     result.loc[table.complete, "outlier"] = (scores < offset).astype(int)
     result.to_csv(output, index_label="row", mode="w" if force else "x")
 
@@ -144,20 +163,24 @@ def run(args):
         check_output(output, args.table, args.force)
     train, held_out = split(table, args.seed)
     print(header_text(table, len(train)), flush=True)
+    X, fitted = table.X, table.X.iloc[train]
     density = MAFDensity(random_state=args.seed, verbose=True)
-    detector = DensityOutlierDetector(density, contamination=args.contamination)
+    contamination = "auto" if args.contamination is None else args.contamination
+    detector = DensityOutlierDetector(contamination=contamination, random_state=args.seed, verbose=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        detector.fit(table.X.iloc[train])
-    scores = detector.score_samples(table.X)
+        detector.fit(fitted)
+        density.fit(fitted)
+    log_density, scores, p_values = density.score_samples(X), detector.score_samples(X), detector.p_values(X)
     for warning in caught:
         print(f"Note: {warning.message}")
-    print("\n" + quality_text(table, scores, detector.offset_, train, held_out))
+    print("\n" + quality_text(table, log_density, scores, detector.offset_, train, held_out))
     if output is not None:
-        write_scores(output, table, scores, detector.offset_, args.force)
+        write_scores(output, table, log_density, scores, p_values, detector.offset_, args.force)
         print(f"Scores                   {output}")
-    drawn = detector.estimator_.sample(N_DRAWN, random_state=args.seed)
-    print("", top_text(table, scores, args.top), "", drawn_text(table.X.iloc[train], drawn), "", NEXT, sep="\n")
+    drawn = density.sample(N_DRAWN, random_state=args.seed)
+    top = top_text(table, detector, scores, p_values, args.top)
+    print("", top, "", drawn_text(fitted, drawn), "", NEXT, sep="\n")
 
 
 def make_parser():
@@ -167,7 +190,12 @@ def make_parser():
     add = parser.add_argument
     add("table", nargs="?", type=Path, metavar="TABLE", help="CSV file with a header line")
     add("--label", metavar="COLUMN", help="two-valued column, not modelled; rows with 0, or else the majority, are normal")
-    add("--contamination", type=float, default=0.1, metavar="SHARE", help="share of the fitted rows below the threshold (0.1)")
+    add(
+        "--contamination",
+        type=float,
+        metavar="SHARE",
+        help="share of the fitted rows to call outliers; without it, those that 5%% of normal rows would not reach",
+    )
     add("--top", type=int, default=10, metavar="N", help="how many anomalous rows to print (10)")
     add("--seed", type=int, default=0, help="seed of all draws (0)")
     add("--output", type=Path, metavar="FILE", help="where the scores go (TABLE.scores.csv)")

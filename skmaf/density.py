@@ -6,14 +6,13 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from tqdm.auto import tqdm
 
 from .background import Background
+from .base import FlowDensity, warn_if_interrupted
 from .budget import hold_out, make_budget
 from .columns import Columns
 from .devices import pick_device
@@ -22,10 +21,8 @@ from .threads import threads_for
 from .training import log_prob, train, weighted_rows
 from .validation import check_table, seed_from, weigh
 
-LOWEST = -1e300  # a mean over many such scores is still finite
 
-
-class MAFDensity(DensityMixin, BaseEstimator):
+class MAFDensity(FlowDensity):
     """Density of a table by a masked autoregressive flow [1]_.
 
     Every column is standardised, then a stack of masked networks [2]_ maps the rows to a standard normal distribution.
@@ -254,102 +251,6 @@ class MAFDensity(DensityMixin, BaseEstimator):
         self._keep(flow, history)
         return self
 
-    def score_samples(self, X):
-        """Log-density of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples,), float64
-            In nats, with respect to the units of X; finite.
-
-        Raises
-        ------
-        ValueError
-            If X holds text, NaN or infinity, or other columns than in `fit`.
-        """
-        check_is_fitted(self)
-        X = check_table(self, X, reset=False)
-        flow = self._flow_for(X.dtype)
-        scores = np.empty(len(X))
-        with threads_for(1), torch.no_grad():
-            for rows in gen_batches(len(X), flow.batch_rows):
-                Z = self.columns_.to_flow(X[rows])
-                log_density = flow.log_prob(flow.tensor(Z)).cpu().double().numpy()
-                if self.background_ is not None:
-                    log_density = self.background_.mix(log_density, Z)
-                scores[rows] = log_density + self.columns_.log_jacobian(X[rows])
-        # so far out that the density, or a number on the way to it, overflowed
-        scores[~np.isfinite(scores)] = LOWEST
-        return scores
-
-    def score(self, X, y=None, sample_weight=None):
-        """Mean log-density of the rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the mean.
-
-        Returns
-        -------
-        score : float
-            In nats per row, with respect to the units of X.
-
-        Raises
-        ------
-        ValueError
-            As `score_samples`, and if weights are negative, not finite, or all zero.
-        """
-        scores = self.score_samples(X)
-        if sample_weight is None:
-            return float(scores.mean())
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weights.any():  # older versions of scikit-learn let this pass
-            raise ValueError("sample_weight is zero in all rows: give a positive weight to at least one.")
-        return float(np.average(scores, weights=weights))
-
-    def sample(self, n_samples=1, random_state=None):
-        """Draw rows from the density.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-        random_state : int, RandomState instance or None, default=None
-            Governs the draw; with None every call draws afresh.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            In the units of X, with the values of grid and constant columns on their grid; of the dtype of X in `fit`.
-
-        Raises
-        ------
-        ValueError
-            If ``n_samples`` is not a positive integer.
-        """
-        check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}.")
-        seed = seed_from(random_state)
-        generator, rng = torch.Generator().manual_seed(seed), np.random.RandomState(seed)
-        flow = self._flow_for(self._dtype)
-        X = np.empty((n_samples, self.n_features_in_), dtype=self._dtype)
-        with threads_for(1), torch.no_grad():
-            for rows in gen_batches(n_samples, flow.batch_rows_inverse):
-                z = torch.randn((rows.stop - rows.start, len(self.columns_.varying)), generator=generator)
-                Z = flow.inverse(flow.tensor(z)).cpu().double().numpy()
-                if self.background_ is not None:
-                    self.background_.scatter(Z, rng)
-                X[rows] = self.columns_.from_flow(Z)
-        return X
-
     def _shape(self):
         """The parameters that shape a flow, checked."""
         sizes = list(self.hidden_layer_sizes)
@@ -410,12 +311,8 @@ class MAFDensity(DensityMixin, BaseEstimator):
         self.n_iter_ = len(self.loss_curve_)
 
     def _warn(self, history):
-        if history.interrupted:
-            warnings.warn(
-                f"Training was interrupted after {len(history.loss_curve)} epochs; the best weights so far are kept.",
-                stacklevel=4,
-            )
-        elif self.max_iter != "auto" and self.early_stopping and not history.converged:
+        warn_if_interrupted(history)
+        if self.max_iter != "auto" and self.early_stopping and not (history.converged or history.interrupted):
             warnings.warn(
                 f"Training reached max_iter={self.max_iter} before the held-out score stopped rising; the best weights so far "
                 "are kept. Raise max_iter, or leave it at 'auto'.",
@@ -423,11 +320,12 @@ class MAFDensity(DensityMixin, BaseEstimator):
                 stacklevel=4,
             )
 
-    def _flow_for(self, dtype):
-        """The flow in the precision of ``dtype``, on the fastest device that has it."""
-        device = pick_device(self.device, fitted=True)
-        if dtype == np.float64 and device.type == "mps":
-            device = torch.device("cpu")
-        if dtype == np.float32 and device.type == "cpu":
-            return self.flow_
-        return copy.deepcopy(self.flow_).to(device, torch.float64 if dtype == np.float64 else torch.float32)
+    def _log_density(self, flow, Z):
+        log_density = flow.log_prob(flow.tensor(Z)).cpu().double().numpy()
+        return log_density if self.background_ is None else self.background_.mix(log_density, Z)
+
+    def _draw(self, flow, z, rng):
+        Z = flow.inverse(z).cpu().double().numpy()
+        if self.background_ is not None:
+            self.background_.scatter(Z, rng)
+        return Z

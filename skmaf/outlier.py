@@ -10,13 +10,15 @@ from sklearn.model_selection import KFold, train_test_split
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from tqdm.auto import tqdm
 
 from .calibration import Calibration
-from .density import MAFDensity
 from .explanation import Repairs
+from .multiscale import MultiscaleMAFDensity
 from .validation import check_table, seed_from, weigh
 
 MIN_ROWS = 4  # two folds of two
+N_STEPS = 2500  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
 CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
 CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
@@ -32,13 +34,15 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     ----------
     estimator : estimator or None, default=None
         Anything with ``fit`` and ``score_samples``: a density estimator or a Pipeline that ends in one. None is a
-        `MAFDensity` with its defaults.
+        `MultiscaleMAFDensity`; the folds share the steps of its training.
     contamination : float or "auto", default="auto"
         Where the threshold is. "auto" is for training rows that are all normal, or nearly so: a new normal row falls below it
         with a probability of 5%. A float is for training rows with outliers among them: their share, in (0, 0.5].
     n_folds : int or "auto", default="auto"
         Number of folds, and so of fits; 1 is a single split that leaves a fifth of the rows, 2,000 at most, for calibration
         alone. "auto" is 5 for up to 5,000 rows and 1 beyond.
+    verbose : bool, default=False
+        Whether to show a progress bar of the folds.
     random_state : int, RandomState instance or None, default=None
         Governs the folds and the default estimator; one that is given has its own.
 
@@ -57,7 +61,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     See Also
     --------
-    MAFDensity : The density itself.
+    MultiscaleMAFDensity : The default density.
     sklearn.ensemble.IsolationForest : Finds outliers without a density.
 
     References
@@ -83,13 +87,15 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         "estimator": [HasMethods(["fit", "score_samples"]), None],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "n_folds": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "verbose": ["boolean"],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, contamination="auto", n_folds="auto", random_state=None):
+    def __init__(self, estimator=None, *, contamination="auto", n_folds="auto", verbose=False, random_state=None):
         self.estimator = estimator
         self.contamination = contamination
         self.n_folds = n_folds
+        self.verbose = verbose
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -120,8 +126,10 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         X = _safe_indexing(X, rows)
         seed = seed_from(self.random_state)
         self.estimators_, scores, weights_of = [], [], []
-        for fitted, held_out in self._folds(len(weights), seed):
-            estimator = MAFDensity(random_state=seed) if self.estimator is None else clone(self.estimator)
+        folds = self._folds(len(weights), seed)
+        bar = tqdm(folds, desc="DensityOutlierDetector", unit="fold", disable=not self.verbose)
+        for k, (fitted, held_out) in enumerate(bar):
+            estimator = self._new_estimator(len(folds), seed + k)
             given = {} if np.all(weights == 1) else {"sample_weight": weights[fitted]}
             self.estimators_.append(estimator.fit(_safe_indexing(X, fitted), **given))
             scores.append(estimator.score_samples(_safe_indexing(X, held_out)))
@@ -291,10 +299,10 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     def _check_training_rows(self, X):
         """The rows, ready to be divided; all else is checked by the density."""
         if self.estimator is None:
-            X = check_table(self, X, reset=True)
+            check_table(self, X, reset=True)  # before a fold hides where the trouble is
         else:
             validate_data(self, X, skip_check_array=True)
-            X = _indexable(X)
+        X = _indexable(X)
         if len(X) < MIN_ROWS:
             raise ValueError(f"Found array with {len(X)} sample(s), but a minimum of {MIN_ROWS} is required.")
         return X
@@ -308,6 +316,11 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             n_held_out = max(1, min(CALIBRATION_ROWS, n_rows // 5))
             return [train_test_split(np.arange(n_rows), test_size=n_held_out, random_state=seed)]
         return list(KFold(min(n_folds, n_rows // 2), shuffle=True, random_state=seed).split(np.arange(n_rows)))
+
+    def _new_estimator(self, n_folds, seed):
+        if self.estimator is None:
+            return MultiscaleMAFDensity(max_iter=max(1, N_STEPS // n_folds), random_state=seed)
+        return clone(self.estimator)
 
     def _fold_scores(self, X):
         check_is_fitted(self)

@@ -56,7 +56,7 @@ class History:
     interrupted: bool = False
 
 
-def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch):
+def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noise=None):
     """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights seen.
 
     The weights that are judged and kept are a moving average of those that the optimiser moves: it takes the noise of
@@ -80,6 +80,8 @@ def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch):
         Draws the order of the rows and their place in the widths.
     on_epoch : callable
         Called with the history after each epoch.
+    noise : NoiseLevels or None, default=None
+        Noise that every row gets, anew in each epoch, its level the context of the flow.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch):
     optimiser = _Optimiser(flow, budget.learning_rate, budget.weight_decay, budget.n_epochs * n_batches)
     try:
         for _ in range(budget.n_epochs):
-            loss = _run_epoch(optimiser, rows, widths, n_batches, generator)
+            loss = _run_epoch(optimiser, rows, widths, noise, n_batches, generator)
             if not math.isfinite(loss):
                 flow.load_state_dict(best.state)
                 optimiser.restart(at_rate=0.5)
@@ -114,7 +116,7 @@ def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch):
 
 
 def log_prob(flow, x):
-    """Log-density of each row, in bounded memory."""
+    """Log-density of each row, of a flow without context, in bounded memory."""
     with torch.no_grad():
         return torch.cat([flow.log_prob(rows) for rows in x.split(flow.batch_rows)])
 
@@ -127,14 +129,17 @@ def mean_log_prob(flow, rows):
     return (scores * rows.weights.cpu()).mean().item()
 
 
-def _run_epoch(optimiser, rows, widths, n_batches, generator):
+def _run_epoch(optimiser, rows, widths, noise, n_batches, generator):
     """Take the rows once, in batches of even size; return the mean loss, or the first one that is not finite."""
     x, weights = rows.x, rows.weights
     total = 0.0
     for batch in torch.randperm(len(x), generator=generator).tensor_split(n_batches):
-        noise = torch.rand(len(batch), x.shape[1], generator=generator) - 0.5
+        place = torch.rand(len(batch), x.shape[1], generator=generator) - 0.5
         batch = batch.to(x.device)
-        loss = optimiser.step(x[batch] + noise.to(x.device) * widths, weights[batch])
+        shown, context = x[batch] + place.to(x.device) * widths, None
+        if noise is not None:
+            shown, context = noise.add(shown, generator)
+        loss = optimiser.step(shown, weights[batch], context)
         if not math.isfinite(loss):
             return loss
         total += loss * len(batch)
@@ -162,9 +167,9 @@ class _Optimiser:
     def averaged(self):
         return self._average.module
 
-    def step(self, x, weights):
+    def step(self, x, weights, context=None):
         """Move the flow by one batch; return its loss, or NaN, without a move, if loss or gradient are not finite."""
-        loss = -(self.flow.log_prob(x) * weights).mean()
+        loss = -(self.flow.log_prob(x, context) * weights).mean()
         self._adam.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.flow.parameters(), MAX_GRADIENT_NORM)

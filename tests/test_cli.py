@@ -5,17 +5,20 @@ import functools
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.neighbors import KernelDensity
 
 import skmaf
-from skmaf import MAFDensity, cli, tables
+from skmaf import DensityOutlierDetector, MAFDensity, cli, tables
 
 QUICK = dict(bijector="affine", n_layers=1, hidden_layer_sizes=(8,), max_iter=3)
+KERNEL = KernelDensity(bandwidth=0.5)
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Let the command fit a tiny flow."""
+    """Let the command fit a tiny flow, and a kernel density in the detector."""
     monkeypatch.setattr(cli, "MAFDensity", functools.partial(MAFDensity, **QUICK))
+    monkeypatch.setattr(cli, "DensityOutlierDetector", functools.partial(DensityOutlierDetector, KERNEL))
 
 
 @pytest.fixture
@@ -70,6 +73,7 @@ def test_example(capsys, tmp_path, monkeypatch):
     assert 0.93 < auc <= 1
     top = out.split("most anomalous")[1].split("\n\n")[0]
     assert top.count("malignant") >= 8
+    assert top.count("expected") >= 18
     assert "new row 5" in out and "mean radius" in out
     assert "What to try next" in out
     assert max(map(len, out.splitlines())) <= 100
@@ -85,13 +89,16 @@ def test_scores_are_those_of_the_rows_in_order(quick, save, frame, capsys):
     assert sorted([*train, *held_out]) == list(range(80)) and len(held_out) == 8
     with pytest.warns(skmaf.density.ConvergenceWarning):
         density = MAFDensity(**QUICK, random_state=3).fit(X.iloc[train])
-    expected = density.score_samples(X)
-    np.testing.assert_allclose(scores["log_density"], expected, rtol=1e-12)
-    threshold = np.percentile(expected[train], 20)
-    np.testing.assert_array_equal(scores["outlier"], expected < threshold)
+    log_density = density.score_samples(X)
+    np.testing.assert_allclose(scores["log_density"], log_density, rtol=1e-12)
+    detector = DensityOutlierDetector(KERNEL, contamination=0.2, random_state=3).fit(X.iloc[train])
+    expected = detector.score_samples(X)
+    np.testing.assert_allclose(scores["score"], expected, rtol=1e-12)
+    np.testing.assert_allclose(scores["p_value"], detector.p_values(X), rtol=1e-12)
+    np.testing.assert_array_equal(scores["outlier"], expected < np.percentile(expected[train], 20))
     np.testing.assert_array_equal(scores["row"], np.arange(80))
     out = capsys.readouterr().out
-    assert f"Held-out log-likelihood  {expected[held_out].mean():.2f} nats" in out
+    assert f"Held-out log-likelihood  {log_density[held_out].mean():.2f} nats" in out
     lowest = int(np.argmin(expected))
     first = out.split("most anomalous")[1].splitlines()[2].split()
     assert int(first[0]) == lowest and float(first[1]) == pytest.approx(expected[lowest], rel=1e-4)
@@ -106,8 +113,9 @@ def test_label(quick, save, frame, capsys):
     assert "0 is normal" in out
     assert "Fitting the density to 35 rows" in out
     assert "ROC AUC                  1.000 (35 held-out rows against 10 anomalies)" in out
-    top = out.split("most anomalous")[1].splitlines()[2:12]
-    assert [line.split()[-1] for line in top] == ["1"] * 10
+    top = out.split("most anomalous")[1].splitlines()[2:22]
+    assert [line.split()[-1] for line in top[::2]] == ["1"] * 10
+    assert all(line.split()[0] == "height" and "expected" in line for line in top[1::2])
     assert "fraud" not in out.split("drawn from the density")[1]
 
 
@@ -280,7 +288,12 @@ def test_rows_with_a_vanishing_density(frame):
     """The lowest scores, whose sum overflows, print without a warning."""
     table = tables.Table("t", frame, np.ones(80, dtype=bool), frame.index)
     scores = np.full(80, np.finfo(float).min)
-    assert "-inf nats" in cli.quality_text(table, scores, 0.0, np.arange(70), np.arange(70, 80))
+    assert "-inf nats" in cli.quality_text(table, scores, scores, 0.0, np.arange(70), np.arange(70, 80))
+
+
+def test_row_without_a_guilty_cell():
+    (line,) = cli.reason_texts(pd.DataFrame({"a": [1.0]}), np.zeros((1, 1)), np.ones((1, 1)))
+    assert "no single cell" in line
 
 
 def test_drawn_rows_of_many_columns():

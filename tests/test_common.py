@@ -7,10 +7,11 @@ from sklearn.neighbors import KernelDensity
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skmaf
-from skmaf import DensityOutlierDetector, MAFDensity
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleMAFDensity
 
 FAST = MAFDensity(max_iter=20, n_layers=2, hidden_layer_sizes=(16,), random_state=0)
-ESTIMATORS = [FAST, DensityOutlierDetector(FAST, random_state=0), DensityOutlierDetector(KernelDensity())]
+SMOOTH = MultiscaleMAFDensity(max_iter=20, n_layers=2, hidden_layer_sizes=(16,), random_state=0)
+ESTIMATORS = [FAST, SMOOTH, DensityOutlierDetector(SMOOTH, random_state=0), DensityOutlierDetector(KernelDensity())]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a short max_iter, on purpose

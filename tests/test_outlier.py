@@ -13,7 +13,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skmaf import DensityOutlierDetector, MAFDensity
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleMAFDensity
 
 ESTIMATORS = {
     "MAFDensity": MAFDensity(n_layers=2, hidden_layer_sizes=(8,), max_iter=150, early_stopping=False, random_state=0),
@@ -81,11 +81,17 @@ def test_data_frame(estimator, rows):
         detector.predict(frame[["age", "weight", "height"]])
 
 
-def test_default_is_a_maf_density_with_the_random_state(rows, tiny, monkeypatch):
-    monkeypatch.setattr("skmaf.outlier.MAFDensity", tiny)
+def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
+    """The folds share the steps, and differ in the order of columns."""
+    monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
     detector = DensityOutlierDetector(random_state=7).fit(rows)
-    assert all(isinstance(estimator, MAFDensity) and estimator.random_state == 7 for estimator in detector.estimators_)
-    assert np.array_equal(detector.score_samples(rows), DensityOutlierDetector(random_state=7).fit(rows).score_samples(rows))
+    assert all(isinstance(estimator, MultiscaleMAFDensity) for estimator in detector.estimators_)
+    assert [estimator.max_iter for estimator in detector.estimators_] == [4] * 5
+    assert len({estimator.random_state for estimator in detector.estimators_}) == 5
+    again = DensityOutlierDetector(random_state=7).fit(rows)
+    assert np.array_equal(detector.score_samples(rows), again.score_samples(rows))
+    other = DensityOutlierDetector(random_state=8).fit(rows)
+    assert not np.array_equal(detector.score_samples(rows), other.score_samples(rows))
 
 
 def test_breast_cancer_is_told_from_benign():

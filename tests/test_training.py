@@ -51,11 +51,11 @@ def disturb(monkeypatch, action):
     """Let ``action(step, log_prob)`` change what the flow gives at each training step, counted from 0."""
     genuine, steps = Flow.log_prob, []
 
-    def log_prob(self, x):
+    def log_prob(self, x, context=None):
         if not torch.is_grad_enabled():
-            return genuine(self, x)
+            return genuine(self, x, context)
         steps.append(None)
-        return action(len(steps) - 1, genuine(self, x))
+        return action(len(steps) - 1, genuine(self, x, context))
 
     monkeypatch.setattr(Flow, "log_prob", log_prob)
 
@@ -215,7 +215,7 @@ def test_training_follows_its_generator():
 def test_rows_are_spread_over_the_widths(monkeypatch):
     seen = []
     genuine = Flow.log_prob
-    monkeypatch.setattr(Flow, "log_prob", lambda self, x: seen.append(x.detach()) or genuine(self, x))
+    monkeypatch.setattr(Flow, "log_prob", lambda self, x, _: seen.append(x.detach()) or genuine(self, x))
     run(new_flow(), weighted(torch.zeros(1000, 2)), None, n_epochs=2, batch_size=1000, widths=torch.tensor([0.5, 0.0]))
     first, second = seen
     assert first.shape == (1000, 2)
@@ -228,7 +228,7 @@ def test_rows_are_spread_over_the_widths(monkeypatch):
 def test_every_row_is_seen_once_in_an_epoch(monkeypatch):
     seen = []
     genuine = Flow.log_prob
-    monkeypatch.setattr(Flow, "log_prob", lambda self, x: seen.append(x.detach()) or genuine(self, x))
+    monkeypatch.setattr(Flow, "log_prob", lambda self, x, _: seen.append(x.detach()) or genuine(self, x))
     x = draw(103, 0)
     run(new_flow(), x, None, n_epochs=1, batch_size=10)
     seen, expected = torch.cat(seen), x.x

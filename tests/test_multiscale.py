@@ -1,0 +1,121 @@
+"""MultiscaleMAFDensity: the density of rows with noise of many levels."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from skmaf import MultiscaleMAFDensity
+from skmaf.noise import NoiseLevels
+
+
+def small(**parameters):
+    defaults = {"n_layers": 2, "hidden_layer_sizes": (16,), "max_iter": 300, "random_state": 0}
+    return MultiscaleMAFDensity(**{**defaults, **parameters})
+
+
+@pytest.fixture(scope="module")
+def line():
+    """Rows on a line in the plane, and a density of them."""
+    t = np.random.default_rng(0).normal(size=500)
+    X = np.column_stack([t, 10 * t])
+    return small().fit(X), X
+
+
+def test_noise_has_the_levels_that_the_flow_is_told():
+    noise, generator = NoiseLevels(0.1, 2.0), torch.Generator().manual_seed(0)
+    x, context = noise.add(torch.zeros(20_000, 4), generator)
+    assert context.shape == (20_000, 1) and context.abs().max() <= 1
+    # uniform, so that levels are log-uniform
+    assert context.mean().abs() < 0.02 and context.std() == pytest.approx(1 / 3**0.5, rel=0.02)
+    level = 0.1 * 20 ** ((context[:, 0] + 1) / 2)
+    assert (x / level[:, None]).std() == pytest.approx(1, rel=0.02)
+    assert (x / level[:, None])[context[:, 0] < -0.9].std() == pytest.approx(1, rel=0.1)
+    contexts = noise.contexts(3)
+    torch.testing.assert_close(contexts, torch.tensor([-1.0, 0.0, 1.0]))
+
+
+def test_density_of_normal_rows_is_that_of_normal_rows_with_noise():
+    """Closed form: at each level a normal distribution with the variance of the noise added."""
+    X = np.random.default_rng(0).normal(5, 2, size=(2000, 1))
+    density = small(max_iter=800, lowest_noise=0.2).fit(X)
+    levels = np.geomspace(0.2, 1, 7)
+    x = np.linspace(0, 10, 50)[:, None]
+    parts = [stats.norm(X.mean(), X.std() * np.sqrt(1 + level**2)).pdf(x[:, 0]) for level in levels]
+    np.testing.assert_allclose(np.exp(density.score_samples(x)), np.mean(parts, axis=0), atol=0.012)
+
+
+def test_density_integrates_to_one():
+    X = np.random.default_rng(0).gamma(2, 3, size=(300, 1))
+    density = small().fit(X)
+    t = np.linspace(-9, 9, 20_001)
+    assert np.trapezoid(np.exp(density.score_samples(np.sinh(t)[:, None])) * np.cosh(t), t) == pytest.approx(1, abs=1e-2)
+
+
+def test_draws_follow_the_mixture_of_levels(line):
+    density, X = line
+    sample = density.sample(20_000, random_state=0)
+    blur = np.mean(np.geomspace(0.05, 1, 7) ** 2)
+    covariance = np.cov((sample / X.std(axis=0)).T)
+    np.testing.assert_allclose(covariance, np.corrcoef(X.T) + np.eye(2) * blur, atol=0.15)
+    assert not np.array_equal(density.sample(5), density.sample(5))
+
+
+def test_rows_off_the_line_stand_out(line):
+    density, X = line
+    off = X[:50] * [1, -1]
+    far = np.abs(X[:50, 0]) > 0.5
+    assert density.score_samples(X).min() > density.score_samples(off[far]).max() - 3
+    assert density.score(X) > density.score(off[far]) + 2
+
+
+def test_lower_noise_makes_a_sharper_density(line):
+    _, X = line
+    assert small(highest_noise=0.1).fit(X).score(X) > small(lowest_noise=0.9).fit(X).score(X) + 1
+
+
+def test_fewer_rows_than_a_batch_and_more_than_the_steps_take():
+    X = np.random.default_rng(0).normal(size=(6000, 2))
+    few, many = small(max_iter=3).fit(X[:30]), small(max_iter=3).fit(X)
+    assert len(few.loss_curve_) == 3 and len(many.loss_curve_) == 1
+    assert np.isfinite(few.score_samples(X)).all() and np.isfinite(many.score_samples(X)).all()
+
+
+def test_weights_of_rows():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    counts = np.arange(60) % 3
+    weighted, repeated = small(max_iter=20).fit(X, sample_weight=counts), small(max_iter=20).fit(X.repeat(counts, axis=0))
+    assert np.array_equal(weighted.score_samples(X), repeated.score_samples(X))
+
+
+def test_constant_columns_and_grids():
+    X = np.column_stack([np.random.default_rng(0).integers(0, 4, 200), np.full(200, 7.0)])
+    density = small(max_iter=50).fit(X)
+    sample = density.sample(50, random_state=0)
+    assert (sample[:, 1] == 7).all() and (sample[:, 0] == np.round(sample[:, 0])).all()
+    assert density.score_samples([[1, 8.0]]) < density.score_samples([[1, 7.0]]) - 4
+
+
+def test_interrupt_keeps_what_was_learned(monkeypatch):
+    from skmaf.flows import Flow
+
+    genuine, steps = Flow.log_prob, []
+
+    def log_prob(self, x, context=None):
+        steps.append(None)
+        if len(steps) == 20:
+            raise KeyboardInterrupt
+        return genuine(self, x, context)
+
+    monkeypatch.setattr(Flow, "log_prob", log_prob)
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    with pytest.warns(UserWarning, match="interrupted after 19 epochs"):
+        density = small().fit(X)
+    assert np.isfinite(density.score_samples(X)).all()
+
+
+@pytest.mark.parametrize("bad", [{"lowest_noise": 2.0}, {"lowest_noise": 0}, {"max_iter": 0}, {"hidden_layer_sizes": 3}])
+def test_bad_parameters(bad):
+    (name,) = bad
+    with pytest.raises(ValueError, match=name):
+        small(**bad).fit(np.random.default_rng(0).normal(size=(20, 2)))
