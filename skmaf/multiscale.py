@@ -20,13 +20,13 @@ from .validation import check_table, seed_from, weigh
 BATCH_ROWS = 256
 PEAK_RATE, WEIGHT_DECAY = 0.01, 0.1
 MANY_COLUMNS = 16  # beyond which steps, each of them longer, become fewer
-N_LEVELS = 7  # of noise, that are mixed
+N_LEVELS = 4  # of noise, that are mixed
 
 
 class MultiscaleMAFDensity(FlowDensity):
     """Density of a table with noise of many levels, by one flow that is told the level [1]_.
 
-    The density is the mixture, in equal shares, of those of the rows with normal noise of 7 levels, from ``lowest_noise`` to
+    The density is the mixture, in equal shares, of those of the rows with normal noise of 4 levels, from ``lowest_noise`` to
     ``highest_noise``: wide enough to tell rows apart that lie far from all others, and fine enough to follow thin structure.
     For the likelihood of held-out rows `MAFDensity` is the better one: this one is for anomalies.
 

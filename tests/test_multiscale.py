@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 
 from skmaf import MultiscaleMAFDensity
+from skmaf.multiscale import N_LEVELS
 from skmaf.noise import NoiseLevels
 
 
@@ -39,7 +40,7 @@ def test_density_of_normal_rows_is_that_of_normal_rows_with_noise():
     """Closed form: at each level a normal distribution with the variance of the noise added."""
     X = np.random.default_rng(0).normal(5, 2, size=(2000, 1))
     density = small(max_iter=800, lowest_noise=0.2).fit(X)
-    levels = np.geomspace(0.2, 1, 7)
+    levels = np.geomspace(0.2, 1, N_LEVELS)
     x = np.linspace(0, 10, 50)[:, None]
     parts = [stats.norm(X.mean(), X.std() * np.sqrt(1 + level**2)).pdf(x[:, 0]) for level in levels]
     np.testing.assert_allclose(np.exp(density.score_samples(x)), np.mean(parts, axis=0), atol=0.012)
@@ -55,7 +56,7 @@ def test_density_integrates_to_one():
 def test_draws_follow_the_mixture_of_levels(line):
     density, X = line
     sample = density.sample(20_000, random_state=0)
-    blur = np.mean(np.geomspace(0.05, 1, 7) ** 2)
+    blur = np.mean(np.geomspace(0.05, 1, N_LEVELS) ** 2)
     covariance = np.cov((sample / X.std(axis=0)).T)
     np.testing.assert_allclose(covariance, np.corrcoef(X.T) + np.eye(2) * blur, atol=0.15)
     assert not np.array_equal(density.sample(5), density.sample(5))
