@@ -34,9 +34,9 @@ class MultiscaleMAFDensity(FlowDensity):
     ----------
     lowest_noise, highest_noise : float, default=0.05 and 1.0
         Standard deviations of the noise, in those of a column.
-    n_layers : int, default=5
+    n_layers : int, default=3
         Number of layers; the columns come in a random order, which turns round from one layer to the next.
-    hidden_layer_sizes : tuple of int, default=(128, 128)
+    hidden_layer_sizes : tuple of int, default=(64, 64)
         Units of the hidden layers of each masked network.
     max_iter : int, default=2500
         Steps of the optimiser, of 256 rows each. With more than 16 columns they become fewer, in proportion, down to a tenth.
@@ -92,8 +92,8 @@ class MultiscaleMAFDensity(FlowDensity):
         *,
         lowest_noise=0.05,
         highest_noise=1.0,
-        n_layers=5,
-        hidden_layer_sizes=(128, 128),
+        n_layers=3,
+        hidden_layer_sizes=(64, 64),
         max_iter=2500,
         device="auto",
         random_state=None,

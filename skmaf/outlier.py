@@ -18,7 +18,7 @@ from .multiscale import MultiscaleMAFDensity
 from .validation import check_table, seed_from, weigh
 
 MIN_ROWS = 4  # two folds of two
-N_STEPS = 2500  # of the default estimators' training, together
+N_STEPS = 5000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
 CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
 CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
