@@ -44,6 +44,7 @@ class Repairs:
         own = score_samples(X)
         gains, best = [], []
         for j, (x, values) in enumerate(zip(columns(X), self.values)):
+            values = values if len(values) else x[:1]  # a column without any value has nothing to offer
             scores, positions = _search(lambda i: score_samples(_replaced(X, j, values[i])), len(values), len(own))
             better = scores > own
             gains.append(np.where(better, scores - own, 0.0))
@@ -52,19 +53,21 @@ class Repairs:
 
 
 def _values(x):
-    """Distinct values in order, at most `KEPT_VALUES`."""
-    values = np.unique(x)
-    if len(values) <= KEPT_VALUES:
-        return values
-    return np.unique(np.quantile(x, np.linspace(0, 1, KEPT_VALUES), method="nearest"))
+    """Distinct values in order, at most `KEPT_VALUES`, and none that are missing; text by its letters."""
+    x = x[~pd.isna(x)]
+    x = np.sort(x) if x.dtype != object else np.array(sorted(x, key=str), dtype=object)
+    if len(x) > KEPT_VALUES and len(pd.unique(x)) > KEPT_VALUES:
+        x = x[np.linspace(0, len(x) - 1, KEPT_VALUES).round().astype(int)]
+    return pd.unique(x)
 
 
 def _replaced(X, j, x):
     """The rows of ``X`` with other values in column ``j``."""
-    X = X.copy()
     if isinstance(X, pd.DataFrame):
-        X[X.columns[j]] = pd.Series(x, index=X.index).astype(X.dtypes.iloc[j], errors="ignore")
+        X, dtype = X.copy(), X.dtypes.iloc[j]
+        X.isetitem(j, pd.Series(x, index=X.index, dtype=dtype if isinstance(dtype, pd.CategoricalDtype) else None))
     else:
+        X = X.astype(np.result_type(X, x))
         X[:, j] = x
     return X
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import scale
 
 from skmaf import DensityOutlierDetector
@@ -77,6 +78,29 @@ def test_values_are_those_of_training_rows():
     grid, real, text = Repairs(X).values
     assert grid.tolist() == [0, 1, 2, 3, 4] and text.tolist() == ["a", "b"]
     assert len(real) <= KEPT_VALUES and set(real) <= set(X["real"]) and {X["real"].min(), X["real"].max()} <= set(real)
+
+
+def test_cells_of_any_kind():
+    """Integers where training rows are real, categories, missing cells, an empty column, names that occur twice."""
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["a", "b"], 200)
+    number = np.where(kind == "a", 0.5, 7.5) + 0.1 * rng.normal(size=200)
+    frame = pd.DataFrame({"number": number, "kind": pd.Categorical(kind), "void": np.nan, "text": [None, *kind[1:]]})
+    frame.columns = ["number", "kind", "same", "same"]
+
+    def score(rows):
+        return -np.abs(rows.iloc[:, 0].astype(float) - np.where(rows.iloc[:, 1] == "a", 0.5, 7.5)).to_numpy()
+
+    rows = frame[kind == "a"].head(3).copy()
+    rows["number"] = [8, 8, 8]
+    gains, expected = Repairs(frame).best(score, rows)
+    assert (gains[:, 0] > 7).all() and (gains[:, 1] > 6).all() and (gains[:, 2:] == 0).all()
+    assert (np.abs(expected[0] - 0.5) < 0.4).all() and (expected[1] == "b").all()
+
+
+def test_integers_are_repaired_by_real_values(normal):
+    detector = DensityOutlierDetector(KernelDensity(), random_state=0).fit(normal[1][:200])
+    assert detector.explain(np.array([[1, 1, 2]])) == pytest.approx(detector.explain([[1.0, 1.0, 2.0]]))
 
 
 PLANTED = {
