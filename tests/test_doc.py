@@ -15,7 +15,7 @@ def test_user_guide():
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("module", ["density", "outlier"])
+@pytest.mark.parametrize("module", ["density", "multiscale", "outlier"])
 def test_docstrings(module):
     results = doctest.testmod(importlib.import_module(f"skmaf.{module}"))
     assert results.attempted > 0
