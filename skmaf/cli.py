@@ -45,7 +45,7 @@ In Python
   density.sample(1000)          fresh rows
   from skmaf import DensityOutlierDetector
   detector = DensityOutlierDetector().fit(X)
-  detector.p_values(X_new)      how often a normal row looks as odd; select(X_new) picks rows to look at
+  detector.p_values(X_new)      how often a normal row looks as odd; select(X_new) picks by them
   detector.explain(X_new)       how much each cell makes its row unlikely"""
 
 
@@ -98,7 +98,7 @@ def top_text(table, detector, scores, p_values, n_top):
         top[table.labels.name] = table.labels.to_numpy()[lowest]
     header, *lines = top.to_string(index=False, float_format=NUMBER.format).splitlines()
     rows = table.X.iloc[lowest]
-    reasons = reason_texts(rows, detector.explain(rows), detector.expected_values(rows))
+    reasons = reason_texts(rows, *detector.repair(rows))
     return "\n".join([title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))])
 
 

@@ -45,7 +45,12 @@ class Repairs:
         gains, best = [], []
         for j, (x, values) in enumerate(zip(columns(X), self.values)):
             values = values if len(values) else x[:1]  # a column without any value has nothing to offer
-            scores, positions = _search(lambda i: score_samples(_replaced(X, j, values[i])), len(values), len(own))
+
+            def score(positions):
+                rows = _replaced(_repeated(X, len(positions)), j, values[positions.ravel()])
+                return score_samples(rows).reshape(positions.shape)
+
+            scores, positions = _search(score, len(values), len(own))
             better = scores > own
             gains.append(np.where(better, scores - own, 0.0))
             best.append(np.where(better, values[positions], x))
@@ -72,23 +77,24 @@ def _replaced(X, j, x):
     return X
 
 
+def _repeated(X, n_times):
+    return pd.concat([X] * n_times, ignore_index=True) if isinstance(X, pd.DataFrame) else np.tile(X, (n_times, 1))
+
+
 def _search(score, n_values, n_rows):
     """Highest score of each row over the positions 0 to ``n_values`` - 1, and its position, from coarse to fine.
 
-    ``score`` takes a position for each row.
+    ``score`` takes several positions for each row, shape (n_positions, n_rows), and gives their scores.
     """
-    best, position = np.full(n_rows, -np.inf), np.zeros(n_rows, dtype=int)
     step = max(1, -(-n_values // FIRST_STEPS))
-    offsets = np.arange(0, n_values, step)
+    centre, offsets = np.zeros(n_rows, dtype=int), np.arange(0, n_values, step)
     while True:
-        centre = position.copy()
-        for offset in offsets:
-            tried = np.clip(centre + offset, 0, n_values - 1)
-            scores = score(tried)
-            better = scores > best
-            best, position = np.where(better, scores, best), np.where(better, tried, position)
+        positions = np.clip(centre + offsets[:, None], 0, n_values - 1)
+        scores = score(positions)
+        best = scores.argmax(axis=0)[None]
+        centre = np.take_along_axis(positions, best, axis=0)[0]
         if step == 1:
-            return best, position
+            return np.take_along_axis(scores, best, axis=0)[0], centre
         finer = max(1, step // REFINEMENT)
-        offsets = np.setdiff1d(np.arange(finer - step, step, finer), 0)
+        offsets = np.arange(finer - step, step, finer)
         step = finer

@@ -18,7 +18,7 @@ from .multiscale import MultiscaleMAFDensity
 from .validation import check_table, seed_from, weigh
 
 MIN_ROWS = 4  # two folds of two
-N_STEPS = 5000  # of the default estimators' training, together
+N_STEPS = 4000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
 CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
 CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
@@ -280,7 +280,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         gains : ndarray of shape (n_samples, n_features)
             In nats, not negative.
         """
-        return self._repair(X)[0]
+        return self.repair(X)[0]
 
     def expected_values(self, X):
         """The value that would make each row most likely in each cell, the other cells as they are.
@@ -294,7 +294,23 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         values : ndarray of shape (n_samples, n_features)
             In the units of X: values that training rows hold in the column, or the row's own where none is more likely.
         """
-        return np.column_stack(self._repair(X)[1])
+        return self.repair(X)[1]
+
+    def repair(self, X):
+        """Both what `explain` and what `expected_values` give, at the cost of one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        gains, values : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        gains, values = self._repairs.best(self.score_samples, _indexable(X))
+        return gains, np.column_stack(values)
 
     def _check_training_rows(self, X):
         """The rows, ready to be divided; all else is checked by the density."""
@@ -325,11 +341,6 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     def _fold_scores(self, X):
         check_is_fitted(self)
         return np.stack([estimator.score_samples(X) for estimator in self.estimators_])
-
-    def _repair(self, X):
-        check_is_fitted(self)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        return self._repairs.best(self.score_samples, _indexable(X))
 
     def _best_threshold(self, X, y):
         y = np.asarray(y)
