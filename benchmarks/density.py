@@ -110,12 +110,12 @@ def report(results):
 
 def lead(results):
     """How far skmaf is above the best peer, by the same seeds: the mean difference, with its standard error over them."""
-    by_seed = results.pivot(index="seed", columns="tool", values="mean").dropna()
+    by_seed = results.pivot(index="seed", columns="tool", values="mean")
     peers = by_seed.columns.drop(OURS, errors="ignore")
-    if OURS not in by_seed or len(peers) == 0 or len(by_seed) == 0:
+    if OURS not in by_seed or len(peers) == 0:
         return ""
     best = by_seed[peers].mean().idxmax()
-    difference = by_seed[OURS] - by_seed[best]
+    difference = (by_seed[OURS] - by_seed[best]).dropna()
     spread = f" ± {number(difference.sem())}" if len(difference) > 1 else ""
     return f"{number(difference.mean())}{spread} ({best})"
 
