@@ -123,6 +123,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """
         X = self._check_training_rows(X)
         rows, weights = weigh(X, sample_weight)
+        if len(rows) < MIN_ROWS:
+            raise ValueError(f"Found array with {len(rows)} sample(s) of positive weight; a minimum of {MIN_ROWS} is required.")
         X = _safe_indexing(X, rows)
         seed = seed_from(self.random_state)
         self.estimators_, scores, weights_of = [], [], []
@@ -318,10 +320,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             check_table(self, X, reset=True)  # before a fold hides where the trouble is
         else:
             validate_data(self, X, skip_check_array=True)
-        X = _indexable(X)
-        if len(X) < MIN_ROWS:
-            raise ValueError(f"Found array with {len(X)} sample(s), but a minimum of {MIN_ROWS} is required.")
-        return X
+        return _indexable(X)
 
     def _folds(self, n_rows, seed):
         """Pairs of positions: rows to fit, and rows held out."""

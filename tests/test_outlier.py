@@ -136,6 +136,8 @@ def test_as_few_rows_as_there_may_be(n, rows):
     assert np.isfinite(detector.decision_function(rows)).all()
     with pytest.raises(ValueError, match="minimum of 4"):
         DensityOutlierDetector(KernelDensity()).fit(rows[:3])
+    with pytest.raises(ValueError, match="3 .* of positive weight"):
+        DensityOutlierDetector(KernelDensity()).fit(rows[:9], sample_weight=np.arange(9) < 3)
 
 
 def test_grid_search_by_a_labelled_scorer(planted):
