@@ -47,8 +47,7 @@ class Repairs:
             values = values if len(values) else x[:1]  # a column without any value has nothing to offer
 
             def score(positions):
-                rows = _replaced(_repeated(X, len(positions)), j, values[positions.ravel()])
-                return score_samples(rows).reshape(positions.shape)
+                return score_samples(_variants(X, j, values[positions])).reshape(positions.shape)
 
             scores, positions = _search(score, len(values), len(own))
             better = scores > own
@@ -66,19 +65,15 @@ def _values(x):
     return pd.unique(x)
 
 
-def _replaced(X, j, x):
-    """The rows of ``X`` with other values in column ``j``."""
+def _variants(X, j, x):
+    """The rows of ``X`` once for each row of ``x``, which holds other values for column ``j``."""
     if isinstance(X, pd.DataFrame):
-        X, dtype = X.copy(), X.dtypes.iloc[j]
-        X.isetitem(j, pd.Series(x, index=X.index, dtype=dtype if isinstance(dtype, pd.CategoricalDtype) else None))
+        rows, dtype = pd.concat([X] * len(x), ignore_index=True), X.dtypes.iloc[j]
+        rows.isetitem(j, pd.Series(x.ravel(), dtype=dtype if isinstance(dtype, pd.CategoricalDtype) else None))
     else:
-        X = X.astype(np.result_type(X, x))
-        X[:, j] = x
-    return X
-
-
-def _repeated(X, n_times):
-    return pd.concat([X] * n_times, ignore_index=True) if isinstance(X, pd.DataFrame) else np.tile(X, (n_times, 1))
+        rows = np.tile(X, (len(x), 1)).astype(np.result_type(X, x), copy=False)
+        rows[:, j] = x.ravel()
+    return rows
 
 
 def _search(score, n_values, n_rows):

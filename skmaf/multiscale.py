@@ -174,19 +174,19 @@ class MultiscaleMAFDensity(FlowDensity):
                 tol=0.0,
                 generator=generator,
                 on_epoch=lambda history: None,
-                noise=NoiseLevels(self.lowest_noise, self.highest_noise),
+                noise=self._noise(),
             )
 
-    def _contexts(self):
-        return NoiseLevels(self.lowest_noise, self.highest_noise).contexts(N_LEVELS)
+    def _noise(self):
+        return NoiseLevels(self.lowest_noise, self.highest_noise)
 
     def _log_density(self, flow, Z):
         z = flow.tensor(Z[:, self._order])
-        levels = [flow.log_prob(z, z.new_full((len(z), 1), context)) for context in self._contexts().tolist()]
+        levels = [flow.log_prob(z, z.new_full((len(z), 1), context)) for context in self._noise().contexts(N_LEVELS).tolist()]
         return torch.stack(levels).logsumexp(0).cpu().double().numpy() - np.log(N_LEVELS)
 
     def _draw(self, flow, z, rng):
-        contexts = flow.tensor(self._contexts()[rng.randint(N_LEVELS, size=len(z))])[:, None]
+        contexts = flow.tensor(self._noise().contexts(N_LEVELS)[rng.randint(N_LEVELS, size=len(z))])[:, None]
         Z = np.empty(z.shape)
         Z[:, self._order] = flow.inverse(z, contexts).cpu().double().numpy()
         return Z
