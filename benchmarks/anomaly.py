@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from records import append, is_done
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.mixture import GaussianMixture
@@ -106,13 +107,8 @@ def run(args):
                     "train_rows": len(train),
                     "columns": train.shape[1],
                 }
-                args.out.parent.mkdir(parents=True, exist_ok=True)
-                pd.DataFrame([result]).to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
+                append(args.out, result)
                 print("{table}, seed {seed}, {tool}: AUC {auc:.1f}, AP {ap:.1f}, {fit_s:.1f} s".format(**result), flush=True)
-
-
-def is_done(path, key):
-    return path.exists() and bool((pd.read_csv(path)[KEY] == pd.Series(key)[KEY]).all(axis=1).any())
 
 
 def report(results):

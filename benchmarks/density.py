@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from peers import PEERS
+from records import append, is_done
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -75,18 +76,6 @@ def run(args):
                 result = key | measure(tool, table, args.budget, seed)
                 append(args.out, result)
                 print("{table}, seed {seed}, {tool}: {mean:.2f} nats, {fit_s:.0f} s, {detail}".format(**result), flush=True)
-
-
-def is_done(path, key):
-    if not path.exists():
-        return False
-    results = pd.read_csv(path)
-    return bool((results[KEY] == pd.Series(key)[KEY]).all(axis=1).any())
-
-
-def append(path, result):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame([result]).to_csv(path, mode="a", header=not path.exists(), index=False)
 
 
 def report(results):

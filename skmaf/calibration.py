@@ -30,7 +30,8 @@ class Calibration:
     def __init__(self, scores, weights):
         orders = [np.argsort(s) for s in scores]
         self.scores = [s[order] for s, order in zip(scores, orders)]
-        self._below = [np.concatenate([[0.0], np.cumsum(w[order])]) for w, order in zip(weights, orders)]
+        self._weights = [w[order] for w, order in zip(weights, orders)]
+        self._below = [np.concatenate([[0.0], np.cumsum(w)]) for w in self._weights]
         self.total = sum(below[-1] for below in self._below)
 
     def p_values(self, scores):
@@ -55,6 +56,6 @@ class Calibration:
         """The highest score that a new row falls below with probability at most ``rate``, or `finest_rate` if that is more."""
         scores = np.concatenate(self.scores)
         order = np.argsort(scores)
-        weights = np.concatenate([np.diff(below) for below in self._below])[order]
+        weights = np.concatenate(self._weights)[order]
         allowed = math.floor(1e-9 + max(rate, self.finest_rate) * (self.total + 1))
         return float(scores[order][np.searchsorted(np.cumsum(weights), allowed + 1e-9, side="right") - 1])
