@@ -15,6 +15,7 @@ from time import process_time
 import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from records import append
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -85,7 +86,7 @@ def run(args):
                     continue
                 default_epochs = here["epochs"].get("defaults")
                 result = dict(zip(KEY, (name, variant, seed))) | measure(table, variant, seed, default_epochs)
-                pd.DataFrame([result]).to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
+                append(args.out, result)
                 print("{table}, seed {seed}, {variant}: {mean:.2f} nats, {fit_s:.0f} s".format(**result), flush=True)
 
 

@@ -15,6 +15,7 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
+from records import append
 from tables import draw
 from threadpoolctl import threadpool_limits
 
@@ -74,7 +75,7 @@ def run(args):
                     if len(test_rows) < MIN_TEST_ROWS:
                         continue
                     result = dict(zip(KEY, (name, n, seed))) | measure(fit_rows, test_rows, seed)
-                    pd.DataFrame([result]).to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
+                    append(args.out, result)
                     print("{table}, {n} rows, seed {seed}: {lead:+.2f} ± {stderr:.2f}".format(**result), flush=True)
 
 

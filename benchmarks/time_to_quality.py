@@ -15,6 +15,7 @@ from time import process_time
 import numpy as np
 import pandas as pd
 import torch
+from records import append
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -73,7 +74,7 @@ def run(args, peers):
             continue
         table = load(args.data, peer.table, peer.seed)
         result = dict(zip(KEY, (peer.table, peer.seed))) | measure(table, peer.seed, peer.mean)
-        pd.DataFrame([result]).to_csv(args.out, mode="a", header=not args.out.exists(), index=False)
+        append(args.out, result)
         print("{table}, seed {seed}: {score:.2f} nats after {seconds:.1f} s, {epochs} epochs".format(**result), flush=True)
 
 
