@@ -12,12 +12,12 @@ References
 """
 
 import numpy as np
-import torch
 from scipy.special import expit, logit
 from scipy.stats import multivariate_normal, multivariate_t
 from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
-from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.model_selection import KFold
+
+from .kernel import Kernel
 
 KERNEL_ROWS = 1000  # beyond which a flow beats a kernel density, which gets slow there
 BANDWIDTHS = np.geomspace(0.05, 2, 12)  # in standard deviations of a column
@@ -58,7 +58,7 @@ class Background:
         """Find the bandwidth, and the share beside the Gaussian, that are best for rows left out, by cross-validation."""
         log_probs = np.empty((len(Z), 1 + len(BANDWIDTHS)))
         for fit, rest in KFold(N_FOLDS).split(Z):
-            parts = [_Gaussian(Z[fit], weights[fit]), *(_Kernel(h, Z[fit], weights[fit]) for h in BANDWIDTHS)]
+            parts = [_Gaussian(Z[fit], weights[fit]), *(Kernel([h], Z[fit], weights[fit]) for h in BANDWIDTHS)]
             log_probs[rest] = np.column_stack([part.score_samples(Z[rest]) for part in parts])
         gaussian, *kernels = log_probs.T
         shares = [best_share(kernel, gaussian, weights) for kernel in kernels]
@@ -68,7 +68,7 @@ class Background:
     def refit(self, Z, weights):
         """Learn from other rows, at the shares and the bandwidth that were found."""
         self._gaussian = _Gaussian(Z, weights)
-        self._kernel = None if self.bandwidth is None else _Kernel(self.bandwidth, Z, weights)
+        self._kernel = None if self.bandwidth is None else Kernel([self.bandwidth], Z, weights)
 
     def share_out(self, flow_log_prob, Z, weights):
         """Find the share by rows ``Z`` that neither the flow nor the background was fitted on."""
@@ -108,7 +108,7 @@ def _finite(log_prob):
 class _Gaussian:
     """A normal distribution, mixed with a Student's t of the same mean and covariance as far as rows ask for heavier tails.
 
-    It has the methods of `_Kernel`.
+    It has the methods of `Kernel`.
     """
 
     def __init__(self, Z, weights):
@@ -126,23 +126,6 @@ class _Gaussian:
         n_tails = rng.binomial(n_samples, self.tail_share)
         parts = [(self.normal, n_samples - n_tails), (self.tails, n_tails)]
         return rng.permutation(np.concatenate([part.rvs(n, random_state=rng).reshape(n, -1) for part, n in parts if n]))
-
-
-class _Kernel:
-    """A Gaussian kernel density, with the methods of scikit-learn's: for few rows all pairs at once are many times faster."""
-
-    def __init__(self, bandwidth, Z, weights):
-        self.bandwidth, self.Z = bandwidth, Z
-        self.shares = weights / weights.sum()
-
-    def score_samples(self, Z):
-        exponents = -0.5 * euclidean_distances(Z, self.Z, squared=True) / self.bandwidth**2 + np.log(self.shares)
-        size = Z.shape[1] * np.log(self.bandwidth * np.sqrt(2 * np.pi))
-        return torch.from_numpy(exponents).logsumexp(1).numpy() - size  # a third of the time of scipy's
-
-    def sample(self, n_samples, rng):
-        centres = self.Z[rng.choice(len(self.Z), n_samples, p=self.shares)]
-        return centres + self.bandwidth * rng.standard_normal(centres.shape)
 
 
 def best_share(log_prob, simpler_log_prob, weights):

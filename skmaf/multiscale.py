@@ -1,45 +1,55 @@
-"""MultiscaleMAFDensity: the density of a table seen at many degrees of blur at once, which is what anomalies stand out from."""
+"""MultiscaleDensity: the density of a table seen at many degrees of blur at once, which is what anomalies stand out from."""
 
 from numbers import Integral, Real
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
+from scipy.stats import trim_mean
 from sklearn.base import _fit_context
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
 from .base import FlowDensity, warn_if_interrupted
 from .budget import Budget
 from .columns import Columns
 from .devices import pick_device
-from .flows import make_flow
+from .flows import Flow, MixtureMADE
+from .kernel import Kernel
 from .noise import NoiseLevels
 from .threads import threads_for
 from .training import train, weighted_rows
 from .validation import check_table, seed_from, weigh
 
 BATCH_ROWS = 256
-PEAK_RATE, WEIGHT_DECAY = 0.01, 0.1
-MANY_COLUMNS = 16  # beyond which steps, each of them longer, become fewer
-N_LEVELS = 4  # of noise, that are mixed
+PEAK_RATE, WEIGHT_DECAY = 0.01, 0.01
+MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
+FEWEST_STEPS = 0.05  # of max_iter
+N_LEVELS = 7  # of noise, from the lowest to the highest
+KERNEL_ROWS = 5000  # of the kernel density, at most
+MAX_GAP = 4.0  # nats that a row which a level was learned from may gain by that
+TRIMMED = 0.1  # of the rows at both ends, when gains are averaged: outliers must not decide
 
 
-class MultiscaleMAFDensity(FlowDensity):
-    """Density of a table with noise of many levels, by one flow that is told the level [1]_.
+class MultiscaleDensity(FlowDensity):
+    """Density of a table with normal noise of many levels, by a masked network that is told the level, and by the rows themselves.
 
-    The density is the mixture, in equal shares, of those of the rows with normal noise of 4 levels, from ``lowest_noise`` to
-    ``highest_noise``: wide enough to tell rows apart that lie far from all others, and fine enough to follow thin structure.
+    A MADE with mixtures of normals [1]_ learns the density of rows with noise at all levels at once, the level being its context
+    [2]_. It tells what columns have to do with each other. A kernel density at the same levels knows the rows by heart, and what
+    is far from all of them. The density is the mixture of both, in equal shares, over all `levels_`, in equal shares too:
+    wide enough to tell rows apart that lie far from all others, and fine enough to follow thin structure.
     For the likelihood of held-out rows `MAFDensity` is the better one: this one is for anomalies.
 
     Parameters
     ----------
-    lowest_noise, highest_noise : float, default=0.05 and 1.0
+    lowest_noise, highest_noise : float, default=0.05 and 2.5
         Standard deviations of the noise, in those of a column.
-    n_layers : int, default=3
-        Number of layers; the columns come in a random order, which turns round from one layer to the next.
-    hidden_layer_sizes : tuple of int, default=(64, 64)
-        Units of the hidden layers of each masked network.
-    max_iter : int, default=2500
-        Steps of the optimiser, of 256 rows each. With more than 16 columns they become fewer, in proportion, down to a tenth.
+    n_components : int, default=4
+        Normals in the mixture of a column.
+    hidden_layer_sizes : tuple of int, default=(512, 512)
+        Units of the hidden layers of the network. It takes the columns in a random order.
+    max_iter : int, default=3000
+        Steps of the optimiser, of 256 rows each. With more than 24 columns they become fewer, in proportion, down to a twentieth.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
     random_state : int, RandomState instance or None, default=None
@@ -47,9 +57,12 @@ class MultiscaleMAFDensity(FlowDensity):
 
     Attributes
     ----------
+    levels_ : ndarray
+        The levels of noise that are mixed: 7, from the lowest to the highest in geometric steps, or the upper ones of these after
+        `settle`.
     columns_ : Columns
         What each column is: scale, grid step, constant.
-    flow_ : Flow
+    flow_ : MixtureMADE
         The trained torch module, on the CPU, in float32.
     loss_curve_ : list of float
         Mean negative log-likelihood of the rows with noise in each epoch, in nats, in the units of X.
@@ -65,14 +78,15 @@ class MultiscaleMAFDensity(FlowDensity):
 
     References
     ----------
-    .. [1] Kim, Lee, Kim, Kim and Lee (2020). SoftFlow: probabilistic framework for normalizing flow on manifolds. NeurIPS 33.
+    .. [1] Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for distribution estimation. ICML.
+    .. [2] Kim, Lee, Kim, Kim and Lee (2020). SoftFlow: probabilistic framework for normalizing flow on manifolds. NeurIPS 33.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from skmaf import MultiscaleMAFDensity
+    >>> from skmaf import MultiscaleDensity
     >>> X = load_iris().data
-    >>> density = MultiscaleMAFDensity(max_iter=200, random_state=0).fit(X)
+    >>> density = MultiscaleDensity(max_iter=200, random_state=0).fit(X)
     >>> density.score_samples(X).shape
     (150,)
     """
@@ -80,7 +94,7 @@ class MultiscaleMAFDensity(FlowDensity):
     _parameter_constraints = {
         "lowest_noise": [Interval(Real, 0, None, closed="neither")],
         "highest_noise": [Interval(Real, 0, None, closed="neither")],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
@@ -91,16 +105,16 @@ class MultiscaleMAFDensity(FlowDensity):
         self,
         *,
         lowest_noise=0.05,
-        highest_noise=1.0,
-        n_layers=3,
-        hidden_layer_sizes=(64, 64),
-        max_iter=2500,
+        highest_noise=2.5,
+        n_components=4,
+        hidden_layer_sizes=(512, 512),
+        max_iter=3000,
         device="auto",
         random_state=None,
     ):
         self.lowest_noise = lowest_noise
         self.highest_noise = highest_noise
-        self.n_layers = n_layers
+        self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.max_iter = max_iter
         self.device = device
@@ -121,7 +135,7 @@ class MultiscaleMAFDensity(FlowDensity):
 
         Returns
         -------
-        self : MultiscaleMAFDensity
+        self : MultiscaleDensity
 
         Raises
         ------
@@ -139,24 +153,60 @@ class MultiscaleMAFDensity(FlowDensity):
         self.columns_ = Columns(X, np.finfo(X.dtype).eps, weights)
         n_columns = len(self.columns_.varying)
         self._order = torch.randperm(n_columns, generator=generator).numpy()
-        flow = make_flow(
-            n_columns,
-            bijector="spline",
-            n_layers=self.n_layers,
-            hidden_layer_sizes=self.hidden_layer_sizes,
-            activation="relu",
-            n_bins=8,
-            generator=generator,
-            n_context=1,
-        ).to(device)
-        history = self._train(flow, self.columns_.to_flow(X), weights, generator)
+        noise = NoiseLevels(self.lowest_noise, self.highest_noise)
+        shape = self.n_components, self.hidden_layer_sizes
+        flow = MixtureMADE(n_columns, *shape, noise, generator).to(device) if n_columns else Flow([])
+        Z = self.columns_.to_flow(X)
+        history = self._train(flow, Z, weights, noise, generator)
         warn_if_interrupted(history)
         self.flow_ = flow.cpu().eval().requires_grad_(False)
         self.loss_curve_ = [loss - self.columns_.log_scale_jacobian for loss in history.loss_curve]
-        return self
+        kept = torch.randperm(len(Z), generator=generator)[:KERNEL_ROWS].numpy()
+        self._kernel_rows = Z[kept], weights[kept]
+        return self._mix_from(0)
 
-    def _train(self, flow, Z, weights, generator):
-        n_steps = max(1, round(self.max_iter * np.clip(MANY_COLUMNS / max(1, Z.shape[1]), 0.1, 1)))
+    def gaps(self, fitted, held_out):
+        """How much better the network knows rows that `fit` saw than others, at each level of noise.
+
+        Parameters
+        ----------
+        fitted : array-like of shape (n_samples, n_features)
+            Rows that `fit` saw.
+        held_out : array-like of shape (n_held_out, n_features)
+            Rows from the same source that it did not see.
+
+        Returns
+        -------
+        gaps : ndarray of shape (7,)
+            Differences of mean log-densities, the lowest and the highest tenth of the rows aside, in nats.
+        """
+        if len(self.columns_.varying) == 0:
+            return np.zeros(N_LEVELS)
+        contexts, means = NoiseLevels(self.lowest_noise, self.highest_noise).contexts(N_LEVELS), []
+        for X in (fitted, held_out):
+            Z = self.columns_.to_flow(check_table(self, X, reset=False))
+            with torch.no_grad(), threads_for(1):
+                batches = [self._level_scores(self.flow_, Z[rows], contexts) for rows in gen_batches(len(Z), self.flow_.batch_rows)]
+            means.append(trim_mean(np.concatenate(batches, axis=1), TRIMMED, axis=1))
+        return means[0] - means[1]
+
+    def settle(self, gaps):
+        """Leave out the levels at which the network knows the rows that it was fitted on too well.
+
+        Parameters
+        ----------
+        gaps : ndarray of shape (7,)
+            What `gaps` gives. The finest level that stays is the first whose gap is at most 4 nats.
+
+        Returns
+        -------
+        self : MultiscaleDensity
+        """
+        low = np.flatnonzero(gaps <= MAX_GAP)
+        return self._mix_from(low[0] if len(low) else N_LEVELS - 1)
+
+    def _train(self, flow, Z, weights, noise, generator):
+        n_steps = max(1, round(self.max_iter * np.clip(MANY_COLUMNS / max(1, Z.shape[1]), FEWEST_STEPS, 1)))
         # as many rows as the steps take, or few rows several times, so that a batch is full
         if len(Z) > n_steps * BATCH_ROWS:
             kept = torch.randperm(len(Z), generator=generator)[: n_steps * BATCH_ROWS].numpy()
@@ -174,19 +224,34 @@ class MultiscaleMAFDensity(FlowDensity):
                 tol=0.0,
                 generator=generator,
                 on_epoch=lambda history: None,
-                noise=self._noise(),
+                noise=noise,
             )
 
-    def _noise(self):
-        return NoiseLevels(self.lowest_noise, self.highest_noise)
+    def _mix_from(self, finest):
+        noise = NoiseLevels(self.lowest_noise, self.highest_noise)
+        self._contexts = noise.contexts(N_LEVELS)[finest:]
+        self.levels_ = noise.level(self._contexts).numpy()
+        self._kernel = Kernel(self.levels_, *self._kernel_rows)
+        return self
+
+    def _level_scores(self, flow, Z, contexts):
+        """Log-density of rows in flow space by the network at each level, shape (n_levels, n)."""
+        z = flow.tensor(Z[:, self._order])
+        scores = [flow.log_prob(z, z.new_full((len(z), 1), context)) for context in contexts.tolist()]
+        return torch.stack(scores).cpu().double().numpy()
 
     def _log_density(self, flow, Z):
-        z = flow.tensor(Z[:, self._order])
-        levels = [flow.log_prob(z, z.new_full((len(z), 1), context)) for context in self._noise().contexts(N_LEVELS).tolist()]
-        return torch.stack(levels).logsumexp(0).cpu().double().numpy() - np.log(N_LEVELS)
+        if Z.shape[1] == 0:
+            return np.zeros(len(Z))
+        by_network = logsumexp(self._level_scores(flow, Z, self._contexts), axis=0) - np.log(len(self._contexts))
+        return np.logaddexp(by_network, self._kernel.score_samples(Z)) - np.log(2)
 
     def _draw(self, flow, z, rng):
-        contexts = flow.tensor(self._noise().contexts(N_LEVELS)[rng.randint(N_LEVELS, size=len(z))])[:, None]
         Z = np.empty(z.shape)
-        Z[:, self._order] = flow.inverse(z, contexts).cpu().double().numpy()
+        if Z.shape[1]:
+            contexts = flow.tensor(self._contexts[rng.randint(len(self._contexts), size=len(z))])[:, None]
+            chance = flow.tensor(rng.random_sample(z.shape))
+            Z[:, self._order] = flow.draw(z, chance, contexts).cpu().double().numpy()
+            by_heart = rng.random_sample(len(Z)) < 0.5
+            Z[by_heart] = self._kernel.sample(by_heart.sum(), rng)
         return Z

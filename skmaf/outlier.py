@@ -14,13 +14,14 @@ from tqdm.auto import tqdm
 
 from .calibration import Calibration
 from .explanation import Repairs
-from .multiscale import MultiscaleMAFDensity
+from .multiscale import MultiscaleDensity
 from .validation import check_table, seed_from, weigh
 
 MIN_ROWS = 4  # two folds of two
 N_STEPS = 4000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
 CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
+GAP_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on
 CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
 
 
@@ -34,7 +35,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     ----------
     estimator : estimator or None, default=None
         Anything with ``fit`` and ``score_samples``: a density estimator or a Pipeline that ends in one. None is a
-        `MultiscaleMAFDensity`; the folds share the steps of its training.
+        `MultiscaleDensity`; the folds share the steps of its training, and tell each other how fine it may be: rows held out from
+        the other folds choose its levels of noise, or a fifth of those held out of a single split.
     contamination : float or "auto", default="auto"
         Where the threshold is. "auto" is for training rows that are all normal, or nearly so: a new normal row falls below it
         with a probability of 5%. A float is for training rows with outliers among them: their share, in (0, 0.5].
@@ -61,7 +63,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     See Also
     --------
-    MultiscaleMAFDensity : The default density.
+    MultiscaleDensity : The default density.
     sklearn.ensemble.IsolationForest : Finds outliers without a density.
 
     References
@@ -127,16 +129,19 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             raise ValueError(f"Found array with {len(rows)} sample(s) of positive weight; a minimum of {MIN_ROWS} is required.")
         X = _safe_indexing(X, rows)
         seed = seed_from(self.random_state)
-        self.estimators_, scores, weights_of = [], [], []
+        self.estimators_ = []
         folds = self._folds(len(weights), seed)
         bar = tqdm(folds, desc="DensityOutlierDetector", unit="fold", disable=not self.verbose)
-        for k, (fitted, held_out) in enumerate(bar):
+        for k, (fitted, _) in enumerate(bar):
             estimator = self._new_estimator(len(folds), seed + k)
             given = {} if np.all(weights == 1) else {"sample_weight": weights[fitted]}
             self.estimators_.append(estimator.fit(_safe_indexing(X, fitted), **given))
-            scores.append(estimator.score_samples(_safe_indexing(X, held_out)))
-            weights_of.append(weights[held_out])
-        self.calibration_ = Calibration(scores, weights_of)
+        calibration = [held_out for _, held_out in folds]
+        if self.estimator is None:
+            calibration = self._settle(X, folds, seed)
+        pairs = list(zip(self.estimators_, calibration))
+        scores = [estimator.score_samples(_safe_indexing(X, held_out)) for estimator, held_out in pairs]
+        self.calibration_ = Calibration(scores, [weights[held_out] for held_out in calibration])
         self._repairs = Repairs(X)
         if self.contamination == "auto":
             self.offset_ = self.calibration_.threshold(FALSE_ALARMS)
@@ -328,14 +333,35 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if n_folds == "auto":
             n_folds = 5 if n_rows <= CROSS_ROWS else 1
         if n_folds == 1:
-            n_held_out = max(1, min(CALIBRATION_ROWS, n_rows // 5))
+            n_held_out = max(2, min(CALIBRATION_ROWS, n_rows // 5))
             return [train_test_split(np.arange(n_rows), test_size=n_held_out, random_state=seed)]
         return list(KFold(min(n_folds, n_rows // 2), shuffle=True, random_state=seed).split(np.arange(n_rows)))
 
     def _new_estimator(self, n_folds, seed):
         if self.estimator is None:
-            return MultiscaleMAFDensity(max_iter=max(1, N_STEPS // n_folds), random_state=seed)
+            return MultiscaleDensity(max_iter=max(1, N_STEPS // n_folds), random_state=seed)
         return clone(self.estimator)
+
+    def _settle(self, X, folds, seed):
+        """Choose the levels of noise of the default densities; return the positions of the rows left for the calibration.
+
+        No row has a say in the level of the density that it calibrates: the other folds choose, or a few rows of a single split.
+        """
+        rng = np.random.RandomState(seed)
+        calibration = [held_out for _, held_out in folds]
+        choosing = calibration
+        if len(folds) == 1:
+            held_out = rng.permutation(calibration[0])
+            choosing, calibration = np.split(held_out, [max(1, len(held_out) // 5)])
+            choosing, calibration = [choosing], [calibration]
+        gaps = []
+        for estimator, (fitted, _), unseen in zip(self.estimators_, folds, choosing):
+            seen = rng.permutation(fitted)[:GAP_ROWS]
+            gaps.append(estimator.gaps(_safe_indexing(X, seen), _safe_indexing(X, unseen)))
+        for k, estimator in enumerate(self.estimators_):
+            others = np.delete(gaps, k, axis=0) if len(folds) > 1 else gaps
+            estimator.settle(np.mean(others, axis=0))
+        return calibration
 
     def _fold_scores(self, X):
         check_is_fitted(self)

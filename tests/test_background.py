@@ -118,16 +118,6 @@ def test_draws_of_heavy_tails_are_distributed_like_their_density():
     assert stats.kstest(draws, lambda x: np.interp(x, np.sinh(t), mass.cumsum())).pvalue > 0.01
 
 
-def test_kernel_density_is_that_of_scikit_learn():
-    Z, weights = normal_rows(50), np.arange(50) + 1.0
-    theirs = KernelDensity(bandwidth=0.3).fit(Z, sample_weight=weights)
-    ours = background._Kernel(0.3, Z, weights)
-    np.testing.assert_allclose(ours.score_samples(2 * Z), theirs.score_samples(2 * Z))
-    draws = ours.sample(50_000, np.random.RandomState(0))
-    np.testing.assert_allclose(draws.mean(axis=0), np.average(Z, axis=0, weights=weights), atol=0.03)
-    np.testing.assert_allclose(np.cov(draws.T), np.cov(Z.T, aweights=weights, bias=True) + 0.09 * np.eye(2), atol=0.03)
-
-
 def test_weights_count_like_rows_in_the_gaussian_and_the_kernel():
     Z, counts = normal_rows(400), np.arange(400) % 3 + 1
     weighted, repeated = Background(Z, counts), Background(Z.repeat(counts, axis=0), np.ones(counts.sum()))

@@ -7,10 +7,10 @@ from sklearn.neighbors import KernelDensity
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skmaf
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleMAFDensity
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
 
 FAST = MAFDensity(max_iter=20, n_layers=2, hidden_layer_sizes=(16,), random_state=0)
-SMOOTH = MultiscaleMAFDensity(max_iter=20, n_layers=2, hidden_layer_sizes=(16,), random_state=0)
+SMOOTH = MultiscaleDensity(max_iter=20, hidden_layer_sizes=(16,), random_state=0)
 ESTIMATORS = [FAST, SMOOTH, DensityOutlierDetector(SMOOTH, random_state=0), DensityOutlierDetector(KernelDensity())]
 
 

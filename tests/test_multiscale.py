@@ -1,18 +1,18 @@
-"""MultiscaleMAFDensity: the density of rows with noise of many levels."""
+"""MultiscaleDensity: the density of rows with noise of many levels."""
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from skmaf import MultiscaleMAFDensity
+from skmaf import MultiscaleDensity
 from skmaf.multiscale import N_LEVELS
 from skmaf.noise import NoiseLevels
 
 
 def small(**parameters):
-    defaults = {"n_layers": 2, "hidden_layer_sizes": (16,), "max_iter": 300, "random_state": 0}
-    return MultiscaleMAFDensity(**{**defaults, **parameters})
+    defaults = {"highest_noise": 1.0, "hidden_layer_sizes": (32,), "max_iter": 300, "random_state": 0}
+    return MultiscaleDensity(**{**defaults, **parameters})
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,7 @@ def test_noise_has_the_levels_that_the_flow_is_told():
     level = 0.1 * 20 ** ((context[:, 0] + 1) / 2)
     assert (x / level[:, None]).std() == pytest.approx(1, rel=0.02)
     assert (x / level[:, None])[context[:, 0] < -0.9].std() == pytest.approx(1, rel=0.1)
-    contexts = noise.contexts(3)
-    torch.testing.assert_close(contexts, torch.tensor([-1.0, 0.0, 1.0]))
+    np.testing.assert_allclose(noise.level(noise.contexts(3)), [0.1, 0.2**0.5, 2.0], rtol=1e-6)
 
 
 def test_density_of_normal_rows_is_that_of_normal_rows_with_noise():
@@ -70,6 +69,46 @@ def test_rows_off_the_line_stand_out(line):
     assert density.score(X) > density.score(off[far]) + 2
 
 
+def test_kernel_knows_the_rows_by_heart_and_counts_for_half(line):
+    density, X = line
+    Z = density.columns_.to_flow(X[:50])
+    kernel = density._kernel.score_samples(Z) + density.columns_.log_scale_jacobian
+    assert (density.score_samples(X[:50]) > kernel - np.log(2) - 1e-6).all()
+    levels = [stats.norm(0, level).logpdf(0) for level in density.levels_]
+    alone = 2 * np.array(levels) - np.log(500)  # a row far from all others, and the network: itself alone
+    far = np.vstack([X, [[0, 500.0]]])
+    again = small(max_iter=5).fit(far)
+    assert again.score_samples(far[-1:]) > np.logaddexp.reduce(alone) - np.log(2 * N_LEVELS) - np.log(far.std(axis=0)).sum() - 0.1
+
+
+def test_settling_leaves_out_the_levels_that_are_known_too_well(line):
+    _, X = line
+    density = small().fit(X)
+    np.testing.assert_allclose(density.levels_, np.geomspace(0.05, 1, N_LEVELS), rtol=1e-5)
+    density.settle(np.array([9.0, 5, 3.9, 5, 1, 1, 0]))
+    np.testing.assert_allclose(density.levels_, np.geomspace(0.05, 1, N_LEVELS)[2:], rtol=1e-5)
+    assert density.score(X) < small().fit(X).score(X)
+    assert len(density.settle(np.full(N_LEVELS, 9.0)).levels_) == 1
+    assert len(density.settle(np.zeros(N_LEVELS)).levels_) == N_LEVELS
+
+
+def test_gaps_grow_as_rows_become_fewer_and_noise_finer():
+    rng = np.random.default_rng(0)
+    few, many, new = (rng.normal(size=(n, 8)) for n in (20, 2000, 2000))
+    gaps_few = small(max_iter=600).fit(few).gaps(few, new)
+    gaps_many = small(max_iter=600).fit(many).gaps(many, new)
+    assert gaps_few[0] > 10 and (np.diff(gaps_few) < 0).all()
+    assert np.abs(gaps_many).max() < 0.5
+
+
+def test_gaps_are_not_decided_by_outliers(line):
+    _, X = line
+    density = small().fit(X[:250])
+    odd = X[250:].copy()
+    odd[::20] *= 1000
+    np.testing.assert_allclose(density.gaps(X[:250], odd), density.gaps(X[:250], X[250:]), atol=1)
+
+
 def test_lower_noise_makes_a_sharper_density(line):
     _, X = line
     assert small(highest_noise=0.1).fit(X).score(X) > small(lowest_noise=0.9).fit(X).score(X) + 1
@@ -98,17 +137,17 @@ def test_constant_columns_and_grids():
 
 
 def test_interrupt_keeps_what_was_learned(monkeypatch):
-    from skmaf.flows import Flow
+    from skmaf.flows import MixtureMADE
 
-    genuine, steps = Flow.log_prob, []
+    genuine, steps = MixtureMADE.log_prob, []
 
-    def log_prob(self, x, context=None):
+    def log_prob(self, x, context):
         steps.append(None)
         if len(steps) == 20:
             raise KeyboardInterrupt
         return genuine(self, x, context)
 
-    monkeypatch.setattr(Flow, "log_prob", log_prob)
+    monkeypatch.setattr(MixtureMADE, "log_prob", log_prob)
     X = np.random.default_rng(0).normal(size=(300, 2))
     with pytest.warns(UserWarning, match="interrupted after 19 epochs"):
         density = small().fit(X)

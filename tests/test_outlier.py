@@ -13,7 +13,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleMAFDensity
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
 
 ESTIMATORS = {
     "MAFDensity": MAFDensity(n_layers=2, hidden_layer_sizes=(8,), max_iter=150, early_stopping=False, random_state=0),
@@ -85,7 +85,7 @@ def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
     """The folds share the steps, and differ in the order of columns."""
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
     detector = DensityOutlierDetector(random_state=7).fit(rows)
-    assert all(isinstance(estimator, MultiscaleMAFDensity) for estimator in detector.estimators_)
+    assert all(isinstance(estimator, MultiscaleDensity) for estimator in detector.estimators_)
     assert [estimator.max_iter for estimator in detector.estimators_] == [4] * 5
     assert len({estimator.random_state for estimator in detector.estimators_}) == 5
     again = DensityOutlierDetector(random_state=7).fit(rows)

@@ -5,10 +5,11 @@ import torch
 from .bijectors import Affine, Chain, Spline
 from .layers import Flow, MaskedLayer
 from .masked import ACTIVATIONS, MaskedNetwork
+from .mixture import MixtureMADE
 
 BIJECTORS = ("affine", "spline")
 
-__all__ = ["ACTIVATIONS", "BIJECTORS", "Flow", "make_flow"]
+__all__ = ["ACTIVATIONS", "BIJECTORS", "Flow", "MixtureMADE", "make_flow"]
 
 
 def make_flow(n_columns, *, bijector, n_layers, hidden_layer_sizes, activation, n_bins, generator, n_context=0):

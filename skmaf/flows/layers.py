@@ -41,7 +41,29 @@ class MaskedLayer(nn.Module):
         return x
 
 
-class Flow(nn.Module):
+class RowDensity(nn.Module):
+    """A torch module that gives rows a density: how many at a time, and of what kind.
+
+    Its ``widest`` is how many numbers the largest tensor of a pass holds for a row, its ``n_units`` how many a walk keeps.
+    """
+
+    @property
+    def batch_rows(self):
+        """Rows for one pass."""
+        return max(32, PASS_NUMBERS // self.widest)
+
+    @property
+    def batch_rows_inverse(self):
+        """Rows for one inverse."""
+        return max(32, WALK_NUMBERS // self.n_units)
+
+    def tensor(self, values):
+        """An array as a tensor like the weights."""
+        like = next(self.parameters(), torch.empty(0))
+        return torch.as_tensor(values).to(like.dtype).to(like.device)  # in this order: MPS has no float64
+
+
+class Flow(RowDensity):
     """Layers from the data to a standard normal base distribution.
 
     Every method takes and gives rows: tensors of shape (rows, columns). A flow with a context takes one for each row.
@@ -53,24 +75,13 @@ class Flow(nn.Module):
 
     @property
     def widest(self):
-        """Numbers in the largest tensor that a pass makes for a row: hidden units, or parameters of a layer's columns."""
+        """Hidden units, or parameters of a layer's columns."""
         return max((layer.conditioner.widest for layer in self.layers), default=1)
 
     @property
-    def batch_rows(self):
-        """Rows for one pass."""
-        return max(32, PASS_NUMBERS // self.widest)
-
-    @property
-    def batch_rows_inverse(self):
-        """Rows for one inverse."""
-        widest = max((layer.conditioner.n_units for layer in self.layers), default=1)
-        return max(32, WALK_NUMBERS // widest)
-
-    def tensor(self, values):
-        """An array as a tensor like the weights."""
-        like = next(self.parameters(), torch.empty(0))
-        return torch.as_tensor(values).to(like.dtype).to(like.device)  # in this order: MPS has no float64
+    def n_units(self):
+        """Of the largest conditioner."""
+        return max((layer.conditioner.n_units for layer in self.layers), default=1)
 
     def forward(self, x, context=None):
         """Image of the rows in base space, and log-determinant of the Jacobian of each row."""

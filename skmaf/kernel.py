@@ -1,0 +1,40 @@
+"""A Gaussian kernel density, with all pairs of rows at once: for few rows many times faster than scikit-learn's trees."""
+
+import numpy as np
+import torch
+from sklearn.metrics.pairwise import euclidean_distances
+
+
+class Kernel:
+    """The density of training rows with normal noise: one of several levels, each as often.
+
+    Parameters
+    ----------
+    bandwidths : sequence of float
+        Standard deviations of the noise.
+    Z : ndarray of shape (n_rows, n_columns)
+        Training rows.
+    weights : ndarray of shape (n_rows,)
+    """
+
+    def __init__(self, bandwidths, Z, weights):
+        self.bandwidths = np.asarray(bandwidths)
+        self.Z = Z
+        self.shares = weights / weights.sum()
+
+    def score_samples(self, Z):
+        """Log-density of each row, shape (n,)."""
+        squares = torch.from_numpy(euclidean_distances(Z, self.Z, squared=True))
+        log_shares = torch.from_numpy(np.log(self.shares))
+        # torch's is a third of the time of scipy's
+        parts = [torch.logsumexp(log_shares - squares / (2 * h**2), 1) - _log_size(h, Z) for h in self.bandwidths]
+        return torch.stack(parts).logsumexp(0).numpy() - np.log(len(parts))
+
+    def sample(self, n_samples, rng):
+        """Draw rows, shape (n_samples, n_columns)."""
+        centres = self.Z[rng.choice(len(self.Z), n_samples, p=self.shares)]
+        return centres + rng.choice(self.bandwidths, (n_samples, 1)) * rng.standard_normal(centres.shape)
+
+
+def _log_size(bandwidth, Z):
+    return Z.shape[1] * np.log(bandwidth * np.sqrt(2 * np.pi))
