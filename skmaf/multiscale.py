@@ -21,23 +21,24 @@ from .threads import threads_for
 from .training import train, weighted_rows
 from .validation import check_table, seed_from, weigh
 
-BATCH_ROWS = 256
+BATCH_ROWS = 128
+EPOCH_BATCHES = 8  # at least: few rows are taken several times, so that batches are full
 PEAK_RATE, WEIGHT_DECAY = 0.01, 0.01
 MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
-N_LEVELS = 7  # of noise, from the lowest to the highest
+N_LEVELS = 9  # of noise, from the lowest to the highest
 KERNEL_ROWS = 5000  # of the kernel density, at most
-MAX_GAP = 4.0  # nats that a row which a level was learned from may gain by that
+MAX_GAP = 3.5  # nats that a row which a level was learned from may gain by that
 TRIMMED = 0.1  # of the rows at both ends, when gains are averaged: outliers must not decide
 
 
 class MultiscaleDensity(FlowDensity):
-    """Density of a table with normal noise of many levels, by a masked network that is told the level, and by the rows themselves.
+    """Density of a table with normal noise of many levels, by a masked network told the level, and by the rows themselves.
 
-    A MADE with mixtures of normals [1]_ learns the density of rows with noise at all levels at once, the level being its context
-    [2]_. It tells what columns have to do with each other. A kernel density at the same levels knows the rows by heart, and what
-    is far from all of them. The density is the mixture of both, in equal shares, over all `levels_`, in equal shares too:
-    wide enough to tell rows apart that lie far from all others, and fine enough to follow thin structure.
+    A MADE with mixtures of normals [1]_ learns the density of rows with noise at all levels at once, the level being its
+    context [2]_. It tells what columns have to do with each other. A kernel density at the same levels knows the rows by heart,
+    and what is far from all of them. The density is the mixture of both, in equal shares, over all `levels_`, in equal shares
+    too: wide enough to tell rows apart that lie far from all others, and fine enough to follow thin structure.
     For the likelihood of held-out rows `MAFDensity` is the better one: this one is for anomalies.
 
     Parameters
@@ -48,8 +49,9 @@ class MultiscaleDensity(FlowDensity):
         Normals in the mixture of a column.
     hidden_layer_sizes : tuple of int, default=(512, 512)
         Units of the hidden layers of the network. It takes the columns in a random order.
-    max_iter : int, default=3000
-        Steps of the optimiser, of 256 rows each. With more than 24 columns they become fewer, in proportion, down to a twentieth.
+    max_iter : int, default=5000
+        Steps of the optimiser, of 128 rows each. With more than 24 columns they become fewer, in proportion, down to a
+        twentieth.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
     random_state : int, RandomState instance or None, default=None
@@ -58,8 +60,7 @@ class MultiscaleDensity(FlowDensity):
     Attributes
     ----------
     levels_ : ndarray
-        The levels of noise that are mixed: 7, from the lowest to the highest in geometric steps, or the upper ones of these after
-        `settle`.
+        The levels of noise that are mixed, in geometric steps: 9 from the lowest to the highest, or fewer after `settle`.
     columns_ : Columns
         What each column is: scale, grid step, constant.
     flow_ : MixtureMADE
@@ -108,7 +109,7 @@ class MultiscaleDensity(FlowDensity):
         highest_noise=2.5,
         n_components=4,
         hidden_layer_sizes=(512, 512),
-        max_iter=3000,
+        max_iter=5000,
         device="auto",
         random_state=None,
     ):
@@ -153,7 +154,7 @@ class MultiscaleDensity(FlowDensity):
         self.columns_ = Columns(X, np.finfo(X.dtype).eps, weights)
         n_columns = len(self.columns_.varying)
         self._order = torch.randperm(n_columns, generator=generator).numpy()
-        noise = NoiseLevels(self.lowest_noise, self.highest_noise)
+        noise = self._noise()
         shape = self.n_components, self.hidden_layer_sizes
         flow = MixtureMADE(n_columns, *shape, noise, generator).to(device) if n_columns else Flow([])
         Z = self.columns_.to_flow(X)
@@ -163,7 +164,7 @@ class MultiscaleDensity(FlowDensity):
         self.loss_curve_ = [loss - self.columns_.log_scale_jacobian for loss in history.loss_curve]
         kept = torch.randperm(len(Z), generator=generator)[:KERNEL_ROWS].numpy()
         self._kernel_rows = Z[kept], weights[kept]
-        return self._mix_from(0)
+        return self._mix(noise.contexts(N_LEVELS).numpy())
 
     def gaps(self, fitted, held_out):
         """How much better the network knows rows that `fit` saw than others, at each level of noise.
@@ -177,17 +178,18 @@ class MultiscaleDensity(FlowDensity):
 
         Returns
         -------
-        gaps : ndarray of shape (7,)
+        gaps : ndarray of shape (9,)
             Differences of mean log-densities, the lowest and the highest tenth of the rows aside, in nats.
         """
         if len(self.columns_.varying) == 0:
             return np.zeros(N_LEVELS)
-        contexts, means = NoiseLevels(self.lowest_noise, self.highest_noise).contexts(N_LEVELS), []
+        contexts, means = self._noise().contexts(N_LEVELS).numpy(), []
         for X in (fitted, held_out):
             Z = self.columns_.to_flow(check_table(self, X, reset=False))
             with torch.no_grad(), threads_for(1):
-                batches = [self._level_scores(self.flow_, Z[rows], contexts) for rows in gen_batches(len(Z), self.flow_.batch_rows)]
-            means.append(trim_mean(np.concatenate(batches, axis=1), TRIMMED, axis=1))
+                batches = gen_batches(len(Z), self.flow_.batch_rows)
+                scores = np.concatenate([self._level_scores(self.flow_, Z[rows], contexts) for rows in batches], axis=1)
+            means.append(trim_mean(scores, TRIMMED, axis=1))
         return means[0] - means[1]
 
     def settle(self, gaps):
@@ -195,23 +197,29 @@ class MultiscaleDensity(FlowDensity):
 
         Parameters
         ----------
-        gaps : ndarray of shape (7,)
-            What `gaps` gives. The finest level that stays is the first whose gap is at most 4 nats.
+        gaps : ndarray of shape (9,)
+            What `gaps` gives. The finest level that is mixed becomes that at which the gap falls to 3.5 nats.
 
         Returns
         -------
         self : MultiscaleDensity
         """
-        low = np.flatnonzero(gaps <= MAX_GAP)
-        return self._mix_from(low[0] if len(low) else N_LEVELS - 1)
+        contexts = self._noise().contexts(N_LEVELS).numpy()
+        high = np.flatnonzero(gaps > MAX_GAP)
+        n_out = high[-1] + 1 if len(high) else 0
+        if n_out == 0 or n_out == N_LEVELS:
+            return self._mix(contexts if n_out == 0 else contexts[-1:])
+        below, above = n_out, n_out - 1
+        finest = np.interp(MAX_GAP, gaps[[below, above]], contexts[[below, above]])
+        return self._mix(np.linspace(finest, 1, N_LEVELS - n_out))
 
     def _train(self, flow, Z, weights, noise, generator):
         n_steps = max(1, round(self.max_iter * np.clip(MANY_COLUMNS / max(1, Z.shape[1]), FEWEST_STEPS, 1)))
-        # as many rows as the steps take, or few rows several times, so that a batch is full
+        # no more rows than the steps take
         if len(Z) > n_steps * BATCH_ROWS:
             kept = torch.randperm(len(Z), generator=generator)[: n_steps * BATCH_ROWS].numpy()
             Z, weights = Z[kept], weights[kept]
-        n_times = -(-BATCH_ROWS // len(Z))
+        n_times = -(-min(n_steps, EPOCH_BATCHES) * BATCH_ROWS // len(Z))
         Z, weights = np.tile(Z[:, self._order], (n_times, 1)), np.tile(weights, n_times)
         n_epochs = max(1, round(n_steps * BATCH_ROWS / len(Z)))
         with threads_for(BATCH_ROWS * flow.widest):
@@ -227,10 +235,13 @@ class MultiscaleDensity(FlowDensity):
                 noise=noise,
             )
 
-    def _mix_from(self, finest):
-        noise = NoiseLevels(self.lowest_noise, self.highest_noise)
-        self._contexts = noise.contexts(N_LEVELS)[finest:]
-        self.levels_ = noise.level(self._contexts).numpy()
+    def _noise(self):
+        return NoiseLevels(self.lowest_noise, self.highest_noise)
+
+    def _mix(self, contexts):
+        """Make the density that of the levels which these contexts stand for."""
+        self._contexts = contexts
+        self.levels_ = self._noise().level(contexts)
         self._kernel = Kernel(self.levels_, *self._kernel_rows)
         return self
 

@@ -18,7 +18,7 @@ from .multiscale import MultiscaleDensity
 from .validation import check_table, seed_from, weigh
 
 MIN_ROWS = 4  # two folds of two
-N_STEPS = 4000  # of the default estimators' training, together
+N_STEPS = 5000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
 CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
 GAP_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on
@@ -35,8 +35,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     ----------
     estimator : estimator or None, default=None
         Anything with ``fit`` and ``score_samples``: a density estimator or a Pipeline that ends in one. None is a
-        `MultiscaleDensity`; the folds share the steps of its training, and tell each other how fine it may be: rows held out from
-        the other folds choose its levels of noise, or a fifth of those held out of a single split.
+        `MultiscaleDensity`; the folds share the steps of its training, and tell each other how fine it may be: rows held out
+        from the other folds choose its levels of noise, or a fifth of those held out of a single split.
     contamination : float or "auto", default="auto"
         Where the threshold is. "auto" is for training rows that are all normal, or nearly so: a new normal row falls below it
         with a probability of 5%. A float is for training rows with outliers among them: their share, in (0, 0.5].
@@ -345,7 +345,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     def _settle(self, X, folds, seed):
         """Choose the levels of noise of the default densities; return the positions of the rows left for the calibration.
 
-        No row has a say in the level of the density that it calibrates: the other folds choose, or a few rows of a single split.
+        No row has a say in the levels of the density that it calibrates: other folds choose, or a few rows of a single split.
         """
         rng = np.random.RandomState(seed)
         calibration = [held_out for _, held_out in folds]

@@ -204,7 +204,7 @@ class _Best:
     def judge(self, flow, tol):
         """Keep the weights of ``flow`` if they are the best."""
         if self.held_out is None:
-            self.state = copy.deepcopy(flow.state_dict())
+            self.state = flow.state_dict()  # the last weights, whatever they will be
             return
         score = mean_log_prob(flow, self.held_out)
         self.last_score = -math.inf if math.isnan(score) else score

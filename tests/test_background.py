@@ -9,7 +9,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.neighbors import KernelDensity
 
-from skmaf import MAFDensity, background
+from skmaf import MAFDensity
 from skmaf.background import IMAGINARY_ROWS, KERNEL_ROWS, Background, best_share
 
 

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
+from skmaf.multiscale import N_LEVELS
 
 ESTIMATORS = {
     "MAFDensity": MAFDensity(n_layers=2, hidden_layer_sizes=(8,), max_iter=150, early_stopping=False, random_state=0),
@@ -92,6 +93,32 @@ def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
     assert np.array_equal(detector.score_samples(rows), again.score_samples(rows))
     other = DensityOutlierDetector(random_state=8).fit(rows)
     assert not np.array_equal(detector.score_samples(rows), other.score_samples(rows))
+
+
+def test_other_folds_choose_the_levels_of_noise(rows, monkeypatch):
+    monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
+    told, gaps = [], iter(range(5))
+    monkeypatch.setattr(MultiscaleDensity, "gaps", lambda self, fitted, held_out: np.full(N_LEVELS, float(next(gaps))))
+    monkeypatch.setattr(MultiscaleDensity, "settle", lambda self, gaps: told.append(gaps[0]))
+    DensityOutlierDetector(random_state=0).fit(rows)
+    assert told == [(10 - k) / 4 for k in range(5)]
+
+
+@pytest.mark.parametrize("n_rows", [4, 100])
+def test_rows_of_a_single_split_choose_the_levels_or_calibrate(rows, n_rows, monkeypatch):
+    monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
+    choosing, genuine = [], MultiscaleDensity.gaps
+
+    def gaps(self, fitted, held_out):
+        choosing.append(held_out)
+        return genuine(self, fitted, held_out)
+
+    monkeypatch.setattr(MultiscaleDensity, "gaps", gaps)
+    detector = DensityOutlierDetector(n_folds=1, random_state=0).fit(rows[:n_rows])
+    held_out = max(2, n_rows // 5)
+    assert len(choosing[0]) == max(1, held_out // 5) and detector.calibration_.total == held_out - len(choosing[0])
+    scores = detector.score_samples(choosing[0])
+    assert not np.isin(scores, detector.calibration_.scores[0]).any()
 
 
 def test_breast_cancer_is_told_from_benign():
