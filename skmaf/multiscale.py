@@ -28,7 +28,7 @@ MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
 N_LEVELS = 9  # of noise, from the lowest to the highest
 KERNEL_ROWS = 5000  # of the kernel density, at most
-MAX_GAP = 3.5  # nats that a row which a level was learned from may gain by that
+MAX_GAP = 3.0  # nats that a row which a level was learned from may gain by that
 TRIMMED = 0.1  # of the rows at both ends, when gains are averaged: outliers must not decide
 
 
@@ -49,7 +49,7 @@ class MultiscaleDensity(FlowDensity):
         Normals in the mixture of a column.
     hidden_layer_sizes : tuple of int, default=(512, 512)
         Units of the hidden layers of the network. It takes the columns in a random order.
-    max_iter : int, default=5000
+    max_iter : int, default=7000
         Steps of the optimiser, of 128 rows each. With more than 24 columns they become fewer, in proportion, down to a
         twentieth.
     device : str, default="auto"
@@ -109,7 +109,7 @@ class MultiscaleDensity(FlowDensity):
         highest_noise=2.5,
         n_components=4,
         hidden_layer_sizes=(512, 512),
-        max_iter=5000,
+        max_iter=7000,
         device="auto",
         random_state=None,
     ):
@@ -198,7 +198,7 @@ class MultiscaleDensity(FlowDensity):
         Parameters
         ----------
         gaps : ndarray of shape (9,)
-            What `gaps` gives. The finest level that is mixed becomes that at which the gap falls to 3.5 nats.
+            What `gaps` gives. The finest level that is mixed becomes that at which the gap falls to 3 nats.
 
         Returns
         -------

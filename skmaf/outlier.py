@@ -18,7 +18,7 @@ from .multiscale import MultiscaleDensity
 from .validation import check_table, seed_from, weigh
 
 MIN_ROWS = 4  # two folds of two
-N_STEPS = 5000  # of the default estimators' training, together
+N_STEPS = 7000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
 CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
 GAP_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on

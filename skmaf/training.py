@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
 MAX_GRADIENT_NORM = 5.0
@@ -161,11 +161,9 @@ class _Optimiser:
         """Forget all moments and averages, and go on from the flow's weights at a share of the rate."""
         self.peak *= at_rate
         self._adam = torch.optim.AdamW(self.flow.parameters(), weight_decay=self.weight_decay, fused=True)
-        self._average = AveragedModel(self.flow, multi_avg_fn=_move_average)
-
-    @property
-    def averaged(self):
-        return self._average.module
+        self.averaged = copy.deepcopy(self.flow)
+        self._averages, self._weights = list(self.averaged.parameters()), list(self.flow.parameters())
+        self._n_averaged = 0
 
     def step(self, x, weights, context=None):
         """Move the flow by one batch; return its loss, or NaN, without a move, if loss or gradient are not finite."""
@@ -177,7 +175,7 @@ class _Optimiser:
             return math.nan
         self._adam.param_groups[0]["lr"] = self.peak * self._schedule()
         self._adam.step()
-        self._average.update_parameters(self.flow)
+        self._move_average()
         self.n_done += 1
         return loss.item()
 
@@ -185,10 +183,12 @@ class _Optimiser:
         done = self.n_done / self.n_steps
         return min(1.0, (self.n_done + 1) / (WARM_UP * self.n_steps)) * (1 + math.cos(math.pi * done)) / 2
 
-
-def _move_average(averages, weights, n_averaged):
-    decay = min(AVERAGE_DECAY, (1 + int(n_averaged)) / (10 + int(n_averaged)))
-    get_ema_multi_avg_fn(decay)(averages, weights, n_averaged)
+    @torch.no_grad()
+    def _move_average(self):
+        n = self._n_averaged  # torch's AveragedModel does the same, and looks all weights up in each step
+        decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
+        get_ema_multi_avg_fn(decay)(self._averages, self._weights, n)
+        self._n_averaged += 1
 
 
 class _Best:

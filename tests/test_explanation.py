@@ -114,7 +114,7 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_an_altered_cell_ranks_first(name, estimator, monkeypatch):
     """Of the rows that the alteration makes outliers, at least nine in ten."""
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 1000)  # of 5,000, for the sake of time
+    monkeypatch.setattr("skmaf.outlier.N_STEPS", 1000)  # of 7,000, for the sake of time
     X = scale(PLANTED[name]())
     rng = np.random.default_rng(0)
     order = rng.permutation(len(X))
