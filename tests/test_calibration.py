@@ -74,6 +74,17 @@ def test_false_alarms_are_no_more_than_promised(name, density, n_folds):
 
 
 @pytest.mark.parametrize("n_folds", [1, 5])
+def test_the_choice_of_levels_raises_no_false_alarms(n_folds, monkeypatch):
+    """The default density, whose levels of noise are chosen by held-out rows, on the breast cancer table and 10 seeds."""
+    monkeypatch.setattr("skmaf.outlier.N_STEPS", 150)
+    X, alarms = TABLES["breast cancer"](), []
+    for seed in range(10):
+        detector, rest = fitted_and_rest(X, None, 100, seed, n_folds=n_folds)
+        alarms.append([np.mean(detector.p_values(rest) <= rate) for rate in (0.1, 0.2)])
+    assert (np.mean(alarms, axis=0) - [0.1, 0.2] <= 3 * stats.sem(alarms)).all()
+
+
+@pytest.mark.parametrize("n_folds", [1, 5])
 def test_p_values_are_not_idle(n_folds):
     """Nor are there far fewer false alarms than promised."""
     shares = []
