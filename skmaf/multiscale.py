@@ -37,7 +37,7 @@ class MultiscaleDensity(FlowDensity):
 
     A MADE with mixtures of normals [1]_ learns the density of rows with noise at all levels at once, the level being its
     context [2]_. It tells what columns have to do with each other. A kernel density at the same levels knows the rows by heart,
-    and what is far from all of them. The density is the mixture of both, in equal shares, over all `levels_`, in equal shares
+    and what is far from all of them; but no row speaks for itself: one that is the same is left out. The density is the mixture of both, in equal shares, over all `levels_`, in equal shares
     too: wide enough to tell rows apart that lie far from all others, and fine enough to follow thin structure.
     For the likelihood of held-out rows `MAFDensity` is the better one: this one is for anomalies.
 
@@ -255,7 +255,7 @@ class MultiscaleDensity(FlowDensity):
         if Z.shape[1] == 0:
             return np.zeros(len(Z))
         by_network = logsumexp(self._level_scores(flow, Z, self._contexts), axis=0) - np.log(len(self._contexts))
-        return np.logaddexp(by_network, self._kernel.score_samples(Z)) - np.log(2)
+        return np.logaddexp(by_network, self._kernel.score_by_others(Z)) - np.log(2)
 
     def _draw(self, flow, z, rng):
         Z = np.empty(z.shape)

@@ -25,3 +25,13 @@ def test_draws_have_the_moments_of_the_density(bandwidths):
     np.testing.assert_allclose(draws.mean(axis=0), np.average(Z, axis=0, weights=WEIGHTS), atol=0.03)
     noise = np.mean(np.square(bandwidths)) * np.eye(2)
     np.testing.assert_allclose(np.cov(draws.T), np.cov(Z.T, aweights=WEIGHTS, bias=True) + noise, atol=0.04)
+
+
+def test_no_row_speaks_for_itself():
+    """A training row, one of two copies, and a new row."""
+    rows = np.vstack([Z, Z[:1]])
+    weights = np.ones(51)
+    kernel = Kernel([0.3], rows, weights)
+    rest = [KernelDensity(bandwidth=0.3).fit(np.delete(rows, i, axis=0)).score_samples(rows[i : i + 1]) for i in (3, 0)]
+    np.testing.assert_allclose(kernel.score_by_others(rows[[3, 0]]), np.ravel(rest) + np.log(50 / 51))
+    np.testing.assert_allclose(kernel.score_by_others(2 * Z), kernel.score_samples(2 * Z))
