@@ -37,8 +37,9 @@ class MultiscaleDensity(FlowDensity):
 
     A MADE with mixtures of normals [1]_ learns the density of rows with noise at all levels at once, the level being its
     context [2]_. It tells what columns have to do with each other. A kernel density at the same levels knows the rows by heart,
-    and what is far from all of them; but no row speaks for itself: one that is the same is left out. The density is the mixture of both, in equal shares, over all `levels_`, in equal shares
-    too: wide enough to tell rows apart that lie far from all others, and fine enough to follow thin structure.
+    and what is far from all of them; but no row speaks for itself: of the training rows, one that is the same is left out.
+    The density is the mixture of both, in equal shares, over all `levels_`, in equal shares too: wide enough to tell rows apart
+    that lie far from all others, and fine enough to follow thin structure.
     For the likelihood of held-out rows `MAFDensity` is the better one: this one is for anomalies.
 
     Parameters
