@@ -24,7 +24,7 @@ class Kernel:
 
     def score_samples(self, Z):
         """Log-density of each row, shape (n,)."""
-        return self._mix(Z, euclidean_distances(Z, self.Z, squared=True))
+        return self._mix(euclidean_distances(Z, self.Z, squared=True))
 
     def score_by_others(self, Z):
         """Log-density of each row by all training rows but one that is the same: no row speaks for itself."""
@@ -32,19 +32,17 @@ class Kernel:
         nearest = squares.argmin(axis=1)
         rows = np.flatnonzero((Z == self.Z[nearest]).all(axis=1))
         squares[rows, nearest[rows]] = np.inf
-        return self._mix(Z, squares)
+        return self._mix(squares)
 
-    def _mix(self, Z, squares):
+    def _mix(self, squares):
         squares, log_shares = torch.from_numpy(squares), torch.from_numpy(np.log(self.shares))
+        log_sizes = self.Z.shape[1] * np.log(self.bandwidths * np.sqrt(2 * np.pi))
         # torch's is a third of the time of scipy's
-        parts = [torch.logsumexp(log_shares - squares / (2 * h**2), 1) - _log_size(h, Z) for h in self.bandwidths]
+        sized = zip(self.bandwidths, log_sizes)
+        parts = [torch.logsumexp(log_shares - squares / (2 * h**2), 1) - size for h, size in sized]
         return torch.stack(parts).logsumexp(0).numpy() - np.log(len(parts))
 
     def sample(self, n_samples, rng):
         """Draw rows, shape (n_samples, n_columns)."""
         centres = self.Z[rng.choice(len(self.Z), n_samples, p=self.shares)]
         return centres + rng.choice(self.bandwidths, (n_samples, 1)) * rng.standard_normal(centres.shape)
-
-
-def _log_size(bandwidth, Z):
-    return Z.shape[1] * np.log(bandwidth * np.sqrt(2 * np.pi))

@@ -159,7 +159,7 @@ class MultiscaleDensity(FlowDensity):
         shape = self.n_components, self.hidden_layer_sizes
         flow = MixtureMADE(n_columns, *shape, noise, generator).to(device) if n_columns else Flow([])
         Z = self.columns_.to_flow(X)
-        history = self._train(flow, Z, weights, noise, generator)
+        history = self._train(flow, Z, weights, generator)
         warn_if_interrupted(history)
         self.flow_ = flow.cpu().eval().requires_grad_(False)
         self.loss_curve_ = [loss - self.columns_.log_scale_jacobian for loss in history.loss_curve]
@@ -214,7 +214,7 @@ class MultiscaleDensity(FlowDensity):
         finest = np.interp(MAX_GAP, gaps[[below, above]], contexts[[below, above]])
         return self._mix(np.linspace(finest, 1, N_LEVELS - n_out))
 
-    def _train(self, flow, Z, weights, noise, generator):
+    def _train(self, flow, Z, weights, generator):
         n_steps = max(1, round(self.max_iter * np.clip(MANY_COLUMNS / max(1, Z.shape[1]), FEWEST_STEPS, 1)))
         # no more rows than the steps take
         if len(Z) > n_steps * BATCH_ROWS:
@@ -233,7 +233,7 @@ class MultiscaleDensity(FlowDensity):
                 tol=0.0,
                 generator=generator,
                 on_epoch=lambda history: None,
-                noise=noise,
+                noise=self._noise(),
             )
 
     def _noise(self):

@@ -136,12 +136,11 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             estimator = self._new_estimator(len(folds), seed + k)
             given = {} if np.all(weights == 1) else {"sample_weight": weights[fitted]}
             self.estimators_.append(estimator.fit(_safe_indexing(X, fitted), **given))
-        calibration = [held_out for _, held_out in folds]
         if self.estimator is None:
-            calibration = self._settle(X, folds, seed)
-        pairs = list(zip(self.estimators_, calibration))
-        scores = [estimator.score_samples(_safe_indexing(X, held_out)) for estimator, held_out in pairs]
-        self.calibration_ = Calibration(scores, [weights[held_out] for held_out in calibration])
+            folds = self._settle(X, folds, seed)
+        pairs = zip(self.estimators_, folds)
+        scores = [estimator.score_samples(_safe_indexing(X, held_out)) for estimator, (_, held_out) in pairs]
+        self.calibration_ = Calibration(scores, [weights[held_out] for _, held_out in folds])
         self._repairs = Repairs(X)
         if self.contamination == "auto":
             self.offset_ = self.calibration_.threshold(FALSE_ALARMS)
@@ -343,17 +342,16 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         return clone(self.estimator)
 
     def _settle(self, X, folds, seed):
-        """Choose the levels of noise of the default densities; return the positions of the rows left for the calibration.
+        """Choose the levels of noise of the default densities; return the folds without the rows that chose.
 
         No row has a say in the levels of the density that it calibrates: other folds choose, or a few rows of a single split.
         """
         rng = np.random.RandomState(seed)
-        calibration = [held_out for _, held_out in folds]
-        choosing = calibration
+        choosing = [held_out for _, held_out in folds]
         if len(folds) == 1:
-            held_out = rng.permutation(calibration[0])
-            choosing, calibration = np.split(held_out, [max(1, len(held_out) // 5)])
-            choosing, calibration = [choosing], [calibration]
+            [(fitted, held_out)] = folds
+            held_out, n_choosing = rng.permutation(held_out), max(1, len(held_out) // 5)
+            choosing, folds = [held_out[:n_choosing]], [(fitted, held_out[n_choosing:])]
         gaps = []
         for estimator, (fitted, _), unseen in zip(self.estimators_, folds, choosing):
             seen = rng.permutation(fitted)[:GAP_ROWS]
@@ -361,7 +359,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         for k, estimator in enumerate(self.estimators_):
             others = np.delete(gaps, k, axis=0) if len(folds) > 1 else gaps
             estimator.settle(np.mean(others, axis=0))
-        return calibration
+        return folds
 
     def _fold_scores(self, X):
         check_is_fitted(self)
