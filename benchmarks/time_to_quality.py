@@ -41,7 +41,8 @@ class Stopwatch:
         if best.age == 0:  # the weights just judged are those that are kept
             columns = self.density.columns_
             x = flow.tensor(columns.to_flow(self.test))
-            self.score = training.log_prob(flow, x).double().mean().item() + columns.log_scale_jacobian
+            self.score = training.in_batches(flow.log_prob, flow, x).double().mean().item()
+            self.score += columns.log_jacobian(self.test).mean()
         if self.score > self.target:
             self.seconds = seconds
             raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 A flow that saw few rows can be far worse than a Gaussian, and any flow can be absurdly sure about a single row. So the density
 is a mixture: the flow, a Gaussian with shrunk covariance [1]_ and heavy tails, and where rows are few a kernel density.
+Where cells are absent the Gaussian is that of the others, and there is no kernel density.
 Held-out rows give the shares, as in stacking [2]_: the mixture is nearly as good as the best of its parts, row by row,
 whichever that is.
 
@@ -12,10 +13,11 @@ References
 """
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import multivariate_normal, multivariate_t
+from scipy.linalg import solve_triangular
+from scipy.special import expit, gammaln, logit
 from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
 from sklearn.model_selection import KFold
+from sklearn.utils import gen_batches
 
 from .kernel import Kernel
 
@@ -26,32 +28,40 @@ MIN_SHRINKAGE = 1e-4  # keeps the covariance of columns that follow from each ot
 MIN_SHARE = 0.02  # a kernel density with less is not worth its time
 TAIL_FREEDOM = 3  # degrees of freedom of Student's t: the fewest whole ones that a covariance allows
 N_STEPS = 1000  # of EM, at most
+BATCH_NUMBERS = 2**20  # in the covariances of rows with absent cells, at a time
+FILL_ROWS, FILL_STEPS = 5000, 10  # of EM for these
 IMAGINARY_ROWS = 1, 4  # of a density, and of the simpler one beside it
 
 
 class Background:
-    """A Gaussian with heavy tails, and perhaps a kernel density, beside a flow.
+    """A Gaussian with heavy tails, and perhaps a kernel density, beside a flow; and independent columns beside its codes.
 
     Parameters
     ----------
-    Z : ndarray of shape (n_rows, n_columns)
+    Z : ndarray of shape (n_rows, n_codes + n_values)
         Training rows in flow space, spread over their grids.
     weights : ndarray of shape (n_rows,)
+    level_shares : list of ndarray
+        For each column of codes the shares of its levels.
 
     Attributes
     ----------
     share : float
-        Probability of the background in the mixture with the flow; 0 until `share_out`.
+        Probability of the background in the mixture with the flow, given the codes; 0 until `share_out`.
+    code_share : float
+        That of independent codes in the mixture with the flow's; 0 until `share_out`.
     bandwidth : float or None
         Of the kernel density, in standard deviations of a column; None if there is none.
     kernel_share : float
         Probability of the kernel density in the background; the rest is the Gaussian's.
     """
 
-    def __init__(self, Z, weights):
-        self.share, self.bandwidth, self.kernel_share = 0.0, None, 0.0
-        if 2 * N_FOLDS <= len(Z) <= KERNEL_ROWS:
-            self._choose_kernel(Z, weights)
+    def __init__(self, Z, weights, level_shares=()):
+        self.share, self.code_share, self.bandwidth, self.kernel_share = 0.0, 0.0, None, 0.0
+        self._codes = _Independent(level_shares)
+        values = Z[:, len(level_shares) :]
+        if 2 * N_FOLDS <= len(values) <= KERNEL_ROWS and values.shape[1] and not np.isnan(values).any():
+            self._choose_kernel(values, weights)
         self.refit(Z, weights)
 
     def _choose_kernel(self, Z, weights):
@@ -67,33 +77,82 @@ class Background:
 
     def refit(self, Z, weights):
         """Learn from other rows, at the shares and the bandwidth that were found."""
-        self._gaussian = _Gaussian(Z, weights)
-        self._kernel = None if self.bandwidth is None else Kernel([self.bandwidth], Z, weights)
+        values = self._split(Z)[1]
+        self._gaussian = _Gaussian(values, weights) if values.shape[1] else None
+        self._kernel = None if self.bandwidth is None else Kernel([self.bandwidth], values, weights)
 
-    def share_out(self, flow_log_prob, Z, weights):
-        """Find the share by rows ``Z`` that neither the flow nor the background was fitted on."""
-        flow_log_prob = _finite(flow_log_prob)
-        self.share = 1 - best_share(flow_log_prob, self.score_samples(Z), weights)
+    def _split(self, Z):
+        return Z[:, : self._codes.n_columns], Z[:, self._codes.n_columns :]
+
+    def share_out(self, flow_log_probs, Z, weights):
+        """Find the shares by rows ``Z`` that neither the flow nor the background was fitted on.
+
+        Parameters
+        ----------
+        flow_log_probs : pair of ndarray of shape (n_rows,)
+            Log-probability of the codes by the flow, and log-density of the values given them.
+        Z : ndarray of shape (n_rows, n_codes + n_values)
+        weights : ndarray of shape (n_rows,)
+        """
+        codes, values = self._split(Z)
+        of_codes, of_values = map(_finite, flow_log_probs)
+        if self._codes.n_columns:
+            self.code_share = 1 - best_share(of_codes, self._codes.score_samples(codes), weights)
+        if self._gaussian is None:
+            return
+        self.share = 1 - best_share(of_values, self._score_values(values), weights)
         if 0 < self.kernel_share * self.share < MIN_SHARE:
             self.bandwidth, self.kernel_share, self._kernel = None, 0.0, None
-            self.share = 1 - best_share(flow_log_prob, self.score_samples(Z), weights)
+            self.share = 1 - best_share(of_values, self._score_values(values), weights)
 
-    def score_samples(self, Z):
-        """Log-density of the background alone, shape (n,)."""
-        log_prob = self._gaussian.score_samples(Z)
-        return log_prob if self._kernel is None else _mix(log_prob, self._kernel.score_samples(Z), self.kernel_share)
+    def score_parts(self, Z):
+        """Log-probability of the codes by the background alone, and log-density of the values."""
+        codes, values = self._split(Z)
+        return self._codes.score_samples(codes), self._score_values(values)
 
-    def mix(self, flow_log_prob, Z):
-        """Log-density of the mixture, shape (n,), given that of the flow."""
-        return _mix(_finite(flow_log_prob), self.score_samples(Z), self.share)
+    def _score_values(self, values):
+        if self._gaussian is None:
+            return np.zeros(len(values))
+        log_prob = self._gaussian.score_samples(values)
+        return log_prob if self._kernel is None else _mix(log_prob, self._kernel.score_samples(values), self.kernel_share)
 
-    def scatter(self, Z, rng):
-        """Replace rows ``Z`` that the flow drew, in place, by the background's own draws, as often as its share says."""
-        rows = np.flatnonzero(rng.random_sample(len(Z)) < self.share)
+    def mix(self, flow_log_probs, Z):
+        """Log-density of the mixture, shape (n,), given those of the flow, as in `share_out`."""
+        codes, values = self._split(Z)
+        of_codes, of_values = map(_finite, flow_log_probs)
+        of_codes = _mix(of_codes, self._codes.score_samples(codes), self.code_share)
+        return of_codes + _mix(of_values, self._score_values(values), self.share)
+
+    def scatter_codes(self, codes, rng):
+        """Replace codes that the flow drew, in place, by independent ones, as often as their share says."""
+        rows = np.flatnonzero(rng.random_sample(len(codes)) < self.code_share)
+        codes[rows] = self._codes.sample(len(rows), rng)
+
+    def scatter(self, values, rng):
+        """Replace values that the flow drew, in place, by the background's own draws, as often as its share says."""
+        rows = np.flatnonzero(rng.random_sample(len(values)) < self.share)
         from_kernel = rng.random_sample(len(rows)) < self.kernel_share
         for part, places in [(self._gaussian, rows[~from_kernel]), (self._kernel, rows[from_kernel])]:
             if len(places):
-                Z[places] = part.sample(len(places), rng)
+                values[places] = part.sample(len(places), rng)
+
+
+class _Independent:
+    """Columns of codes that do not depend on each other; absent and new ones get no probability here."""
+
+    def __init__(self, level_shares):
+        self.level_shares = level_shares
+        self.n_columns = len(level_shares)
+
+    def score_samples(self, codes):
+        log_prob = np.zeros(len(codes))
+        for x, shares in zip(codes.T, self.level_shares):
+            log_prob += np.where(x >= 0, np.log(shares)[np.maximum(x, 0).astype(int)], 0.0)
+        return log_prob
+
+    def sample(self, n_samples, rng):
+        drawn = [rng.choice(len(shares), n_samples, p=shares) for shares in self.level_shares]
+        return np.column_stack(drawn) if drawn else np.empty((n_samples, 0))
 
 
 def _mix(a, b, share_of_b):
@@ -108,24 +167,81 @@ def _finite(log_prob):
 class _Gaussian:
     """A normal distribution, mixed with a Student's t of the same mean and covariance as far as rows ask for heavier tails.
 
-    It has the methods of `Kernel`.
+    It has the methods of `Kernel`. Of a row with absent cells, NaN, it gives the density of the others.
     """
 
     def __init__(self, Z, weights):
-        mean = np.average(Z, axis=0, weights=weights)
-        covariance = np.atleast_2d(np.cov(Z.T, aweights=weights, bias=True))
-        covariance = shrunk_covariance(covariance, max(ledoit_wolf_shrinkage(Z), MIN_SHRINKAGE))
-        self.normal = multivariate_normal(mean, covariance)
-        self.tails = multivariate_t(mean, covariance * (1 - 2 / TAIL_FREEDOM), df=TAIL_FREEDOM)
-        self.tail_share = best_share(self.tails.logpdf(Z), self.normal.logpdf(Z), weights)
+        filled, missing_covariance = Z, 0.0
+        if np.isnan(Z).any():
+            some = slice(None, None, -(-len(Z) // FILL_ROWS))
+            Z, weights = Z[some], weights[some]
+            filled, missing_covariance = _fill(Z, weights)
+        self.mean = np.average(filled, axis=0, weights=weights)
+        covariance = np.atleast_2d(np.cov(filled.T, aweights=weights, bias=True)) + missing_covariance
+        self.covariance = shrunk_covariance(covariance, max(ledoit_wolf_shrinkage(filled), MIN_SHRINKAGE))
+        self.tail_share = best_share(*self._log_probs(Z)[::-1], weights)
+
+    def _log_probs(self, Z):
+        """Log-density of each row by the normal distribution and by Student's t."""
+        squares, log_det, d = _mahalanobis(Z - self.mean, self.covariance)
+        normal = -0.5 * (squares + log_det + d * np.log(2 * np.pi))
+        # the t has this covariance if its scale is smaller
+        shrink, df = 1 - 2 / TAIL_FREEDOM, TAIL_FREEDOM
+        log_size = gammaln((df + d) / 2) - gammaln(df / 2) - 0.5 * (d * np.log(df * np.pi * shrink) + log_det)
+        return normal, log_size - 0.5 * (df + d) * np.log1p(squares / (df * shrink))
 
     def score_samples(self, Z):
-        return np.atleast_1d(_mix(self.normal.logpdf(Z), self.tails.logpdf(Z), self.tail_share))
+        normal, tails = self._log_probs(Z)
+        return _mix(normal, tails, self.tail_share)
 
     def sample(self, n_samples, rng):
-        n_tails = rng.binomial(n_samples, self.tail_share)
-        parts = [(self.normal, n_samples - n_tails), (self.tails, n_tails)]
-        return rng.permutation(np.concatenate([part.rvs(n, random_state=rng).reshape(n, -1) for part, n in parts if n]))
+        rows = rng.standard_normal((n_samples, len(self.mean))) @ np.linalg.cholesky(self.covariance).T
+        in_tails = rng.random_sample(n_samples) < self.tail_share
+        freedom = np.sqrt(rng.chisquare(TAIL_FREEDOM, n_samples) / (TAIL_FREEDOM - 2))
+        return self.mean + rows / np.where(in_tails, freedom, 1.0)[:, None]
+
+
+def _mahalanobis(centred, covariance):
+    """Squared Mahalanobis distance of each row of the columns that it has, their log-determinant, and their number."""
+    absent = np.isnan(centred)
+    if not absent.any():
+        root = np.linalg.cholesky(covariance)
+        return (solve_triangular(root, centred.T, lower=True) ** 2).sum(0), 2 * np.log(np.diag(root)).sum(), centred.shape[1]
+    squares, log_dets = np.empty(len(centred)), np.empty(len(centred))
+    for rows in gen_batches(len(centred), max(1, BATCH_NUMBERS // covariance.size)):
+        root = np.linalg.cholesky(_without(covariance, absent[rows]))
+        shown = np.where(absent[rows], 0.0, centred[rows])[:, :, None]
+        squares[rows] = (np.linalg.solve(root, shown) ** 2).sum((1, 2))
+        log_dets[rows] = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1)
+    return squares, log_dets, (~absent).sum(1)
+
+
+def _without(covariance, absent):
+    """For each row the covariance with absent columns independent, of variance 1: they add nothing to what is computed."""
+    there = ~absent
+    ones = np.einsum("ni,ij->nij", absent, np.eye(absent.shape[1]))
+    return np.where(there[:, :, None] & there[:, None], covariance, 0.0) + ones
+
+
+def _fill(Z, weights):
+    """Rows with absent cells at their conditional mean, and the mean covariance of what is missing there, by EM."""
+    absent = np.isnan(Z)
+    mean, covariance = np.nanmean(Z, axis=0), np.diag(np.nanvar(Z, axis=0) + MIN_SHRINKAGE)
+    filled, missing = Z, 0.0
+    for _ in range(FILL_STEPS):
+        filled, missing = np.where(absent, mean, Z), np.zeros_like(covariance)
+        for rows in gen_batches(len(Z), max(1, BATCH_NUMBERS // covariance.size)):
+            gain = np.where(absent[rows][:, :, None] & ~absent[rows][:, None], covariance, 0.0)
+            gain = gain @ np.linalg.inv(_without(covariance, absent[rows]))
+            filled[rows] += np.einsum("nij,nj->ni", gain, np.where(absent[rows], 0.0, Z[rows] - mean))
+            both = absent[rows][:, :, None] & absent[rows][:, None]
+            rest = np.where(both, covariance - gain @ covariance, 0.0)
+            missing += np.tensordot(weights[rows], rest, 1)
+        missing /= weights.sum()
+        mean = np.average(filled, axis=0, weights=weights)
+        covariance = np.atleast_2d(np.cov(filled.T, aweights=weights, bias=True)) + missing
+        covariance[np.diag_indices_from(covariance)] += MIN_SHRINKAGE
+    return filled, missing
 
 
 def best_share(log_prob, simpler_log_prob, weights):

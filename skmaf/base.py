@@ -11,17 +11,20 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .devices import pick_device
+from .imputation import fill
+from .schema import read_table
 from .threads import threads_for
-from .validation import check_table, seed_from
+from .validation import refuse_gaps, seed_from
 
 LOWEST = -1e300  # a mean over many such scores is still finite
 
 
 class FlowDensity(DensityMixin, BaseEstimator):
-    """Scores and draws of an estimator that has a ``device``, and when fitted ``columns_``, ``flow_`` and ``_dtype``.
+    """Scores and draws of an estimator that has a ``device``.
 
-    It says by ``_log_density(flow, Z)`` what the log-density of rows in flow space is, and by ``_draw(flow, z, rng)`` what rows
-    there come of normal ones.
+    When fitted it has ``columns_``, ``schema_``, ``flow_``, a ``_dtype``, and whether it saw missing cells, ``_with_gaps``.
+    It says by ``_log_density(flow, Z)`` what the log-density of rows in flow space is, and by
+    ``_draw(flow, n_samples, generator, rng)`` draws rows there.
     """
 
     def score_samples(self, X):
@@ -34,20 +37,30 @@ class FlowDensity(DensityMixin, BaseEstimator):
         Returns
         -------
         log_density : ndarray of shape (n_samples,), float64
-            In nats, with respect to the units of X; finite.
+            In nats, with respect to the units of X; finite. Of the cells that a row has, where some are missing.
 
         Raises
         ------
         ValueError
-            If X holds text, NaN or infinity, or other columns than in `fit`.
+            If X holds infinity, cells of another kind or other columns than in `fit`, or missing cells where `fit` saw none.
+
+        Warns
+        -----
+        UserWarning
+            If a category was not seen in `fit`: it counts as a new value, which is unlikely.
         """
         check_is_fitted(self)
-        X = check_table(self, X, reset=False)
+        return self._score_numbers(self._read(X))
+
+    def _score_numbers(self, X):
+        return self._scores(X, self._log_density)
+
+    def _scores(self, X, log_density):
         flow = self._flow_for(X.dtype)
         scores = np.empty(len(X))
         with threads_for(1), torch.no_grad():
             for rows in gen_batches(len(X), flow.batch_rows):
-                scores[rows] = self._log_density(flow, self.columns_.to_flow(X[rows])) + self.columns_.log_jacobian(X[rows])
+                scores[rows] = log_density(flow, self.columns_.to_flow(X[rows])) + self.columns_.log_jacobian(X[rows])
         # so far out that the density, or a number on the way to it, overflowed
         scores[~np.isfinite(scores)] = LOWEST
         return scores
@@ -92,8 +105,8 @@ class FlowDensity(DensityMixin, BaseEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            In the units of X, with the values of grid and constant columns on their grid; of the dtype of X in `fit`.
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            Like X in `fit`: its columns, dtypes and categories, in the units of X, with numbers on the grid where these are.
 
         Raises
         ------
@@ -106,12 +119,54 @@ class FlowDensity(DensityMixin, BaseEstimator):
         seed = seed_from(random_state)
         generator, rng = torch.Generator().manual_seed(seed), np.random.RandomState(seed)
         flow = self._flow_for(self._dtype)
-        X = np.empty((n_samples, self.n_features_in_), dtype=self._dtype)
+        X, largest = np.empty((n_samples, self.n_features_in_), dtype=self._dtype), np.finfo(self._dtype).max
         with threads_for(1), torch.no_grad():
             for rows in gen_batches(n_samples, flow.batch_rows_inverse):
-                z = flow.tensor(torch.randn((rows.stop - rows.start, len(self.columns_.varying)), generator=generator))
-                X[rows] = self.columns_.from_flow(self._draw(flow, z, rng))
-        return X
+                drawn = self.columns_.from_flow(self._draw(flow, rows.stop - rows.start, generator, rng))
+                X[rows] = np.clip(drawn, -largest, largest)
+        return self.schema_.write(X)
+
+    def impute(self, X, n_draws=1, random_state=None):
+        """Draw the missing cells, each given the other cells of its row.
+
+        The conditional density of a cell is followed on a grid of some 230 values, refined where the probability is; that many
+        rows are scored for each missing cell, or one for each level of a discrete column.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of which some have missing cells, if rows in `fit` had such too.
+        n_draws : int, default=1
+            How often to draw, for multiple imputation.
+        random_state : int, RandomState instance or None, default=None
+            Governs the draws; with None every call draws afresh.
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_draws * n_samples, n_features)
+            The rows, complete, like X in `fit`; with several draws, one whole table below the other.
+
+        Raises
+        ------
+        ValueError
+            As `score_samples`, and if ``n_draws`` is not a positive integer.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_draws, Integral) or n_draws < 1:
+            raise ValueError(f"n_draws must be a positive integer, got {n_draws!r}.")
+        X = np.tile(self._read(X), (n_draws, 1))
+        rng = np.random.RandomState(seed_from(random_state))
+        fill(X, self.columns_, self._score_numbers, lambda rows: self._scores(rows, self._sharp_log_density), rng)
+        return self.schema_.write(X)
+
+    def _read(self, X):
+        """Rows like those of `fit` as numbers."""
+        X = read_table(self, X, reset=False)
+        return X if self._with_gaps else refuse_gaps(X, self.schema_)
+
+    def _sharp_log_density(self, flow, Z):
+        """What `_log_density` is without a simple density beside it."""
+        return self._log_density(flow, Z)
 
     def _flow_for(self, dtype):
         """The flow in the precision of ``dtype``, on the fastest device that has it."""

@@ -5,6 +5,7 @@ import os
 import sys
 import textwrap
 import warnings
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,9 @@ examples:
   skmaf TABLE.csv --label fraud           fit the rows with fraud = 0, and measure how well the others are found
   skmaf TABLE.csv --contamination 0.01    call the lowest 1% of the training rows outliers
 
-The table has a header line, and commas, semicolons or tabs between cells. A first column without a name
-names the rows. One tenth of the rows is held out from the fit; with --label, half of the normal rows.
+The table has a header line, and commas, semicolons or tabs between cells; words are categories, and cells
+may be empty. A first column without a name names the rows. One tenth of the rows is held out from the
+fit; with --label, half of the normal rows.
 """
 NEXT = """\
 What to try next
@@ -106,18 +108,24 @@ def reason_texts(rows, gains, expected):
     """A line for each row: its two cells with the largest gains, and the values that were expected there."""
     for (_, row), gain, values in zip(rows.iterrows(), gains, expected):
         guilty = [j for j in np.argsort(-gain, kind="stable")[:2] if gain[j] > 0]
-        cells = [f"{str(rows.columns[j])[:24]} {row.iloc[j]:.4g} (expected {values[j]:.4g})" for j in guilty]
+        cells = [f"{str(rows.columns[j])[:24]} {short(row.iloc[j])} (expected {short(values[j])})" for j in guilty]
         yield "    " + (", ".join(cells) or "no single cell makes it unlikely")
 
 
+def short(value):
+    """A number to four digits, or the first letters of a text."""
+    return f"{value:.4g}" if isinstance(value, Real) else str(value)[:12]
+
+
 def drawn_text(X, drawn):
-    """Fresh rows side by side, a line for each column, beside the median of the fitted rows ``X``."""
-    shown = pd.DataFrame({"median": X.median().to_numpy()}, index=[str(name)[:28] for name in X])
-    for i, row in enumerate(drawn, 1):
-        shown[f"new row {i}"] = row
+    """Fresh rows side by side, a line for each column, beside the median or most frequent value of those fitted."""
+    typical = {name: x.mode().iloc[0] if x.dtype == "category" else x.median() for name, x in X.items()}
+    shown = pd.DataFrame({"typical": typical.values()}, index=[str(name)[:28] for name in X], dtype=object)
+    for i, (_, row) in enumerate(drawn.iterrows(), 1):
+        shown[f"new row {i}"] = row.to_numpy(object)
     hidden = len(shown) - SHOWN_COLUMNS
     more = f"\n(and {hidden} more columns)" if hidden > 0 else ""
-    text = shown.head(SHOWN_COLUMNS).to_string(float_format=NUMBER.format)
+    text = shown.head(SHOWN_COLUMNS).map(short).to_string()
     return f"{len(drawn)} rows drawn from the density\n{text}{more}"
 
 
@@ -142,8 +150,8 @@ def write_scores(output, table, log_density, scores, p_values, offset, force):
     result = pd.DataFrame({**dict.fromkeys(numbers, np.nan), "outlier": pd.NA}, index=table.index)
     result["outlier"] = result["outlier"].astype("Int64")
     for name, values in numbers.items():
-        result.loc[table.complete, name] = values
-    result.loc[table.complete, "outlier"] = (scores < offset).astype(int)
+        result.loc[table.scored, name] = values
+    result.loc[table.scored, "outlier"] = (scores < offset).astype(int)
     result.to_csv(output, index_label="row", mode="w" if force else "x")
 
 

@@ -1,33 +1,38 @@
-"""What each column of a table is, and the way to flow space and back with its exact log-Jacobian.
+"""The columns of a table: each kind to flow space and back, with its exact log-Jacobian or probability.
 
-A column is *continuous*, *grid* or *constant*. All but constants are standardised. The values of a grid column (integers,
-rounded values, ties) have a width, its step: training rows are spread uniformly over it, so that a density on them stays
-bounded; a row is evaluated at its own value, and samples fall back on the grid. A constant column is left out of the flow and
-has a law of its own (`constant_log_prob`).
+Rows of flow space hold first the *codes* of discrete values, a number for each column that has such, then the *standardised*
+values of continuous ones. An absent value has the code -1, and is NaN among the standardised: a missing cell, or the
+continuous part of a cell that holds an atom. A code below -1 is that of a value that `fit` did not see: -2 minus the nearest
+level.
+
+The density is one with respect to a product measure. A continuous column has the length of its unit, and so has a column of
+numbers on a grid, with atoms or without: each value there stands for one step, so that integers have probabilities, and a
+coarser rounding does not change the density. Categories, constants and atoms off a grid count: they have probabilities.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-MIN_STEP = 1e-6  # a step below this share of the range is floating-point resolution, not a grid
 FAR = 1e15  # standardised values are cut here, where squares still fit float32
+ABSENT = -1
 
 
 @dataclass(frozen=True)
-class Column:
-    """Location and scale of a column (scale 0: constant), and of a grid column the step and the values that attract.
+class Continuous:
+    """A column with a density, perhaps spread over the steps of a grid, perhaps warped.
 
     Attributes
     ----------
     mean, scale : float
-        In units of X.
+        Of the warped values.
     step : float
-        Width of a value, in units of X; 0 for a continuous column.
-    levels : ndarray
+        Width of a value, in units of X; 0 for a value without one.
+    levels : ndarray or None
         The distinct values of a regular grid, or the repeated values where ties follow none.
     regular : bool
         Whether the values lie on ``levels[0] + k * step``.
+    warp : Log, Logit, Asinh or None
     """
 
     mean: float
@@ -35,10 +40,33 @@ class Column:
     step: float = 0.0
     levels: np.ndarray | None = None
     regular: bool = False
+    warp: object = None
 
-    @property
-    def constant(self):
-        return self.scale == 0
+    n_codes, n_values = 0, 1
+
+    def values(self, x):
+        with np.errstate(over="ignore"):
+            z = ((x if self.warp is None else self.warp.forward(x)) - self.mean) / self.scale
+        return np.clip(z, -FAR, FAR)[:, None]
+
+    def widths(self, x):
+        """Of the values in flow space, shape (n, 1), or one for all."""
+        width = self.step / self.scale
+        return width if width == 0 or self.warp is None else width * np.exp(self.warp.log_derivative(x))[:, None]
+
+    def log_jacobian(self, x):
+        log_derivative = 0.0 if self.warp is None else self.warp.log_derivative(x)
+        return np.where(np.isnan(x), 0.0, log_derivative - np.log(self.scale))
+
+    def back(self, codes, values):
+        return self.snap(self.unwarp(values[:, 0]))
+
+    def unwarp(self, z):
+        """Values in units of X, off the grid; finite."""
+        with np.errstate(over="ignore"):
+            t = self.mean + z * self.scale
+            x = t if self.warp is None else self.warp.inverse(t)
+        return np.clip(x, -np.finfo(float).max, np.finfo(float).max)
 
     def snap(self, x):
         """Move values to the nearest level within half a step, or else to the regular grid, if there is one."""
@@ -49,113 +77,270 @@ class Column:
         return np.where(np.abs(x - nearest) <= self.step / 2, nearest, grid)
 
 
-def describe(x, resolution, weights=None):
-    """Find out what the weighted values ``x`` of one column are; ``resolution`` is the relative rounding error of a value."""
-    size = np.abs(x).max()
-    values, counts = np.unique(x, return_counts=True)
-    if values[-1] - values[0] <= 2 * resolution * size:
-        return Column(mean=float(values[0]), scale=0.0, step=4 * resolution * size, levels=values[:1])
-    # divided by the largest magnitude, squares neither overflow nor vanish
-    mean = size * np.average(x / size, weights=weights)
-    scale = size * np.sqrt(np.average((x / size - mean / size) ** 2, weights=weights))
-    step = grid_step(values, resolution)
-    if step > 0:
-        return Column(mean, scale, step, values, regular=True)
-    if len(values) < len(x):
-        return Column(mean, scale, float(np.median(np.diff(values))), values[counts > 1])
-    return Column(mean, scale)
+@dataclass(frozen=True)
+class Constant:
+    """A column that held one value in all training rows; it is outside the flow.
 
-
-def grid_step(values, resolution):
-    """The step of the regular grid that the sorted distinct values lie on, or 0 if they lie on none.
-
-    It is the greatest common divisor of the gaps, by Euclid's algorithm up to the rounding error of the values.
+    Attributes
+    ----------
+    value : float
+    tolerance : float
+        Rounding error within which a value is the same.
+    n_rows : int
     """
-    tolerance = 8 * resolution * np.abs(values).max()
-    gaps = np.unique(np.diff(values))
-    smallest = max(16 * tolerance, MIN_STEP * (values[-1] - values[0]))
-    step, rest = 0.0, gaps[0]
-    while rest > 0:
-        if rest <= smallest:
-            return 0.0
-        step, rest = _divide(gaps, rest, tolerance)
-    return float(step)
+
+    value: float
+    tolerance: float
+    n_rows: int
+
+    n_codes, n_values = 0, 0
+
+    def log_jacobian(self, x):
+        """The value keeps what Laplace's rule of succession gives it: (n + 1) / (n + 2)."""
+        old = np.abs(x - self.value) <= self.tolerance
+        new = -np.log(self.n_rows + 2) + cauchy(x, self.value, abs(self.value) or 1.0)
+        return np.where(np.isnan(x), 0.0, np.where(old, np.log((self.n_rows + 1) / (self.n_rows + 2)), new))
+
+    def back(self, codes, values):
+        return np.full(len(values), self.value)
 
 
-def _divide(gaps, step, tolerance):
-    """The step, more exact, and the smallest rest that the sorted gaps leave when divided by it, 0 if they leave none.
+@dataclass(frozen=True)
+class Discrete:
+    """A column of few values, each with a probability: categories, or numbers on a grid.
 
-    Gaps are taken in blocks of rising size: each block makes the step more exact, as the longer gaps after it need it.
+    A value that `fit` did not see has a probability too, by the rule of Good and Turing: the share of values seen once. Among
+    numbers it is spread by a Cauchy density; all new categories together are one event.
+
+    Attributes
+    ----------
+    levels : ndarray
+        The values, in order; of categories 0, 1, ...
+    shares : ndarray
+        Shares of the levels in the training rows.
+    ordered : bool
+        Whether these are numbers.
+    step : float
+        What a value stands for in the measure, in units of X: 1 for categories.
+    log_new : float
+        Log-probability of a value that `fit` did not see.
     """
-    start, n_exact = 0, 1.0
-    while start < len(gaps):
-        stop = max(start + 1, np.searchsorted(gaps, 2 * gaps[start], side="right"))
-        block = gaps[start:stop]
-        counts = np.round(block / step)
-        rests = np.abs(block - counts * step)
-        rests = rests[rests > np.minimum(tolerance * (1 + counts / n_exact), step / 8)]
-        if len(rests):
-            return step, rests.min()
-        start, n_exact = stop, counts[-1]
-        step = block[-1] / n_exact
-    return step, 0.0
+
+    levels: np.ndarray
+    shares: np.ndarray
+    ordered: bool
+    step: float
+    log_new: float
+
+    n_codes, n_values = 1, 0
+
+    @classmethod
+    def of(cls, x, weights, levels, *, ordered, step=1.0):
+        codes = np.searchsorted(levels, x)
+        counts = np.bincount(codes, minlength=len(levels))
+        # a category that was declared and did not occur has half a row
+        shares = np.where(counts, np.bincount(codes, weights, minlength=len(levels)), 0.5)
+        return cls(levels, shares / shares.sum(), ordered, step, float(np.log(max(1, (counts == 1).sum()) / (len(x) + 2))))
+
+    @property
+    def numbers(self):
+        """What the levels stand for, standardised; None for categories."""
+        centre, scale = self._moments()
+        return (self.levels - centre) / scale if self.ordered else None
+
+    def codes(self, x):
+        nearest, new = self._nearest(x)
+        code = np.where(new, -2 - nearest if self.ordered else ABSENT, nearest)
+        return np.where(np.isnan(x), ABSENT, code).astype(float)
+
+    def _nearest(self, x):
+        nearest = np.searchsorted((self.levels[1:] + self.levels[:-1]) / 2, x)
+        # wide enough for the same number in single precision
+        tolerance = np.maximum(1e-3 * self.step, 1e-6 * np.abs(self.levels))[nearest]
+        return nearest, ~(np.abs(x - self.levels[nearest]) <= tolerance)
+
+    def log_jacobian(self, x):
+        new = self.log_new
+        if self.ordered:
+            new = new + cauchy(x, *self._moments())
+        old = np.log1p(-np.exp(self.log_new)) - np.log(self.step)
+        return np.where(np.isnan(x), 0.0, np.where(self._nearest(x)[1], new, old))
+
+    def _moments(self):
+        centre = self.levels @ self.shares
+        return centre, np.sqrt((self.levels - centre) ** 2 @ self.shares)
+
+    def back(self, codes, values):
+        return self.levels[codes.astype(int)]
+
+
+@dataclass(frozen=True)
+class Atomic:
+    """A column in which some values, the atoms, come again and again, and have probabilities; the others have a density.
+
+    Attributes
+    ----------
+    levels : ndarray
+        The atoms, in order, and NaN for all other values.
+    shares : ndarray
+        Weighted shares of the atoms, and of all other values, in the training rows.
+    others : Continuous
+    """
+
+    levels: np.ndarray
+    shares: np.ndarray
+    others: Continuous
+
+    n_codes, n_values = 1, 1
+
+    @classmethod
+    def of(cls, x, weights, atoms, others):
+        is_other = ~np.isin(x, atoms)
+        codes = np.where(is_other, len(atoms), np.searchsorted(atoms, x))
+        shares = np.bincount(codes, weights) / weights.sum()
+        return cls(np.append(atoms, np.nan), shares, others)
+
+    numbers = None  # the atoms, and all else, are like categories
+
+    def _atom(self, x):
+        """Position of the nearest atom, and whether a value is that atom, in single precision at least."""
+        atoms = self.levels[:-1]
+        nearest = np.searchsorted((atoms[1:] + atoms[:-1]) / 2, x)
+        return nearest, np.abs(x - atoms[nearest]) <= 1e-6 * np.abs(atoms[nearest])
+
+    def codes(self, x):
+        nearest, is_atom = self._atom(x)
+        code = np.where(is_atom, nearest, len(self.levels) - 1)
+        return np.where(np.isnan(x), ABSENT, code).astype(float)
+
+    def values(self, x):
+        return self.others.values(np.where(self._atom(x)[1], np.nan, x))
+
+    def widths(self, x):
+        return self.others.widths(x)
+
+    def log_jacobian(self, x):
+        of_atom = -np.log(self.others.step) if self.others.regular else 0.0
+        return np.where(self._atom(x)[1], of_atom, self.others.log_jacobian(x))
+
+    def back(self, codes, values):
+        is_atom = codes < len(self.levels) - 1
+        return np.where(is_atom, self.levels[codes.astype(int)], self.others.back(codes, values))
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """A column of categories as standardised indicators, one for each level that occurs: for densities of values with noise.
+
+    Attributes
+    ----------
+    levels : ndarray of int
+        The codes that occur.
+    shares : ndarray
+        Their weighted shares in the training rows.
+    """
+
+    levels: np.ndarray
+    shares: np.ndarray
+
+    n_codes = 0
+
+    @property
+    def n_values(self):
+        return len(self.levels)
+
+    @property
+    def _scale(self):
+        return np.sqrt(self.shares * (1 - self.shares))
+
+    def values(self, x):
+        z = ((x[:, None] == self.levels) - self.shares) / self._scale
+        return np.where(np.isnan(x)[:, None], np.nan, z)
+
+    def widths(self, x):
+        return 0.0
+
+    def log_jacobian(self, x):
+        return np.zeros(len(x))
+
+    def back(self, codes, values):
+        return self.levels[(values * self._scale + self.shares).argmax(axis=1)].astype(float)
 
 
 class Columns:
     """The columns of a table: to flow space and back.
 
+    Parameters
+    ----------
+    columns : list of Continuous, Constant, Discrete, Atomic or OneHot
+
     Attributes
     ----------
-    columns : list of Column
-    varying : ndarray of int
-        The columns that are not constant; flow space has one dimension for each.
-    widths : ndarray of shape (n_varying,)
-        Steps in flow space.
-    log_scale_jacobian : float
-        Log-determinant of the standardisation, in nats.
+    n_codes, n_values : int
+        Dimensions of flow space that hold codes, and those that hold standardised values, after them.
+    owners : ndarray of int, shape (n_codes + n_values,)
+        The column that a dimension belongs to.
     """
 
-    def __init__(self, X, resolution, weights=None):
-        X = np.asarray(X, dtype=np.float64)
-        self.n_rows = len(X)
-        self.columns = [describe(x, resolution, weights) for x in X.T]
-        self.varying = np.array([j for j, c in enumerate(self.columns) if not c.constant], dtype=int)
-        varying = [self.columns[j] for j in self.varying]
-        self._mean = np.array([c.mean for c in varying])
-        self._scale = np.array([c.scale for c in varying])
-        self.widths = np.array([c.step for c in varying]) / self._scale
-        self.log_scale_jacobian = float(-np.log(self._scale).sum())
+    def __init__(self, columns):
+        self.columns = columns
+        self.n_codes = sum(c.n_codes for c in columns)
+        self.n_values = sum(c.n_values for c in columns)
+        numbers = np.arange(len(columns))
+        counts = [[c.n_codes for c in columns], [c.n_values for c in columns]]
+        self.owners = np.concatenate([numbers.repeat(count) for count in counts])
+        self._code_places, self._value_places = (np.cumsum([0] + count) for count in counts)
+        self._value_places += self.n_codes
+
+    @property
+    def discrete(self):
+        """The columns with codes, in their order."""
+        return [c for c in self.columns if c.n_codes]
+
+    @property
+    def gates(self):
+        """For each standardised value the dimension of the code of its column and the code at which it is there, or -1, -1."""
+        return [
+            (self._code_places[j], len(c.levels) - 1) if c.n_codes else (-1, -1)
+            for j, c in enumerate(self.columns)
+            for _ in range(c.n_values)
+        ]
 
     def to_flow(self, X):
-        """Standardised varying columns, float64 of shape (n, n_varying)."""
-        with np.errstate(over="ignore"):
-            Z = (np.asarray(X, dtype=np.float64)[:, self.varying] - self._mean) / self._scale
-        return np.clip(Z, -FAR, FAR)
+        """Rows in flow space, float64 of shape (n, n_codes + n_values)."""
+        X = np.asarray(X, dtype=np.float64)
+        Z = np.empty((len(X), self.n_codes + self.n_values))
+        for j, column in enumerate(self.columns):
+            if column.n_codes:
+                Z[:, self._code_places[j]] = column.codes(X[:, j])
+            if column.n_values:
+                Z[:, self._value_places[j] : self._value_places[j + 1]] = column.values(X[:, j])
+        return Z
+
+    def widths(self, X):
+        """Steps of the values of ``X``, shape (n, n_codes + n_values), or (1, ...) where all rows have the same."""
+        parts = [(j, column.widths(X[:, j].astype(np.float64))) for j, column in enumerate(self.columns) if column.n_values]
+        widths = np.zeros((max([1] + [len(np.atleast_1d(part)) for _, part in parts]), self.n_codes + self.n_values))
+        for j, part in parts:
+            widths[:, self._value_places[j] : self._value_places[j + 1]] = part
+        return widths
 
     def from_flow(self, Z):
         """Rows in units of X, on their grids, with the constant columns in place."""
         X = np.empty((len(Z), len(self.columns)))
-        X[:] = [c.mean for c in self.columns]
-        X[:, self.varying] += Z * self._scale
-        for j in self.varying:
-            X[:, j] = self.columns[j].snap(X[:, j])
+        for j, column in enumerate(self.columns):
+            codes = Z[:, self._code_places[j]] if column.n_codes else None
+            X[:, j] = column.back(codes, Z[:, self._value_places[j] : self._value_places[j + 1]])
         return X
 
     def log_jacobian(self, X):
         """What to add to the log-density in flow space to get that in units of X, shape (n,)."""
-        constants = [(c, c.snap(X[:, j])) for j, c in enumerate(self.columns) if c.constant]
-        return self.log_scale_jacobian + sum(constant_log_prob(x, c.mean, self.n_rows) for c, x in constants) + np.zeros(len(X))
+        X = np.asarray(X, dtype=np.float64)
+        return sum(column.log_jacobian(X[:, j]) for j, column in enumerate(self.columns)) + np.zeros(len(X))
 
 
-def constant_log_prob(x, value, n_rows):
-    """Log-probability of a column that held one value in all ``n_rows`` training rows.
-
-    The value keeps the mass (n + 1) / (n + 2) that Laplace's rule of succession gives it. What is left is spread over other
-    values by a Cauchy density around it, as wide as the value is large: new values are flagged, the farther the more, and
-    never by an infinite score.
-    """
-    size = abs(value) or 1.0
+def cauchy(x, centre, size):
+    """Log-density of a Cauchy law: finite, however far ``x`` is."""
     with np.errstate(over="ignore"):
-        distance = np.minimum(np.abs(np.asarray(x, dtype=np.float64) - value) / size, np.finfo(float).max)
-    new = -np.log(n_rows + 2) - np.log(np.pi * size) - 2 * np.log(np.hypot(1, distance))
-    return np.where(distance == 0, np.log((n_rows + 1) / (n_rows + 2)), new)
+        distance = np.minimum(np.abs(x - centre) / size, np.finfo(float).max)
+    return -np.log(np.pi * size) - 2 * np.log(np.hypot(1, distance))

@@ -14,18 +14,21 @@ from tqdm.auto import tqdm
 from .background import Background
 from .base import FlowDensity, warn_if_interrupted
 from .budget import hold_out, make_budget
-from .columns import Columns
 from .devices import pick_device
-from .flows import ACTIVATIONS, BIJECTORS, make_flow
+from .flows import ACTIVATIONS, BIJECTORS, Levels, make_table_flow
+from .gaps import Hiding
+from .kinds import check_kinds, declared_kinds, find_columns, sharp
+from .schema import read_table
 from .threads import threads_for
-from .training import log_prob, train, weighted_rows
-from .validation import check_table, seed_from, weigh
+from .training import in_batches, joined, train, weighted_rows
+from .validation import seed_from, weigh
 
 
 class MAFDensity(FlowDensity):
     """Density of a table by a masked autoregressive flow [1]_.
 
-    Every column is standardised, then a stack of masked networks [2]_ maps the rows to a standard normal distribution.
+    Continuous columns are standardised, then a stack of masked networks [2]_ maps the rows to a standard normal distribution.
+    Discrete columns come before them, with probabilities by a masked network of their own; the flow is told what they hold.
     The density is exact: the log-determinants of all steps are counted, those of the standardisation too.
 
     Parameters
@@ -65,6 +68,9 @@ class MAFDensity(FlowDensity):
         int as ``random_state`` the same rows are held out again.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
+    column_kinds : dict, default=None
+        What columns are, by name or position, where it should not be found out: "continuous", "grid" (integers, rounded),
+        "categorical", "heavy-tailed", or bounds as a tuple ``(low, high)`` of which one may be None.
     verbose : bool, default=False
         Whether to show a progress bar with the held-out score.
     random_state : int, RandomState instance or None, default=None
@@ -73,8 +79,10 @@ class MAFDensity(FlowDensity):
     Attributes
     ----------
     columns_ : Columns
-        What each column is: scale, grid step, constant.
-    flow_ : Flow
+        What each column is: discrete, atomic, continuous or constant; its levels, scale, grid step.
+    schema_ : Schema
+        The form of the table: names, dtypes, categories.
+    flow_ : TableFlow
         The trained torch module, on the CPU, in float32.
     background_ : Background or None
         The simple densities that share the probability with the flow, and their ``share``; None without held-out rows.
@@ -101,7 +109,12 @@ class MAFDensity(FlowDensity):
     Notes
     -----
     Log-densities are in nats and in the units of X: they exceed 0 where rows are concentrated, and change by a constant
-    when a column changes its unit.
+    when a column changes its unit. They are with respect to a product measure: categories, constants and atoms (values that
+    come again and again) count, with probabilities; numbers on a grid count times its step; the rest have the length of their
+    unit.
+
+    Rows with missing cells have the log-density of the cells that they have, given which these are: in training further cells
+    are hidden at random. Where `fit` saw none, rows with missing cells are refused.
 
     On columns of integers, rounded values or ties a density is unbounded. The training rows are therefore spread uniformly
     over the step of their grid; a row is evaluated at its own value, where the density times the step estimates the
@@ -152,6 +165,7 @@ class MAFDensity(FlowDensity):
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "device": [str],
+        "column_kinds": [dict, None],
         "verbose": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -174,6 +188,7 @@ class MAFDensity(FlowDensity):
         tol=1e-4,
         warm_start=False,
         device="auto",
+        column_kinds=None,
         verbose=False,
         random_state=None,
     ):
@@ -192,6 +207,7 @@ class MAFDensity(FlowDensity):
         self.tol = tol
         self.warm_start = warm_start
         self.device = device
+        self.column_kinds = column_kinds
         self.verbose = verbose
         self.random_state = random_state
 
@@ -204,7 +220,8 @@ class MAFDensity(FlowDensity):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; at least 2, all cells finite.
+            Rows; at least 2. An array, or a DataFrame of pandas or polars; columns of text, of truth values and of a
+            categorical dtype are categories; cells may be missing (NaN, None, pd.NA).
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -219,11 +236,12 @@ class MAFDensity(FlowDensity):
         Raises
         ------
         ValueError
-            If X holds text, NaN or infinity, has under 2 rows or no column; if weights are negative or not positive in 2
-            rows; if a parameter is out of its range, or with ``warm_start`` one that shapes the flow has changed.
+            If X holds dates, infinity, a column without values or of too many categories, has under 2 rows or no column; if
+            weights are negative or not positive in 2 rows; if a parameter is out of its range, ``column_kinds`` does not fit
+            the columns, or with ``warm_start`` a parameter that shapes the flow has changed.
         """
         warm = self.warm_start and hasattr(self, "flow_")
-        X = check_table(self, X, reset=not warm)
+        X = self._read(X) if warm else self._read_training_rows(X)
         rows, weights = weigh(X, sample_weight)
         X = X[rows]
         device = pick_device(self.device)
@@ -233,23 +251,42 @@ class MAFDensity(FlowDensity):
         if warm:
             flow = self._flow_to_go_on(shape)
         else:
-            self._dtype = X.dtype
-            self.columns_ = Columns(X[held_in], np.finfo(X.dtype).eps, weights[held_in])
-            flow = make_flow(len(self.columns_.varying), generator=generator, **shape)
+            self.columns_ = self._find_columns(X, weights, held_in)
+            flow = self._new_flow(shape, generator)
             self._fitted_shape, self.loss_curve_, self.validation_scores_ = shape, [], []
-        Z = self.columns_.to_flow(X)
-        noise = torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5
-        spread = Z + noise * self.columns_.widths
-        beside = len(held_out) and Z.shape[1]
-        self.background_ = Background(spread[held_in], weights[held_in]) if beside else None
-        history = self._train(flow.to(device), Z, spread, weights, held_in, held_out, generator)
+        Z, widths = self.columns_.to_flow(X), self.columns_.widths(X)
+        # spread once and for all: the judge of the weights must not change
+        spread = Z + (torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5) * widths
+        level_shares = [column.shares for column in self.columns_.discrete]
+        self.background_ = Background(spread[held_in], weights[held_in], level_shares) if len(held_out) else None
+        jacobians = self._mean_log_jacobian(X, weights, held_in), self._mean_log_jacobian(X, weights, held_out)
+        flow = flow.to(device)
+        rows = weighted_rows(flow, Z[held_in], weights[held_in])
+        if len(widths) > 1:
+            widths = widths[held_in]
+        sizes = [self.columns_.n_codes, self.columns_.n_values][-len(flow.parts) :]
+        parts = zip(flow.parts, sizes, self._judges(flow, spread[held_out], weights[held_out]))
+        shared = rows, widths, jacobians[1], generator
+        history = joined([self._train(part, size, judges, *shared) for part, size, judges in parts])
         self._warn(history)
-        if beside:
-            flow_log_prob = log_prob(flow, flow.tensor(spread[held_out])).cpu().double().numpy()
-            self.background_.share_out(flow_log_prob, spread[held_out], weights[held_out])
+        if len(held_out):
+            self.background_.share_out(self._flow_log_probs(flow, spread[held_out]), spread[held_out], weights[held_out])
             self.background_.refit(spread, weights)
-        self._keep(flow, history)
+        self._keep(flow, history, *jacobians)
         return self
+
+    def _read_training_rows(self, X):
+        """The table as numbers; it goes into ``_kinds`` what is declared of its columns."""
+        self._kinds = declared_kinds(X, self.column_kinds)
+        X = read_table(self, X, reset=True, categorical=[j for j, kind in self._kinds.items() if kind == "categorical"])
+        check_kinds(self._kinds, X, self.schema_)
+        self._dtype, self._with_gaps = X.dtype, bool(np.isnan(X).any())
+        return X
+
+    def _find_columns(self, X, weights, held_in):
+        # a column that the rows held in know nothing of is described by all rows
+        some = held_in if (~np.isnan(X[held_in])).any(axis=0).all() else slice(None)
+        return find_columns(sharp, X[some], weights[some], self.schema_.categories, self._kinds)
 
     def _shape(self):
         """The parameters that shape a flow, checked."""
@@ -266,12 +303,31 @@ class MAFDensity(FlowDensity):
             raise ValueError(f"{changed[0]} has changed since the last fit: set it back, or set warm_start=False.")
         return copy.deepcopy(self.flow_).train().requires_grad_(True)
 
-    def _train(self, flow, Z, spread, weights, held_in, held_out, generator):
-        """Train the flow, with a progress bar."""
+    def _new_flow(self, shape, generator):
+        """A flow of the columns, with the discrete ones before it."""
+        columns, levels = self.columns_, None
+        if columns.n_codes:
+            shares, numbers = zip(*((column.shares, column.numbers) for column in columns.discrete))
+            levels = Levels(shares, numbers, self._with_gaps)
+        return make_table_flow(columns.n_values, levels, columns.gates, self._with_gaps, generator=generator, **shape)
+
+    def _mean_log_jacobian(self, X, weights, rows):
+        """What takes the mean log-density of some rows from flow space to the units of X."""
+        return np.average(self.columns_.log_jacobian(X[rows]), weights=weights[rows]) if len(rows) else 0.0
+
+    def _judges(self, flow, Z, weights):
+        """For each part of the flow the rows that decide on its best weights, or None."""
+        if len(Z) == 0:
+            return [None] * len(flow.parts)
+        backgrounds = self.background_.score_parts(Z)[-len(flow.parts) :]
+        return [weighted_rows(flow, Z, weights, background) for background in backgrounds]
+
+    def _train(self, part, n_columns, judges, rows, widths, log_jacobian, generator):
+        """Train a part of the flow, with a progress bar that shows its score with ``log_jacobian`` added."""
         budget = make_budget(
-            len(held_in),
-            flow,
-            n_columns=Z.shape[1],
+            len(rows.x),
+            part,
+            n_columns=n_columns,
             batch_size=self.batch_size,
             max_iter=self.max_iter,
             learning_rate=self.learning_rate_init,
@@ -279,35 +335,33 @@ class MAFDensity(FlowDensity):
             patience=self.n_iter_no_change,
         )
         with (
-            threads_for(budget.batch_size * flow.widest),
+            threads_for(budget.batch_size * part.widest),
             tqdm(total=budget.n_epochs, desc="MAFDensity", unit="epoch", disable=not self.verbose) as bar,
         ):
 
             def show(history):
                 if history.validation_scores:
-                    best = history.best_score + self.columns_.log_scale_jacobian
-                    bar.set_postfix_str(f"best held-out score {best:.3f} nats", refresh=False)
+                    bar.set_postfix_str(f"best held-out score {history.best_score + log_jacobian:.3f} nats", refresh=False)
                 bar.update()
 
             return train(
-                flow,
-                weighted_rows(flow, Z[held_in], weights[held_in]),
-                # spread once and for all: the judge of the weights must not change
-                weighted_rows(flow, spread[held_out], weights[held_out], self.background_) if len(held_out) else None,
-                widths=flow.tensor(self.columns_.widths),
+                part,
+                rows,
+                judges,
+                widths=part.tensor(widths),
                 budget=budget,
                 tol=self.tol,
                 generator=generator,
                 on_epoch=show,
+                hiding=Hiding(self.columns_.owners, self.columns_.n_codes) if self._with_gaps else None,
             )
 
-    def _keep(self, flow, history):
+    def _keep(self, flow, history, log_jacobian_in, log_jacobian_out):
         """Set the attributes that tell how the training went."""
-        log_jacobian = self.columns_.log_scale_jacobian
         self.flow_ = flow.cpu().eval().requires_grad_(False)
-        self.loss_curve_ += [loss - log_jacobian for loss in history.loss_curve]
-        self.validation_scores_ += [score + log_jacobian for score in history.validation_scores]
-        self.best_validation_score_ = history.best_score + log_jacobian if self.early_stopping else None
+        self.loss_curve_ += [loss - log_jacobian_in for loss in history.loss_curve]
+        self.validation_scores_ += [score + log_jacobian_out for score in history.validation_scores]
+        self.best_validation_score_ = history.best_score + log_jacobian_out if self.early_stopping else None
         self.n_iter_ = len(self.loss_curve_)
 
     def _warn(self, history):
@@ -320,12 +374,27 @@ class MAFDensity(FlowDensity):
                 stacklevel=4,
             )
 
-    def _log_density(self, flow, Z):
-        log_density = flow.log_prob(flow.tensor(Z)).cpu().double().numpy()
-        return log_density if self.background_ is None else self.background_.mix(log_density, Z)
+    def _flow_log_probs(self, flow, Z):
+        """Log-probability of codes, and log-density of values, by the flow alone."""
+        parts = in_batches(lambda rows: torch.stack(flow.log_probs(rows), 1), flow, flow.tensor(Z))
+        return parts.cpu().double().numpy().T
 
-    def _draw(self, flow, z, rng):
-        Z = flow.inverse(z).cpu().double().numpy()
+    def _log_density(self, flow, Z):
+        log_probs = self._flow_log_probs(flow, Z)
+        return log_probs.sum(axis=0) if self.background_ is None else self.background_.mix(log_probs, Z)
+
+    def _sharp_log_density(self, flow, Z):
+        return self._flow_log_probs(flow, Z).sum(axis=0)
+
+    def _draw(self, flow, n_samples, generator, rng):
+        z = flow.tensor(torch.randn((n_samples, self.columns_.n_values), generator=generator))
+        codes = z.new_empty((n_samples, 0))
+        if self.columns_.n_codes:
+            chance = torch.rand((self.columns_.n_codes, n_samples), generator=generator)
+            codes = flow.codes.discrete.draw(flow.tensor(chance)).T.cpu()
+            if self.background_ is not None:
+                self.background_.scatter_codes(codes.numpy(), rng)
+        values = flow.values.draw(z, flow.tensor(codes)).cpu().double().numpy()
         if self.background_ is not None:
-            self.background_.scatter(Z, rng)
-        return Z
+            self.background_.scatter(values, rng)
+        return np.column_stack([codes, values])

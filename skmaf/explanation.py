@@ -37,7 +37,7 @@ class Repairs:
         Returns
         -------
         gains : ndarray of shape (n, n_features)
-            In nats; 0 where no value is better than that of the row.
+            In nats; 0 where no value is better than that of the row, or where that is missing.
         values : list of ndarray of shape (n,)
             For each column; the row's own value where none is better.
         """
@@ -50,9 +50,9 @@ class Repairs:
                 return score_samples(_variants(X, j, values[positions])).reshape(positions.shape)
 
             scores, positions = _search(score, len(values), len(own))
-            better = scores > own
-            gains.append(np.where(better, scores - own, 0.0))
-            best.append(np.where(better, values[positions], x))
+            missing = pd.isna(x)
+            gains.append(np.where(missing, 0.0, np.maximum(scores - own, 0.0)))
+            best.append(np.where(missing | (scores > own), values[positions], x))
         return np.column_stack(gains), best
 
 

@@ -12,14 +12,16 @@ from sklearn.utils._param_validation import Interval
 
 from .base import FlowDensity, warn_if_interrupted
 from .budget import Budget
-from .columns import Columns
 from .devices import pick_device
 from .flows import Flow, MixtureMADE
+from .gaps import Hiding
 from .kernel import Kernel
+from .kinds import find_columns, smooth
 from .noise import NoiseLevels
+from .schema import read_table
 from .threads import threads_for
 from .training import train, weighted_rows
-from .validation import check_table, seed_from, weigh
+from .validation import seed_from, weigh
 
 BATCH_ROWS = 128
 EPOCH_BATCHES = 8  # at least: few rows are taken several times, so that batches are full
@@ -40,7 +42,8 @@ class MultiscaleDensity(FlowDensity):
     and what is far from all of them; but no row speaks for itself: of the training rows, one that is the same is left out.
     The density is the mixture of both, in equal shares, over all `levels_`, in equal shares too: wide enough to tell rows apart
     that lie far from all others, and fine enough to follow thin structure.
-    For the likelihood of held-out rows `MAFDensity` is the better one: this one is for anomalies.
+    Categories are indicators, with noise as all else. For the likelihood of held-out rows `MAFDensity` is the better one: this
+    one is for anomalies.
 
     Parameters
     ----------
@@ -129,7 +132,7 @@ class MultiscaleDensity(FlowDensity):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; at least 2, all cells finite.
+            Rows; at least 2, of numbers and categories, perhaps with missing cells, as in `MAFDensity.fit`.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -142,27 +145,32 @@ class MultiscaleDensity(FlowDensity):
         Raises
         ------
         ValueError
-            If X holds text, NaN or infinity, has under 2 rows or no column; if weights are negative or not positive in 2
-            rows; if a parameter is out of its range.
+            If X holds dates, infinity, a column without values or of too many categories, has under 2 rows or no column; if
+            weights are negative or not positive in 2 rows; if a parameter is out of its range.
         """
+        X = read_table(self, X, reset=True)
+        return self._fit_numbers(X, sample_weight, bool(np.isnan(X).any()))
+
+    def _fit_numbers(self, X, sample_weight, with_gaps):
+        """Learn from a table that is read already, its schema known; ``with_gaps`` if cells may be missing, here or not."""
         if self.lowest_noise > self.highest_noise:
             raise ValueError(f"lowest_noise={self.lowest_noise} is above highest_noise={self.highest_noise}.")
-        X = check_table(self, X, reset=True)
         rows, weights = weigh(X, sample_weight)
-        X, self._dtype = X[rows], X.dtype
+        X, self._dtype, self._with_gaps = X[rows], X.dtype, with_gaps
         device = pick_device(self.device)
         generator = torch.Generator().manual_seed(seed_from(self.random_state))
-        self.columns_ = Columns(X, np.finfo(X.dtype).eps, weights)
-        n_columns = len(self.columns_.varying)
+        self.columns_ = find_columns(smooth, X, weights, self.schema_.categories)
+        n_columns = self.columns_.n_values
         self._order = torch.randperm(n_columns, generator=generator).numpy()
         noise = self._noise()
         shape = self.n_components, self.hidden_layer_sizes
-        flow = MixtureMADE(n_columns, *shape, noise, generator).to(device) if n_columns else Flow([])
+        flow = MixtureMADE(n_columns, *shape, noise, generator, self._with_gaps).to(device) if n_columns else Flow([])
         Z = self.columns_.to_flow(X)
         history = self._train(flow, Z, weights, generator)
         warn_if_interrupted(history)
         self.flow_ = flow.cpu().eval().requires_grad_(False)
-        self.loss_curve_ = [loss - self.columns_.log_scale_jacobian for loss in history.loss_curve]
+        log_jacobian = np.average(self.columns_.log_jacobian(X), weights=weights)
+        self.loss_curve_ = [loss - log_jacobian for loss in history.loss_curve]
         kept = torch.randperm(len(Z), generator=generator)[:KERNEL_ROWS].numpy()
         self._kernel_rows = Z[kept], weights[kept]
         return self._mix(noise.contexts(N_LEVELS).numpy())
@@ -182,11 +190,14 @@ class MultiscaleDensity(FlowDensity):
         gaps : ndarray of shape (9,)
             Differences of mean log-densities, the lowest and the highest tenth of the rows aside, in nats.
         """
-        if len(self.columns_.varying) == 0:
+        return self._gaps_of_numbers(self._read(fitted), self._read(held_out))
+
+    def _gaps_of_numbers(self, fitted, held_out):
+        if self.columns_.n_values == 0:
             return np.zeros(N_LEVELS)
         contexts, means = self._noise().contexts(N_LEVELS).numpy(), []
         for X in (fitted, held_out):
-            Z = self.columns_.to_flow(check_table(self, X, reset=False))
+            Z = self.columns_.to_flow(X)
             with torch.no_grad(), threads_for(1):
                 batches = gen_batches(len(Z), self.flow_.batch_rows)
                 scores = np.concatenate([self._level_scores(self.flow_, Z[rows], contexts) for rows in batches], axis=1)
@@ -228,12 +239,13 @@ class MultiscaleDensity(FlowDensity):
                 flow,
                 weighted_rows(flow, Z, weights),
                 None,
-                widths=flow.tensor(self.columns_.widths[self._order]),
+                widths=flow.tensor(self.columns_.widths(np.empty((0, self.n_features_in_)))[:, self._order]),
                 budget=Budget(n_epochs, BATCH_ROWS, PEAK_RATE, WEIGHT_DECAY, patience=n_epochs),
                 tol=0.0,
                 generator=generator,
                 on_epoch=lambda history: None,
                 noise=self._noise(),
+                hiding=Hiding(self.columns_.owners[self._order], 0) if self._with_gaps else None,
             )
 
     def _noise(self):
@@ -258,7 +270,8 @@ class MultiscaleDensity(FlowDensity):
         by_network = logsumexp(self._level_scores(flow, Z, self._contexts), axis=0) - np.log(len(self._contexts))
         return np.logaddexp(by_network, self._kernel.score_by_others(Z)) - np.log(2)
 
-    def _draw(self, flow, z, rng):
+    def _draw(self, flow, n_samples, generator, rng):
+        z = flow.tensor(torch.randn((n_samples, self.columns_.n_values), generator=generator))
         Z = np.empty(z.shape)
         if Z.shape[1]:
             contexts = flow.tensor(self._contexts[rng.randint(len(self._contexts), size=len(z))])[:, None]

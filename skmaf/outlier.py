@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 from .calibration import Calibration
 from .explanation import Repairs
 from .multiscale import MultiscaleDensity
-from .validation import check_table, seed_from, weigh
+from .schema import read_table
+from .validation import refuse_gaps, seed_from, weigh
 
 MIN_ROWS = 4  # two folds of two
 N_STEPS = 7000  # of the default estimators' training, together
@@ -123,7 +124,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         ValueError
             If there are under 4 rows, the density estimator rejects X, or a parameter is out of its range.
         """
-        X = self._check_training_rows(X)
+        X = self._read_training_rows(X)
         rows, weights = weigh(X, sample_weight)
         if len(rows) < MIN_ROWS:
             raise ValueError(f"Found array with {len(rows)} sample(s) of positive weight; a minimum of {MIN_ROWS} is required.")
@@ -133,19 +134,18 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         folds = self._folds(len(weights), seed)
         bar = tqdm(folds, desc="DensityOutlierDetector", unit="fold", disable=not self.verbose)
         for k, (fitted, _) in enumerate(bar):
-            estimator = self._new_estimator(len(folds), seed + k)
-            given = {} if np.all(weights == 1) else {"sample_weight": weights[fitted]}
-            self.estimators_.append(estimator.fit(_safe_indexing(X, fitted), **given))
+            given = None if np.all(weights == 1) else weights[fitted]
+            self.estimators_.append(self._fit_one(_safe_indexing(X, fitted), given, len(folds), seed + k))
         if self.estimator is None:
             folds = self._settle(X, folds, seed)
         pairs = zip(self.estimators_, folds)
-        scores = [estimator.score_samples(_safe_indexing(X, held_out)) for estimator, (_, held_out) in pairs]
+        scores = [self._score(estimator, _safe_indexing(X, held_out)) for estimator, (_, held_out) in pairs]
         self.calibration_ = Calibration(scores, [weights[held_out] for _, held_out in folds])
         self._repairs = Repairs(X)
         if self.contamination == "auto":
             self.offset_ = self.calibration_.threshold(FALSE_ALARMS)
         else:
-            self.offset_ = float(np.percentile(self.score_samples(X), 100 * self.contamination))
+            self.offset_ = float(np.percentile(self._mean_score(X), 100 * self.contamination))
         return self
 
     def score_samples(self, X):
@@ -160,7 +160,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
-        return self._fold_scores(X).mean(axis=0)
+        return self._mean_score(self._read(X))
 
     def decision_function(self, X):
         """Log-density above the threshold: negative for outliers.
@@ -204,8 +204,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             Conformal p-values, in (0, 1]; of a row from the source of the training rows, at most ``a`` with probability at most
             ``a``. None is smaller than 1 / (number of calibration rows + 1).
         """
-        scores = self._fold_scores(X)
-        return self.calibration_.p_values(scores)
+        X = self._read(X)
+        return self.calibration_.p_values(self._fold_scores(X))
 
     def select(self, X, fdr=0.1):
         """The rows to look at, so that at most a share ``fdr`` of them is expected to be normal.
@@ -298,7 +298,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         values : ndarray of shape (n_samples, n_features)
-            In the units of X: values that training rows hold in the column, or the row's own where none is more likely.
+            In the units of X: values that training rows hold in the column, or the row's own where none is more likely. With
+            categories an array of objects. Missing cells get the most likely value, too.
         """
         return self.repair(X)[1]
 
@@ -313,17 +314,28 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         -------
         gains, values : ndarray of shape (n_samples, n_features)
         """
-        check_is_fitted(self)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        gains, values = self._repairs.best(self.score_samples, _indexable(X))
+        X = self._read(X)
+        gains, values = self._repairs.best(self._mean_score, X)
+        if self.estimator is None:
+            values = [self.schema_.decode(j, x) for j, x in enumerate(values)]
         return gains, np.column_stack(values)
 
-    def _check_training_rows(self, X):
-        """The rows, ready to be divided; all else is checked by the density."""
+    def _read_training_rows(self, X):
+        """The rows, ready to be divided: numbers for the default densities; others take them as they are."""
         if self.estimator is None:
-            check_table(self, X, reset=True)  # before a fold hides where the trouble is
-        else:
-            validate_data(self, X, skip_check_array=True)
+            X = read_table(self, X, reset=True)
+            self._with_gaps = bool(np.isnan(X).any())
+            return X
+        validate_data(self, X, skip_check_array=True)
+        return _indexable(X)
+
+    def _read(self, X):
+        """Rows like those of `fit`, in the form that the densities take."""
+        check_is_fitted(self)
+        if self.estimator is None:
+            X = read_table(self, X, reset=False)
+            return X if self._with_gaps else refuse_gaps(X, self.schema_)
+        validate_data(self, X, skip_check_array=True, reset=False)
         return _indexable(X)
 
     def _folds(self, n_rows, seed):
@@ -336,10 +348,19 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             return [train_test_split(np.arange(n_rows), test_size=n_held_out, random_state=seed)]
         return list(KFold(min(n_folds, n_rows // 2), shuffle=True, random_state=seed).split(np.arange(n_rows)))
 
-    def _new_estimator(self, n_folds, seed):
-        if self.estimator is None:
-            return MultiscaleDensity(max_iter=max(1, N_STEPS // n_folds), random_state=seed)
-        return clone(self.estimator)
+    def _fit_one(self, X, sample_weight, n_folds, seed):
+        """The density of a fold."""
+        if self.estimator is not None:
+            return clone(self.estimator).fit(X, **({} if sample_weight is None else {"sample_weight": sample_weight}))
+        density = MultiscaleDensity(max_iter=max(1, N_STEPS // n_folds), random_state=seed)
+        # what the whole table says of columns and missing cells goes for all folds
+        for name in ("schema_", "n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(density, name, getattr(self, name))
+        return density._fit_numbers(X, sample_weight, self._with_gaps)
+
+    def _score(self, estimator, X):
+        return estimator.score_samples(X) if self.estimator is not None else estimator._score_numbers(X)
 
     def _settle(self, X, folds, seed):
         """Choose the levels of noise of the default densities; return the folds without the rows that chose.
@@ -355,15 +376,17 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         gaps = []
         for estimator, (fitted, _), unseen in zip(self.estimators_, folds, choosing):
             seen = rng.permutation(fitted)[:GAP_ROWS]
-            gaps.append(estimator.gaps(_safe_indexing(X, seen), _safe_indexing(X, unseen)))
+            gaps.append(estimator._gaps_of_numbers(X[seen], X[unseen]))
         for k, estimator in enumerate(self.estimators_):
             others = np.delete(gaps, k, axis=0) if len(folds) > 1 else gaps
             estimator.settle(np.mean(others, axis=0))
         return folds
 
     def _fold_scores(self, X):
-        check_is_fitted(self)
-        return np.stack([estimator.score_samples(X) for estimator in self.estimators_])
+        return np.stack([self._score(estimator, X) for estimator in self.estimators_])
+
+    def _mean_score(self, X):
+        return self._fold_scores(X).mean(axis=0)
 
     def _best_threshold(self, X, y):
         y = np.asarray(y)

@@ -7,6 +7,8 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer
 
 MIN_ROWS = 10
+MIN_INCOMPLETE = 10, 0.02  # rows, and their share of all, from which rows with missing cells are fitted too
+MOST_WORDS = 20  # different ones that a column may hold in any case; else one in two rows
 
 
 @dataclass
@@ -18,8 +20,8 @@ class Table:
     title : str
         What the table is.
     X : DataFrame
-        Numeric columns of the complete rows, float64.
-    complete : ndarray of bool
+        Columns of numbers, float64, and of categories, in the rows that get a score.
+    scored : ndarray of bool
         Which of the rows in ``index`` these are.
     index : Index
         Names of all rows.
@@ -33,7 +35,7 @@ class Table:
 
     title: str
     X: pd.DataFrame
-    complete: np.ndarray
+    scored: np.ndarray
     index: pd.Index
     labels: pd.Series | None = None
     normal: object = None
@@ -49,7 +51,7 @@ def example_table():
 
 
 def read_table(path, label=None):
-    """The numeric columns and complete rows of a CSV file, and its column ``label``.
+    """The columns of numbers and of categories in a CSV file, and its column ``label``.
 
     Raises
     ------
@@ -58,22 +60,29 @@ def read_table(path, label=None):
     """
     frame = read_csv(path)
     labels, normal = (None, None) if label is None else take_label(frame, label)
-    X, notes = numeric_columns(frame)
+    X, notes = usable_columns(frame)
     if X.shape[1] == 0:
-        raise ValueError(f"{path} has no numeric column under a header line; encode text as numbers first.")
+        raise ValueError(f"{path} has no column of numbers or categories under a header line.")
+    scored = rows_to_score(X, np.ones(len(X), dtype=bool) if labels is None else (labels == normal).to_numpy(), notes)
+    if labels is not None:
+        labels = labels[scored]
+        if labels.nunique() < 2:
+            raise ValueError(f"all rows that can be scored have one label. {notes[-1]}")
+    return Table(str(path), X[scored], scored, X.index, labels, normal, notes)
+
+
+def rows_to_score(X, is_normal, notes):
+    """All rows, if enough of the normal ones have missing cells to learn from, or else the complete ones; adds a note."""
     missing = X.isna()
     complete = ~missing.any(axis=1).to_numpy()
-    if not complete.all():
-        worst = missing.sum().idxmax()
-        left_out = f"{(~complete).sum()} of {len(X)} rows have empty or infinite cells, most in column {worst!r}"
-        if complete.sum() < MIN_ROWS:
-            raise ValueError(f"{left_out}: too few are left; fill or remove that column.")
-        notes.append(f"{left_out}: they are left out and get no score. Fill the cells to keep the rows.")
-    if labels is not None:
-        labels = labels[complete]
-        if labels.nunique() < 2:
-            raise ValueError(f"all complete rows have one label, {labels.iloc[0]}: fill cells of column {worst!r}.")
-    return Table(str(path), X[complete], complete, X.index, labels, normal, notes)
+    if complete.all():
+        return complete
+    what = f"{(~complete).sum()} of {len(X)} rows have empty or infinite cells, most in column {missing.sum().idxmax()!r}"
+    if (~complete & is_normal).sum() >= max(MIN_INCOMPLETE[0], MIN_INCOMPLETE[1] * is_normal.sum()):
+        notes.append(f"{what}: they are scored by the cells that they have.")
+        return np.ones(len(X), dtype=bool)
+    notes.append(f"{what}: too few to learn from; they are left out and get no score. Fill the cells to keep the rows.")
+    return complete
 
 
 def read_csv(path):
@@ -107,25 +116,34 @@ def take_label(frame, name):
     return labels, min(counts.index) if set(counts.index) == {0, 1} else counts.index[0]
 
 
-def numeric_columns(frame):
-    """The columns of numbers as float64, infinity as NaN, and notes on the columns that were left out."""
-    numeric, text, empty, notes = {}, [], [], []
+def usable_columns(frame):
+    """Columns of numbers as float64, infinity as NaN, and of words as categories; and notes on those that were left out."""
+    usable, text, empty, notes = {}, [], [], []
     for name, cells in frame.items():
         values = pd.to_numeric(cells, errors="coerce")
         words = cells[values.isna() & cells.notna()]
-        if len(words):
+        if cells.dtype == bool or len(words) and len(words) == cells.notna().sum() and is_few(words):
+            usable[name] = cells.astype("category")
+        elif len(words):
             text.append(f"{name} (such as {words.iloc[0]!r})")
         elif values.notna().any():
-            numeric[name] = values.astype(float).replace([np.inf, -np.inf], np.nan)
+            usable[name] = values.astype(float).replace([np.inf, -np.inf], np.nan)
         else:
             empty.append(name)
     if text:
-        notes.append(f"Columns with text are left out: {listing(text)}. Encode them as numbers to use them.")
+        notes.append(
+            f"Columns are left out that hold other text in most rows, or text among numbers: {listing(text)}. Group it, or "
+            "encode it as numbers, to use them."
+        )
     if empty:
         notes.append(f"Columns without values are left out: {listing(empty)}.")
     if all(is_number(name) for name in frame):
         notes.append("All column names are numbers. If the first line is data, put a header line above it.")
-    return pd.DataFrame(numeric, index=frame.index), notes
+    return pd.DataFrame(usable, index=frame.index), notes
+
+
+def is_few(words):
+    return words.nunique() <= max(MOST_WORDS, len(words) / 2)
 
 
 def is_number(text):

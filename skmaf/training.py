@@ -27,7 +27,7 @@ class WeightedRows(NamedTuple):
 
 def weighted_rows(flow, Z, weights, background=None):
     """`WeightedRows` for a flow from arrays; the weights get mean 1."""
-    background = None if background is None else torch.as_tensor(background.score_samples(Z))
+    background = None if background is None else torch.as_tensor(background)
     return WeightedRows(flow.tensor(Z), flow.tensor(weights / weights.mean()), background)
 
 
@@ -56,7 +56,25 @@ class History:
     interrupted: bool = False
 
 
-def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noise=None):
+def joined(histories):
+    """One history of parts that were trained one after the other; where one ended sooner, its last numbers go on."""
+    if len(histories) == 1:
+        return histories[0]
+
+    def total(curves):
+        n = max(map(len, curves))
+        return [sum(curve[min(i, len(curve) - 1)] for curve in curves if curve) for i in range(n)]
+
+    return History(
+        loss_curve=total([history.loss_curve for history in histories]),
+        validation_scores=total([history.validation_scores for history in histories]),
+        best_score=sum(history.best_score for history in histories),
+        converged=all(history.converged for history in histories),
+        interrupted=any(history.interrupted for history in histories),
+    )
+
+
+def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noise=None, hiding=None):
     """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights seen.
 
     The weights that are judged and kept are a moving average of those that the optimiser moves: it takes the noise of
@@ -70,7 +88,7 @@ def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noi
         Training rows in flow space.
     held_out : WeightedRows or None
         Held-out rows, which decide on the best weights; without them the last ones count as the best.
-    widths : tensor of shape (columns,)
+    widths : tensor that broadcasts to the rows
         Training rows are spread uniformly over these widths, anew in each epoch.
     budget : Budget
         Epochs, batch size, peak of the learning rate, weight decay, and patience: training stops when so many epochs in a
@@ -82,20 +100,22 @@ def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noi
         Called with the history after each epoch.
     noise : NoiseLevels or None, default=None
         Noise that every row gets, anew in each epoch, its level the context of the flow.
+    hiding : Hiding or None, default=None
+        Hides cells, anew in each epoch.
 
     Returns
     -------
     History
     """
-    if rows.x.shape[1] == 0:
-        return History(best_score=0.0, converged=True)  # no column varies
+    if not any(weight.numel() for weight in flow.parameters()):
+        return History(best_score=0.0, converged=True)  # nothing to learn: no column varies
     best = _Best(flow, held_out)
     history = History(best_score=best.score)
     n_batches = max(1, round(len(rows.x) / budget.batch_size))
     optimiser = _Optimiser(flow, budget.learning_rate, budget.weight_decay, budget.n_epochs * n_batches)
     try:
         for _ in range(budget.n_epochs):
-            loss = _run_epoch(optimiser, rows, widths, noise, n_batches, generator)
+            loss = _run_epoch(optimiser, rows, widths.expand_as(rows.x), noise, hiding, n_batches, generator)
             if not math.isfinite(loss):
                 flow.load_state_dict(best.state)
                 optimiser.restart(at_rate=0.5)
@@ -115,30 +135,32 @@ def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noi
     return history
 
 
-def log_prob(flow, x):
-    """Log-density of each row, of a flow without context, in bounded memory."""
+def in_batches(function, flow, x):
+    """What a function of rows gives, in bounded memory, without gradients."""
     with torch.no_grad():
-        return torch.cat([flow.log_prob(rows) for rows in x.split(flow.batch_rows)])
+        return torch.cat([function(rows) for rows in x.split(flow.batch_rows)])
 
 
 def mean_log_prob(flow, rows):
     """Weighted mean log-density of `WeightedRows`, their background included."""
-    scores = log_prob(flow, rows.x).cpu().double()
+    scores = in_batches(flow.log_prob, flow, rows.x).cpu().double()
     if rows.background is not None:
         scores = torch.logaddexp(scores + math.log1p(-BACKGROUND_SHARE), rows.background + math.log(BACKGROUND_SHARE))
     return (scores * rows.weights.cpu()).mean().item()
 
 
-def _run_epoch(optimiser, rows, widths, noise, n_batches, generator):
+def _run_epoch(optimiser, rows, widths, noise, hiding, n_batches, generator):
     """Take the rows once, in batches of even size; return the mean loss, or the first one that is not finite."""
     x, weights = rows.x, rows.weights
     total = 0.0
     for batch in torch.randperm(len(x), generator=generator).tensor_split(n_batches):
         place = torch.rand(len(batch), x.shape[1], generator=generator) - 0.5
         batch = batch.to(x.device)
-        shown, context = x[batch] + place.to(x.device) * widths, None
+        shown, context = x[batch] + place.to(x.device) * widths[batch], None
         if noise is not None:
             shown, context = noise.add(shown, generator)
+        if hiding is not None:
+            shown = hiding(shown, generator)
         loss = optimiser.step(shown, weights[batch], context)
         if not math.isfinite(loss):
             return loss

@@ -18,11 +18,16 @@ def normal_rows(n, seed=0):
     return np.random.default_rng(seed).standard_normal((n, 2)) @ mixing.T
 
 
+def alone(log_prob):
+    """What `Background` is told of a flow of rows without codes."""
+    return np.zeros(len(log_prob)), log_prob
+
+
 def made(n=300, flow_log_prob=-1e6):
     """A background of normal rows beside a flow that gives every row the same log-density."""
     Z, held_out = normal_rows(n), normal_rows(100, seed=1)
     background = Background(Z, np.ones(n))
-    background.share_out(np.full(100, float(flow_log_prob)), held_out, np.ones(100))
+    background.share_out(alone(np.full(100, float(flow_log_prob))), held_out, np.ones(100))
     return background
 
 
@@ -69,7 +74,7 @@ def test_a_flow_that_is_always_better_leaves_the_other_imaginary_rows():
 def test_kernel_density_only_where_rows_are_few(n):
     background = Background(normal_rows(n), np.ones(n))
     assert (background.bandwidth is not None) == (10 <= n <= KERNEL_ROWS)
-    assert np.isfinite(background.mix(np.full(10, -5.0), normal_rows(10))).all()
+    assert np.isfinite(background.mix(alone(np.full(10, -5.0)), normal_rows(10))).all()
 
 
 def test_kernel_density_gets_its_share_of_rows_that_are_not_normal():
@@ -85,7 +90,7 @@ def test_mixture_is_the_weighted_sum_of_its_parts():
     Z, flow = normal_rows(50, seed=2), np.linspace(-9, 1, 50)
     gaussian, kernel = (np.exp(part.score_samples(Z)) for part in (background._gaussian, background._kernel))
     expected = 0.7 * np.exp(flow) + 0.3 * (0.4 * gaussian + 0.6 * kernel)
-    np.testing.assert_allclose(background.mix(flow, Z), np.log(expected))
+    np.testing.assert_allclose(background.mix(alone(flow), Z), np.log(expected))
 
 
 def test_gaussian_is_the_shrunk_one():
@@ -93,7 +98,7 @@ def test_gaussian_is_the_shrunk_one():
     expected = LedoitWolf().fit(Z)
     truth = stats.multivariate_normal(expected.location_, expected.covariance_)
     gaussian = Background(Z, np.ones(40))._gaussian
-    np.testing.assert_allclose(gaussian.normal.logpdf(Z), truth.logpdf(Z))
+    np.testing.assert_allclose(gaussian._log_probs(Z)[0], truth.logpdf(Z))
     tails = stats.multivariate_t(expected.location_, expected.covariance_ / 3, df=3)
     share = gaussian.tail_share
     np.testing.assert_allclose(gaussian.score_samples(Z), np.log((1 - share) * truth.pdf(Z) + share * tails.pdf(Z)))
@@ -131,14 +136,14 @@ def test_weights_count_like_rows_in_the_gaussian_and_the_kernel():
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 def test_a_flow_without_a_number_counts_as_impossible(bad):
     background, Z = made(flow_log_prob=-3), normal_rows(5)
-    np.testing.assert_array_equal(background.mix(np.full(5, bad), Z), background.mix(np.full(5, -1e9), Z))
+    np.testing.assert_array_equal(background.mix(alone(np.full(5, bad)), Z), background.mix(alone(np.full(5, -1e9)), Z))
 
 
 def test_far_and_collinear_rows_stay_finite():
     Z = normal_rows(100)[:, [0, 0, 1]]
     background = Background(Z, np.ones(100))
-    background.share_out(np.full(100, -1e6), Z, np.ones(100))
-    assert np.isfinite(background.mix(np.full(2, -np.inf), np.array([[1e15, -1e15, 1e15], [0, 0, 0]]))).all()
+    background.share_out(alone(np.full(100, -1e6)), Z, np.ones(100))
+    assert np.isfinite(background.mix(alone(np.full(2, -np.inf)), np.array([[1e15, -1e15, 1e15], [0, 0, 0]]))).all()
 
 
 def test_draws_follow_the_shares():
@@ -187,3 +192,51 @@ def test_few_rows_are_fitted_as_well_as_by_simple_densities(name):
         differences.append(density.score(test) - best.mean())
         errors.append(stats.sem(best))
     assert np.mean(differences) > -np.mean(errors)
+
+
+def with_gaps(n=400, share=0.3, seed=3):
+    rng = np.random.default_rng(seed)
+    Z = rng.standard_normal((n, 3)) @ np.array([[1.0, 0.8, -0.5], [0.0, 0.6, 0.3], [0.0, 0.0, 0.8]])
+    return Z, np.where(rng.random(Z.shape) < share, np.nan, Z)
+
+
+def test_gaussian_of_rows_with_absent_cells_is_that_of_the_others():
+    Z, gaps = with_gaps()
+    gaussian = Background(gaps, np.ones(400))._gaussian
+    for pattern in np.unique(np.isnan(gaps), axis=0):
+        rows, there = (np.isnan(gaps) == pattern).all(axis=1), np.flatnonzero(~pattern)
+        expected = np.zeros(rows.sum())
+        if len(there):
+            block = gaussian.covariance[np.ix_(there, there)]
+            normal = stats.multivariate_normal(gaussian.mean[there], block).pdf(Z[rows][:, there])
+            tails = stats.multivariate_t(gaussian.mean[there], block / 3, df=3).pdf(Z[rows][:, there])
+            expected = np.log((1 - gaussian.tail_share) * normal + gaussian.tail_share * tails)
+        np.testing.assert_allclose(gaussian.score_samples(gaps[rows]), expected, atol=1e-9)
+
+
+def test_gaussian_learns_from_rows_with_absent_cells():
+    """Cells that are missing at random change little, and their columns keep their correlation."""
+    Z, gaps = with_gaps(n=4000)
+    filled, full = Background(gaps, np.ones(4000))._gaussian, Background(Z, np.ones(4000))._gaussian
+    np.testing.assert_allclose(filled.mean, full.mean, atol=0.05)
+    np.testing.assert_allclose(filled.covariance, full.covariance, atol=0.06)
+
+
+def test_independent_codes_share_with_those_of_the_flow():
+    """And absent or new ones count for nothing."""
+    Z, shares = np.array([[0.0, 1.0], [1.0, 0.0], [-1.0, 1.0], [0.0, -3.0]]), [np.array([0.25, 0.75]), np.array([0.5, 0.5])]
+    background = Background(Z, np.ones(4), shares)
+    independent = np.log([0.125, 0.375, 0.5, 0.25])
+    np.testing.assert_allclose(background.score_parts(Z)[0], independent)
+    background.code_share = 0.4
+    flow = np.log([0.9, 0.1, 0.2, 0.3])
+    expected = np.logaddexp(np.log(0.6) + flow, np.log(0.4) + independent)
+    np.testing.assert_allclose(background.mix((flow, np.zeros(4)), Z), expected)
+
+
+def test_draws_of_codes_follow_the_shares():
+    background = Background(np.zeros((10, 1)), np.ones(10), [np.array([0.2, 0.8])])
+    background.code_share = 0.5
+    codes = np.full((20_000, 1), 7.0)  # what the flow drew
+    background.scatter_codes(codes, np.random.RandomState(0))
+    np.testing.assert_allclose([np.mean(codes == level) for level in (0, 1, 7)], [0.1, 0.4, 0.5], atol=0.01)

@@ -1,18 +1,16 @@
-"""What a column is found to be, and the way to flow space and back."""
+"""Each kind of column to flow space and back, with its exact log-Jacobian or probability."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import integrate
 
-from skmaf.columns import Columns, constant_log_prob, describe, grid_step
+from skmaf.columns import ABSENT, Columns, Constant, Continuous, Discrete, cauchy
+from skmaf.kinds import find_columns, sharp, smooth
 
-DOUBLE, SINGLE = np.finfo(np.float64).eps, np.finfo(np.float32).eps
+DOUBLE = np.finfo(np.float64).eps
 SCALES = [1e-30, 1e-10, 1.0, 1e10, 1e30]
-
-
-def step_of(x, resolution=DOUBLE):
-    return grid_step(np.unique(x), resolution)
 
 
 def integers(n=300, high=50, seed=0):
@@ -23,70 +21,16 @@ def normal(n=300, seed=0):
     return np.random.default_rng(seed).standard_normal(n)
 
 
-@pytest.mark.parametrize("step", [1.0, 2.0, 0.5, 0.1, 0.25, 0.01, 0.3, 1 / 3, 7.0, 1e-30, 1e30])
-@pytest.mark.parametrize("first", [0.0, -20.0, 1000.0])
-def test_grid_step_of_a_regular_grid(step, first):
-    x = (first + integers()) * step
-    assert step_of(x) == pytest.approx(step, rel=1e-9)
-
-
-@pytest.mark.parametrize("offset", [0.05, -3.7, 1234.5])
-def test_grid_step_of_a_shifted_grid(offset):
-    assert step_of(integers() * 0.1 + offset) == pytest.approx(0.1, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    "values, step", [([0, 4, 10], 2), ([0, 6, 10, 25], 1), ([0, 1], 1), ([5, 8], 3), ([0, 0.4, 1.0], 0.2), ([-6, 0, 9], 3)]
-)
-def test_grid_step_is_the_greatest_common_divisor(values, step):
-    assert step_of(np.array(values, dtype=float)) == pytest.approx(step, rel=1e-9)
-
-
-@pytest.mark.parametrize("step", [1.0, 0.1, 0.25, 0.01])
-def test_grid_step_of_float32(step):
-    x = (integers() * step).astype(np.float32).astype(np.float64)
-    assert step_of(x, SINGLE) == pytest.approx(step, rel=1e-4)
-
-
-def test_grid_step_of_rounded_values_with_large_gaps():
-    """Prices in cents: the largest are thousands of steps apart."""
-    x = np.round(np.random.default_rng(0).lognormal(3, 1.5, 2000), 2)
-    assert np.diff(np.unique(x)).max() > 100
-    assert step_of(x) == pytest.approx(0.01, rel=1e-6)
-
-
-def test_grid_step_of_a_far_value():
-    assert step_of(np.append(integers() * 0.1, 1000.0)) == pytest.approx(0.1, rel=1e-6)
-
-
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("offset", [0.0, 1e3])
-def test_continuous_values_have_no_step(scale, offset):
-    assert step_of((normal() + offset) * scale) == 0
-
-
-@pytest.mark.parametrize("n", [5, 50, 5000])
-@pytest.mark.parametrize("seed", range(5))
-def test_continuous_float32_values_have_no_step(n, seed):
-    x = np.random.default_rng(seed).standard_normal(n).astype(np.float32).astype(np.float64)
-    assert step_of(x, SINGLE) == 0
-
-
-@given(
-    levels=st.lists(st.integers(-1000, 1000), min_size=2, max_size=20, unique=True),
-    exponent=st.integers(-99, 99),
-)
-def test_grid_step_divides_every_gap(levels, exponent):
-    values = np.sort(np.array(levels, dtype=float)) * 2.0**exponent
-    assert grid_step(values, DOUBLE) == np.gcd.reduce(np.diff(np.sort(levels))) * 2.0**exponent
+def described(x, kind_of=smooth, **details):
+    return kind_of(x, DOUBLE, np.ones(len(x)), **details)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 def test_continuous_column(scale, offset):
     x = (normal() + offset) * scale
-    column = describe(x, DOUBLE)
-    assert not column.constant and column.step == 0
+    column = described(x)
+    assert isinstance(column, Continuous) and column.step == 0
     assert column.mean == pytest.approx(x.mean(), rel=1e-12)
     assert column.scale == pytest.approx(x.std(), rel=1e-9)
     assert np.array_equal(column.snap(x), x)
@@ -94,21 +38,21 @@ def test_continuous_column(scale, offset):
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, 1e-30, -1e30, 1e300])
 def test_constant_column(value):
-    column = describe(np.full(50, value), DOUBLE)
-    assert column.constant
-    assert column.mean == value
+    column = described(np.full(50, value))
+    assert isinstance(column, Constant)
+    assert column.value == value
 
 
 def test_rounding_noise_is_constant():
     x = np.full(50, 0.3)
     x[::2] = np.nextafter(0.3, 1)
-    assert describe(x, DOUBLE).constant
+    assert isinstance(described(x), Constant)
 
 
 def test_atoms_in_a_continuous_column():
     """40 % zeros: the zeros attract, the other values do not."""
     x = np.where(np.arange(500) % 5 < 2, 0.0, np.exp(normal(500)))
-    column = describe(x, DOUBLE)
+    column = described(x)
     assert column.step > 0 and not column.regular
     assert 0.0 in column.levels
     assert np.array_equal(column.snap(x), x)
@@ -119,7 +63,7 @@ def test_atoms_in_a_continuous_column():
 
 def test_ties_without_a_grid():
     x = np.repeat(normal(100), 3)
-    column = describe(x, DOUBLE)
+    column = described(x)
     assert column.step > 0 and not column.regular
     assert set(column.levels) == set(x)
     assert np.array_equal(column.snap(x), x)
@@ -128,14 +72,14 @@ def test_ties_without_a_grid():
 @pytest.mark.parametrize("step", [1.0, 0.1, 0.25])
 def test_grid_column(step):
     x = integers() * step
-    column = describe(x, DOUBLE)
+    column = described(x)
     assert column.regular and column.step == pytest.approx(step)
     noise = np.random.default_rng(1).uniform(-0.49, 0.49, len(x)) * step
     assert np.array_equal(column.snap(x + noise), x)
 
 
 def test_grid_continues_beyond_and_between_the_values_seen():
-    column = describe(np.array([0.0, 1.0, 2.0, 6.0] * 5), DOUBLE)
+    column = described(np.array([0.0, 1.0, 2.0, 6.0] * 5))
     assert np.array_equal(column.snap(np.array([-2.2, 3.9, 5.6, 8.8])), [-2.0, 4.0, 6.0, 9.0])
 
 
@@ -146,20 +90,26 @@ def mixed_table(scale=1.0):
     return np.column_stack(columns) * scale
 
 
+def columns_of(X, kind_of=sharp, kinds=None):
+    return find_columns(kind_of, X, np.ones(len(X)), [None] * X.shape[1], kinds)
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_flow_space_is_standardised(scale):
     X = mixed_table(scale)
-    columns = Columns(X, DOUBLE)
-    assert columns.varying.tolist() == [0, 1, 2, 4, 5]
+    columns = columns_of(X, smooth)
+    assert (columns.n_codes, columns.n_values) == (0, 5)
+    assert columns.owners.tolist() == [0, 1, 2, 4, 5]
     Z = columns.to_flow(X)
     np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(Z.std(axis=0), 1, atol=1e-9)
 
 
+@pytest.mark.parametrize("kind_of", [sharp, smooth])
 @pytest.mark.parametrize("scale", SCALES)
-def test_flow_space_and_back(scale):
+def test_flow_space_and_back(scale, kind_of):
     X = mixed_table(scale)
-    columns = Columns(X, DOUBLE)
+    columns = columns_of(X, kind_of)
     back = columns.from_flow(columns.to_flow(X))
     np.testing.assert_allclose(back, X, rtol=1e-12, atol=1e-12 * scale)
     attracted = [1, 2, 3, 5]
@@ -167,66 +117,145 @@ def test_flow_space_and_back(scale):
     assert np.array_equal(back[:, 4] == 0, X[:, 4] == 0)
 
 
+def test_codes_come_first_and_atoms_leave_no_value():
+    X = mixed_table()
+    columns = columns_of(X)
+    assert columns.owners.tolist() == [2, 4, 0, 1, 4, 5]
+    assert columns.gates == [(-1, -1), (-1, -1), (1, 1), (-1, -1)]
+    Z = columns.to_flow(X)
+    assert np.array_equal(Z[:, 0], np.round(X[:, 2] / 0.1))
+    assert np.array_equal(Z[:, 1] == 0, X[:, 4] == 0)
+    assert np.array_equal(np.isnan(Z[:, 4]), X[:, 4] == 0)
+    assert not np.isnan(Z[:, [2, 3, 5]]).any()
+
+
+def test_missing_cells_are_absent_and_count_for_nothing():
+    X = mixed_table()
+    columns = columns_of(X)
+    gaps = np.full_like(X, np.nan)
+    Z = columns.to_flow(gaps)
+    assert (Z[:, : columns.n_codes] == ABSENT).all() and np.isnan(Z[:, columns.n_codes :]).all()
+    assert np.array_equal(columns.log_jacobian(gaps), np.zeros(len(X)))
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_noise_of_the_width_falls_back_on_the_observed_values(dtype):
+@pytest.mark.parametrize("kinds", [None, {1: "heavy-tailed"}, {1: (-1, None)}, {1: (-5, 60)}])
+def test_noise_of_the_width_falls_back_on_the_observed_values(dtype, kinds):
     """What the flow is trained on: rows spread over their width."""
     X = mixed_table().astype(dtype)
-    columns = Columns(X, np.finfo(dtype).eps)
-    noise = np.random.default_rng(0).uniform(-0.499, 0.499, (len(X), 5)) * columns.widths
+    columns = columns_of(X, kinds=kinds)
+    noise = np.random.default_rng(0).uniform(-0.45, 0.45, (len(X), len(columns.owners))) * columns.widths(X)
     back = columns.from_flow(columns.to_flow(X) + noise).astype(dtype)
     for j in [1, 2, 3]:
-        assert np.isin(back[:, j], X[:, j]).all()
         assert np.array_equal(back[:, j], X[:, j])
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_log_jacobian_is_exact(scale):
     X = mixed_table(scale)
-    columns = Columns(X, DOUBLE)
+    columns = columns_of(X, smooth)
     Z = columns.to_flow(X)
-    spread = np.ptp(X[:, columns.varying], axis=0)
+    spread = np.ptp(X[:, [0, 1, 2, 4, 5]], axis=0)
     expected = np.log(np.ptp(Z, axis=0) / spread).sum()
-    constant = np.log(301 / 302)
-    np.testing.assert_allclose(columns.log_jacobian(X), expected + constant, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(columns.log_jacobian(X), expected + np.log(301 / 302), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["heavy-tailed", (-9, None), (None, 9), (-9, 9)])
+@given(st.floats(-6, 6))
+def test_warped_columns_have_the_derivative_of_their_map(kind, x):
+    column = described(normal(), sharp, kind=kind)
+    step = 1e-6
+    slope = np.diff(column.values(np.array([x - step, x + step]))[:, 0])[0] / (2 * step)
+    assert column.log_jacobian(np.array([x]))[0] == pytest.approx(np.log(slope), abs=1e-5)
+    assert column.back(None, column.values(np.array([x])))[0] == pytest.approx(x, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind, low, high", [((0, None), 0, np.inf), ((None, 0), -np.inf, 0), ((0, 1), 0, 1)])
+def test_bounded_columns_stay_inside(kind, low, high):
+    x = np.random.default_rng(0).uniform(0.01, 0.99, 300) * (1 if low == 0 else -1)
+    column = described(x, sharp, kind=kind)
+    drawn = column.back(None, np.linspace(-1e3, 1e3, 1001)[:, None])
+    assert (drawn >= low).all() and (drawn <= high).all()
+    outside = np.array([-0.5 if low == 0 else 0.5])
+    assert column.log_jacobian(outside)[0] == -np.inf
+    at_bound = np.array([0.0])
+    assert np.isfinite(column.values(at_bound)).all() and np.isfinite(column.log_jacobian(at_bound)).all()
 
 
 def test_statistics_do_not_overflow_or_vanish():
     for size in [1e-300, 1e300]:
-        x = normal() * size
-        column = describe(x, DOUBLE)
+        column = described(normal() * size)
         assert column.scale / size == pytest.approx(normal().std())
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -250.0, 1e-30, 1e30])
-def test_constant_log_prob_falls_with_the_distance(value):
+def test_a_new_value_of_a_constant_column_is_flagged(value):
+    """The farther the more; the value itself has what Laplace leaves it."""
     size = abs(value) or 1.0
-    x = value + size * np.array([0.0, 0.01, 1.0, 10.0, 1e6, 1e100])
-    log_prob = constant_log_prob(x, value, 100)
+    column = described(np.full(100, value))
+    log_prob = column.log_jacobian(value + size * np.array([0.0, 0.01, 1.0, 10.0, 1e6, 1e100]))
     assert np.isfinite(log_prob).all()
     assert log_prob[0] == pytest.approx(np.log(101 / 102))
     assert (np.diff(log_prob[1:]) < 0).all()
-    below = constant_log_prob(value - (x - value), value, 100)
-    np.testing.assert_allclose(below, log_prob, atol=1e-9)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 1e-30, 1e30])
 @pytest.mark.parametrize("x", [1e200, -1e200, np.finfo(float).max])
-def test_constant_log_prob_is_finite_for_the_largest_numbers(value, x):
-    assert np.isfinite(constant_log_prob(np.array([x]), value, 100)).all()
+def test_new_values_are_finite_for_the_largest_numbers(value, x):
+    assert np.isfinite(described(np.full(9, value)).log_jacobian(np.array([x]))).all()
 
 
-def test_constant_log_prob_spreads_what_laplace_leaves():
-    """The density over new values integrates to 1 / (n + 2)."""
-    t = np.linspace(-30, 30, 200_001)
-    x = np.sinh(t) * 2.0 + 2.0
-    density = np.exp(constant_log_prob(x, 2.0, 8))
-    density[x == 2.0] = np.exp(constant_log_prob(np.nextafter(2.0, 3), 2.0, 8))
-    assert np.trapezoid(density * 2.0 * np.cosh(t), t) == pytest.approx(0.1, rel=1e-3)
+def test_cauchy_integrates_to_one():
+    assert integrate.quad(lambda x: np.exp(cauchy(x, 2.0, 3.0)), -np.inf, np.inf)[0] == pytest.approx(1)
 
 
 def test_values_that_counted_as_one_constant_keep_its_mass():
-    """Rounding noise that `describe` calls constant must not make a row of the training table new."""
+    """Rounding noise that counts as constant must not make a row of the training table new."""
     x = np.full(50, 0.3)
     x[::2] = np.nextafter(0.3, 1)
-    log_prob = Columns(x[:, None], DOUBLE).log_jacobian(x[:, None])
-    np.testing.assert_allclose(log_prob, np.log(51 / 52))
+    np.testing.assert_allclose(described(x).log_jacobian(x), np.log(51 / 52))
+
+
+def test_new_values_of_a_discrete_column_have_the_share_of_those_seen_once():
+    """By Good and Turing; the other values share the rest, each standing for a step."""
+    x = np.append(np.repeat([0.0, 0.5, 1.5], 50), [4.0, 5.0])
+    column = Discrete.of(x, np.ones(152), np.unique(x), ordered=True, step=0.5)
+    log_new = np.log(2 / 154)
+    assert column.log_new == pytest.approx(log_new)
+    known = column.log_jacobian(x)
+    np.testing.assert_allclose(known, np.log1p(-2 / 154) - np.log(0.5))
+    new = np.array([1.0, 0.7, 100.0])
+    np.testing.assert_allclose(column.log_jacobian(new), log_new + cauchy(new, x.mean(), x.std()))
+    assert column.codes(new).tolist() == [-2 - 1, -2 - 1, -2 - 4]  # near 0.5 (as near as 1.5), 0.5 and 5
+
+
+def test_a_category_that_was_not_seen_is_absent_but_has_a_probability():
+    column = Discrete.of(np.repeat([0.0, 1.0], 50), np.ones(100), np.arange(3), ordered=False)
+    assert column.codes(np.array([0.0, 2.0, 3.0])).tolist() == [0, 2, ABSENT]
+    assert column.log_jacobian(np.array([3.0]))[0] == pytest.approx(np.log(1 / 102))
+    np.testing.assert_allclose(column.shares, np.array([50, 50, 0.5]) / 100.5)
+
+
+def test_numbers_in_single_precision_are_the_same_values():
+    x = integers(3000, 9) * 0.1
+    column = described(x, sharp)
+    assert np.array_equal(column.codes(x.astype(np.float32).astype(float)), column.codes(x))
+
+
+def test_one_hot_columns_and_back():
+    x = integers(high=4)
+    column = described(x, n_categories=4)
+    Z = column.values(x)
+    assert Z.shape == (300, 4)
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(Z.std(axis=0), 1)
+    assert np.array_equal(column.back(None, Z + normal(1200).reshape(300, 4) * 0.1), x)
+    assert np.isnan(column.values(np.array([np.nan]))).all()
+
+
+def test_all_kinds_share_one_interface():
+    X = mixed_table()
+    for column, x in zip(columns_of(X).columns, X.T):
+        assert {"n_codes", "n_values", "log_jacobian", "back"} <= set(dir(column))
+        assert column.log_jacobian(x).shape == x.shape
+    assert Columns(columns_of(X).columns).n_values == 4

@@ -98,7 +98,7 @@ def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
 def test_other_folds_choose_the_levels_of_noise(rows, monkeypatch):
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
     told, gaps = [], iter(range(5))
-    monkeypatch.setattr(MultiscaleDensity, "gaps", lambda self, fitted, held_out: np.full(N_LEVELS, float(next(gaps))))
+    monkeypatch.setattr(MultiscaleDensity, "_gaps_of_numbers", lambda self, *rows: np.full(N_LEVELS, float(next(gaps))))
     monkeypatch.setattr(MultiscaleDensity, "settle", lambda self, gaps: told.append(gaps[0]))
     DensityOutlierDetector(random_state=0).fit(rows)
     assert told == [(10 - k) / 4 for k in range(5)]
@@ -107,13 +107,13 @@ def test_other_folds_choose_the_levels_of_noise(rows, monkeypatch):
 @pytest.mark.parametrize("n_rows", [4, 100])
 def test_rows_of_a_single_split_choose_the_levels_or_calibrate(rows, n_rows, monkeypatch):
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
-    choosing, genuine = [], MultiscaleDensity.gaps
+    choosing, genuine = [], MultiscaleDensity._gaps_of_numbers
 
     def gaps(self, fitted, held_out):
         choosing.append(held_out)
         return genuine(self, fitted, held_out)
 
-    monkeypatch.setattr(MultiscaleDensity, "gaps", gaps)
+    monkeypatch.setattr(MultiscaleDensity, "_gaps_of_numbers", gaps)
     detector = DensityOutlierDetector(n_folds=1, random_state=0).fit(rows[:n_rows])
     held_out = max(2, n_rows // 5)
     assert len(choosing[0]) == max(1, held_out // 5) and detector.calibration_.total == held_out - len(choosing[0])
@@ -203,14 +203,14 @@ def test_bad_estimator(rows):
 
 def test_bad_rows_are_named(rows):
     detector = DensityOutlierDetector(ESTIMATORS["MAFDensity"])
-    bad = rows.copy()
-    bad[3, 1] = np.nan
-    with pytest.raises(ValueError, match="Column 1 contains NaN"):
+    bad, gap = rows.copy(), rows.copy()
+    bad[3, 1], gap[3, 1] = np.inf, np.nan
+    with pytest.raises(ValueError, match="Column 1 contains inf"):
         detector.fit(bad)
-    with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows"):
+    with pytest.raises(ValueError, match="Column 1 contains inf in 1 of 200 rows"):
         DensityOutlierDetector().fit(bad)
-    with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows"):
-        detector.fit(rows).predict(bad)
+    with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows, and no cell was missing in fit"):
+        detector.fit(rows).predict(gap)
     with pytest.raises(ValueError, match="2 features"):
         detector.fit(rows).predict(rows[:, :2])
 

@@ -3,13 +3,16 @@
 import torch
 
 from .bijectors import Affine, Chain, Spline
+from .discrete import DiscreteMADE, Levels
 from .layers import Flow, MaskedLayer
 from .masked import ACTIVATIONS, MaskedNetwork
 from .mixture import MixtureMADE
+from .table import CodesDensity, TableFlow, ValuesDensity
 
 BIJECTORS = ("affine", "spline")
+WIDER = 4  # times the layers of the one network of discrete columns, where a flow has several networks
 
-__all__ = ["ACTIVATIONS", "BIJECTORS", "Flow", "MixtureMADE", "make_flow"]
+__all__ = ["ACTIVATIONS", "BIJECTORS", "DiscreteMADE", "Flow", "Levels", "MixtureMADE", "make_flow", "make_table_flow"]
 
 
 def make_flow(n_columns, *, bijector, n_layers, hidden_layer_sizes, activation, n_bins, generator, n_context=0):
@@ -49,3 +52,32 @@ def make_flow(n_columns, *, bijector, n_layers, hidden_layer_sizes, activation, 
         conditioner = MaskedNetwork(order, bijector.n_params, hidden_layer_sizes, activation, generator, n_context)
         layers.append(MaskedLayer(conditioner, bijector))
     return Flow(layers)
+
+
+def make_table_flow(n_values, levels, gates, with_gaps, *, hidden_layer_sizes, activation, generator, **shape):
+    """A flow for a table with discrete columns and missing cells.
+
+    Parameters
+    ----------
+    n_values : int
+        Number of continuous values of a row.
+    levels : Levels or None
+        Of the discrete columns; None where there are none.
+    gates : sequence of pairs of int
+        For each value the place and the level of the code with which it is there, or (-1, -1) if it always is.
+    with_gaps : bool
+        Whether cells may be missing.
+    hidden_layer_sizes, activation, generator, **shape
+        As those of `make_flow`. The one network of the discrete columns has layers `WIDER` times as wide.
+
+    Returns
+    -------
+    TableFlow
+    """
+    network = dict(activation=activation, generator=generator)
+    codes = None
+    if levels is not None:
+        codes = CodesDensity(DiscreteMADE(levels, [WIDER * size for size in hidden_layer_sizes], **network))
+    n_context = ValuesDensity.n_context(levels, n_values, with_gaps)
+    flow = make_flow(n_values, hidden_layer_sizes=hidden_layer_sizes, n_context=n_context, **network, **shape)
+    return TableFlow(codes, ValuesDensity(flow, levels, gates, with_gaps))

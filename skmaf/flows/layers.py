@@ -23,19 +23,25 @@ class MaskedLayer(nn.Module):
         self.conditioner = conditioner
         self.bijector = bijector
 
-    def forward(self, x, context=None):
-        """Image of the columns ``x``, shape (columns, rows), and log-determinant of the Jacobian, shape (rows,)."""
+    def forward(self, x, context=None, present=None):
+        """Image of the columns ``x``, shape (columns, rows), and log-determinant of the Jacobian, shape (rows,).
+
+        Where ``present`` is given, cells for which it is False hold 0 and keep it: they take no part in the map.
+        """
         z, log_derivative = self.bijector.forward(x, self.conditioner(x, context))
+        if present is not None:
+            z, log_derivative = z * present, log_derivative * present
         return z, log_derivative.sum(0)
 
     @torch.no_grad()
-    def inverse(self, z, context=None):
+    def inverse(self, z, context=None, present=None):
         """The columns whose image is ``z``: one walk through the conditioner, whatever the number of columns."""
         order = self.conditioner.order
         walk = self.conditioner.walk(z.shape[1], context)
         z = z[order]
+        present = torch.ones_like(z) if present is None else present[order]
         for group in walk.groups:
-            walk.feed(self.bijector.inverse(z[group], walk.params()))
+            walk.feed(self.bijector.inverse(z[group], walk.params()) * present[group])
         x = torch.empty_like(z)
         x[order] = walk.values[0][self.conditioner.n_context :]
         return x
@@ -66,7 +72,9 @@ class RowDensity(nn.Module):
 class Flow(RowDensity):
     """Layers from the data to a standard normal base distribution.
 
-    Every method takes and gives rows: tensors of shape (rows, columns). A flow with a context takes one for each row.
+    Every method takes and gives rows: tensors of shape (rows, columns). A flow with a context takes one for each row. Cells
+    may be absent, where ``present``, of the same shape as the rows, is 0: the density is then that of the others, given which
+    these are.
     """
 
     def __init__(self, layers):
@@ -83,24 +91,28 @@ class Flow(RowDensity):
         """Of the largest conditioner."""
         return max((layer.conditioner.n_units for layer in self.layers), default=1)
 
-    def forward(self, x, context=None):
+    def forward(self, x, context=None, present=None):
         """Image of the rows in base space, and log-determinant of the Jacobian of each row."""
-        z, total = x.T, x.new_zeros(len(x))
-        context = None if context is None else context.T
+        x, context, present = _transposed(x, context, present)
+        z, total = x, x.new_zeros(x.shape[1])
         for layer in self.layers:
-            z, log_det = layer(z, context)
+            z, log_det = layer(z, context, present)
             total = total + log_det
         return z.T, total
 
-    def inverse(self, z, context=None):
+    def inverse(self, z, context=None, present=None):
         """The rows whose image is ``z``."""
-        x = z.T
-        context = None if context is None else context.T
+        x, context, present = _transposed(z, context, present)
         for layer in reversed(self.layers):
-            x = layer.inverse(x, context)
+            x = layer.inverse(x, context, present)
         return x.T
 
-    def log_prob(self, x, context=None):
+    def log_prob(self, x, context=None, present=None):
         """Log-density of each row, in nats, given its context."""
-        z, log_det = self(x, context)
-        return log_det - 0.5 * (z.square().sum(1) + z.shape[1] * math.log(2 * math.pi))
+        z, log_det = self(x, context, present)
+        n_columns = z.shape[1] if present is None else present.sum(1)
+        return log_det - 0.5 * (z.square().sum(1) + n_columns * math.log(2 * math.pi))
+
+
+def _transposed(*tensors):
+    return [None if tensor is None else tensor.T for tensor in tensors]

@@ -71,16 +71,18 @@ class MaskedNetwork(nn.Module):
         Draws the initial weights; the last layer starts at zero, so that bijectors start at the identity.
     n_context : int, default=0
         Columns of the context.
+    input_degrees : tensor of int64 or None, default=None
+        Degrees of the inputs, where these are not the columns themselves.
     """
 
-    def __init__(self, degrees, n_params, hidden_sizes, activation, generator, n_context=0):
+    def __init__(self, degrees, n_params, hidden_sizes, activation, generator, n_context=0, input_degrees=None):
         super().__init__()
         self.n_params = n_params
         self.activation = activation
         self.n_groups = int(degrees.max())
         self.n_context = n_context
         self.register_buffer("degrees", degrees)
-        units = [torch.cat([degrees.new_zeros(n_context), degrees])]
+        units = [torch.cat([degrees.new_zeros(n_context), degrees if input_degrees is None else input_degrees])]
         units += [hidden_degrees(size, self.n_groups, n_context > 0) for size in hidden_sizes]
         self.hidden = nn.ModuleList(MaskedLinear(own[:, None] >= below, generator) for below, own in pairwise(units))
         below = units[-1]
@@ -95,7 +97,7 @@ class MaskedNetwork(nn.Module):
     @property
     def n_units(self):
         """Inputs and hidden units together."""
-        return self.n_context + len(self.degrees) + sum(layer.bias.numel() for layer in self.hidden)
+        return self.hidden[0].weight.shape[1] + sum(layer.bias.numel() for layer in self.hidden)
 
     @property
     def widest(self):
@@ -108,7 +110,7 @@ class MaskedNetwork(nn.Module):
         h = x if context is None else torch.cat([context, x])
         for layer in self.hidden:
             h = act(layer(h))
-        return self.output(h).view(self.n_params, *x.shape)
+        return self.output(h).view(self.n_params, len(self.degrees), x.shape[1])
 
     def walk(self, n_rows, context=None):
         """Start an incremental evaluation, which computes every hidden unit once."""

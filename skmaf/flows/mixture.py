@@ -36,13 +36,15 @@ class MixtureMADE(RowDensity):
         Says what level a context, an input of shape (rows, 1), stands for.
     generator : torch.Generator
         Draws the initial weights; at the start all rows have the same mixtures.
+    with_gaps : bool, default=False
+        Whether cells may be missing, NaN: the density of a row is then that of the others, given which these are.
     """
 
-    def __init__(self, n_columns, n_components, hidden_sizes, noise, generator):
+    def __init__(self, n_columns, n_components, hidden_sizes, noise, generator, with_gaps=False):
         super().__init__()
-        self.noise = noise
-        degrees = torch.arange(1, n_columns + 1)
-        self.network = MaskedNetwork(degrees, 3 * n_components, hidden_sizes, "relu", generator, n_context=1)
+        self.noise, self.with_gaps = noise, with_gaps
+        degrees, n_context = torch.arange(1, n_columns + 1), 1 + (n_columns if with_gaps else 0)
+        self.network = MaskedNetwork(degrees, 3 * n_components, hidden_sizes, "relu", generator, n_context=n_context)
         with torch.no_grad():
             means = self.network.output.bias.view(3, n_components, n_columns)[1]
             means += torch.linspace(-SPREAD, SPREAD, n_components)[:, None]
@@ -59,22 +61,28 @@ class MixtureMADE(RowDensity):
 
     def log_prob(self, x, context):
         """Log-density of rows, shape (rows, columns), in nats, given the level that the context stands for."""
-        x, context = x.T, context.T
-        log_shares, means, variances = self._mixtures(self.network(_squash(x), context), context)
+        present = ~x.T.isnan()
+        x, context = torch.where(present, x.T, 0.0), context.T
+        log_shares, means, variances = self._mixtures(self.network(_squash(x), self._seen(context, present)), context)
         parts = log_shares - 0.5 * ((x - means).square() / variances + variances.log())
-        return parts.logsumexp(0).sum(0) - 0.5 * len(x) * math.log(2 * math.pi)
+        log_probs = parts.logsumexp(0) - 0.5 * math.log(2 * math.pi)
+        return torch.where(present, log_probs, 0.0).sum(0)
 
     @torch.no_grad()
     def draw(self, z, chance, context):
         """Rows of the density from standard normal ones and from uniform ones, which choose the normals of the mixtures."""
         z, chance, context = z.T, chance.T, context.T
-        walk, x = self.network.walk(z.shape[1], context), torch.empty_like(z)
+        walk, x = self.network.walk(z.shape[1], self._seen(context, torch.ones_like(z))), torch.empty_like(z)
         for group in walk.groups:
             log_shares, means, variances = self._mixtures(walk.params(), context)
             chosen = (log_shares.exp().cumsum(0)[:-1] < chance[group]).sum(0, keepdim=True)
             x[group] = means.gather(0, chosen)[0] + variances.gather(0, chosen)[0].sqrt() * z[group]
             walk.feed(_squash(x[group]))
         return x.T
+
+    def _seen(self, context, present):
+        """What the network is told beside the cells."""
+        return torch.cat([context, present.to(context.dtype)]) if self.with_gaps else context
 
     def _mixtures(self, params, context):
         """Logarithms of the shares, means and variances, each of shape (components, columns, rows)."""

@@ -1,0 +1,253 @@
+"""Messy tables: integers, categories, atoms, bounds and missing cells, in frames, from end to end."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
+
+
+@pytest.fixture(scope="module")
+def penguins():
+    """Palmer penguins (Horst, Hill and Gorman 2020, CC0): three columns of text, four of numbers, 19 missing cells."""
+    return pd.read_csv(Path(__file__).parent / "data" / "penguins.csv")
+
+
+@pytest.fixture(scope="module")
+def fitted_penguins(penguins):
+    density = MAFDensity(n_layers=2, hidden_layer_sizes=(32,), random_state=0)
+    return density.fit(penguins)
+
+
+def mixed_rows(n, seed):
+    """Rows of a law in closed form, and their log-density: a category, zeros among exponential values, a normal value, and a
+    count, each given the category."""
+    rng = np.random.default_rng(seed)
+    group = rng.choice(3, n, p=[0.5, 0.3, 0.2])
+    amount = np.where(rng.random(n) < 0.4, 0.0, np.exp(rng.normal(group, 0.5)))
+    value = rng.normal(2.0 * group, 1.0)
+    count = rng.poisson(1.0 + group)
+    with np.errstate(divide="ignore"):
+        of_amount = np.where(amount == 0, np.log(0.4), np.log(0.6) + stats.lognorm(0.5, scale=np.exp(group)).logpdf(amount))
+    log_density = np.log(np.array([0.5, 0.3, 0.2])[group]) + of_amount
+    log_density += stats.norm(2.0 * group, 1.0).logpdf(value) + stats.poisson(1.0 + group).logpmf(count)
+    frame = pd.DataFrame({"group": np.array(["a", "b", "c"])[group], "amount": amount, "value": value, "count": count})
+    return frame, log_density
+
+
+def test_a_mixed_table_reaches_its_entropy():
+    """On rows that it did not see, up to what 4,000 training rows do not tell."""
+    density = MAFDensity(n_layers=3, hidden_layer_sizes=(64,), random_state=0).fit(mixed_rows(4000, 0)[0])
+    kinds = [type(column).__name__ for column in density.columns_.columns]
+    assert kinds == ["Discrete", "Atomic", "Continuous", "Discrete"]
+    frame, truth = mixed_rows(4000, 1)
+    assert density.score(frame) == pytest.approx(truth.mean(), abs=0.06)
+    assert density.score(frame) < truth.mean() + 3 * truth.std() / np.sqrt(4000)
+
+
+def test_sampled_rows_have_the_law_of_the_table():
+    frame = mixed_rows(4000, 0)[0]
+    density = MAFDensity(n_layers=3, hidden_layer_sizes=(64,), random_state=0).fit(frame)
+    drawn = density.sample(4000, random_state=0)
+    assert drawn.dtypes.equals(frame.dtypes) and list(drawn) == list(frame)
+    shares = [table["group"].value_counts(normalize=True) for table in (drawn, frame)]
+    np.testing.assert_allclose(shares[0][["a", "b", "c"]], shares[1][["a", "b", "c"]], atol=0.03)
+    assert np.mean(drawn["amount"] == 0) == pytest.approx(0.4, abs=0.03)
+    means = [table.groupby("group")[["value", "count"]].mean() for table in (drawn, frame)]
+    np.testing.assert_allclose(means[0], means[1], atol=0.25)
+
+
+def test_sum_over_a_grid_and_integral_are_one():
+    rng = np.random.default_rng(0)
+    half = rng.binomial(4, 0.5, 400) * 0.5
+    X = np.column_stack([half, rng.standard_normal(400) + half])
+    density = MAFDensity(n_layers=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    t = np.linspace(-60, 60, 12_001)
+    mass = 0.0
+    for level in np.unique(half):
+        mass += 0.5 * np.trapezoid(np.exp(density.score_samples(np.column_stack([np.full(len(t), level), t]))), t)
+    assert mass == pytest.approx(1 - 1 / 402, abs=2e-3)  # the rest is for values of the grid that were not seen
+
+
+@pytest.mark.parametrize("gap", [[0], [1], [2], [0, 2]])
+def test_missing_cells_leave_the_marginal_density(gap):
+    """Of a Gaussian, in closed form, and with its own conditional law filled in."""
+    mixing = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [-0.5, 0.3, 0.8]])
+    rng = np.random.default_rng(0)
+    X, new = rng.standard_normal((3000, 3)) @ mixing.T, rng.standard_normal((500, 3)) @ mixing.T
+    X[rng.random(X.shape) < 0.2] = np.nan
+    X = X[~np.isnan(X).all(axis=1)]
+    density = MAFDensity(n_layers=2, hidden_layer_sizes=(64,), random_state=0).fit(X)
+    there = [j for j in range(3) if j not in gap]
+    truth = stats.multivariate_normal(np.zeros(len(there)), (mixing @ mixing.T)[np.ix_(there, there)]).logpdf(new[:, there])
+    holes = new.copy()
+    holes[:, gap] = np.nan
+    scores = density.score_samples(holes)
+    assert scores.mean() == pytest.approx(truth.mean(), abs=0.03)
+    assert np.sqrt(np.mean((scores - truth) ** 2)) < 0.2
+    filled = density.impute(holes, random_state=0)
+    assert np.array_equal(filled[:, there], new[:, there])
+    np.testing.assert_allclose(np.cov(filled.T), mixing @ mixing.T, atol=0.25)
+
+
+def test_tables_without_missing_cells_pay_nothing_for_them(tiny, rows):
+    assert tiny().fit(rows).flow_.values.flow.layers[0].conditioner.n_context == 0
+
+
+def test_real_table_with_text_and_missing_cells(penguins, fitted_penguins):
+    scores = fitted_penguins.score_samples(penguins)
+    assert np.isfinite(scores).all()
+    drawn = fitted_penguins.sample(300, random_state=0)
+    assert drawn.dtypes.equals(penguins.dtypes) and list(drawn) == list(penguins)
+    assert not drawn.isna().any(axis=None)
+    assert set(drawn["species"]) == set(penguins["species"])
+    pairs = set(map(tuple, penguins[["species", "island"]].to_numpy()))  # Gentoo live on Biscoe alone
+    assert np.mean([pair in pairs for pair in map(tuple, drawn[["species", "island"]].to_numpy())]) > 0.9
+    assert np.isfinite(fitted_penguins.score_samples(drawn)).all()
+
+
+def test_impute_gives_the_table_back_without_gaps(penguins, fitted_penguins):
+    filled = fitted_penguins.impute(penguins, n_draws=2, random_state=0)
+    assert filled.shape == (2 * len(penguins), 7) and not filled.isna().any(axis=None)
+    for draw in (filled[: len(penguins)], filled[len(penguins) :]):
+        draw = draw.reset_index(drop=True)
+        assert draw.where(penguins.notna()).equals(penguins)
+    again = fitted_penguins.impute(penguins, n_draws=2, random_state=0)
+    assert filled.equals(again)
+    for n_draws in (0, 1.5, "two"):
+        with pytest.raises(ValueError, match="n_draws must be a positive integer"):
+            fitted_penguins.impute(penguins, n_draws=n_draws)
+
+
+def test_other_forms_of_the_table_have_the_same_scores(penguins, fitted_penguins):
+    scores = fitted_penguins.score_samples(penguins)
+    numbers = penguins.select_dtypes("number").columns
+    nullable = penguins.convert_dtypes()
+    categorical = penguins.astype(dict.fromkeys(["species", "island", "sex"], "category"))
+    for frame in (nullable, categorical, penguins.astype(dict.fromkeys(numbers, "Float64"))):
+        np.testing.assert_array_equal(fitted_penguins.score_samples(frame), scores)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # arrays have no names
+        np.testing.assert_array_equal(fitted_penguins.score_samples(penguins.to_numpy(object)), scores)
+
+
+def test_polars_in_and_out(penguins, fitted_penguins):
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({name: [None if pd.isna(x) else x for x in column] for name, column in penguins.items()})
+    density = MAFDensity(n_layers=2, hidden_layer_sizes=(32,), random_state=0).fit(frame)
+    np.testing.assert_array_equal(density.score_samples(frame), fitted_penguins.score_samples(penguins))
+    drawn = density.sample(5, random_state=0)
+    assert isinstance(drawn, polars.DataFrame) and drawn.schema == frame.schema
+
+
+def test_a_category_that_fit_did_not_see_is_said_and_unlikely(penguins, fitted_penguins):
+    rows = penguins.head(5)
+    with pytest.warns(UserWarning, match="Column 'species' holds 'Emperor', which fit did not see"):
+        scores = fitted_penguins.score_samples(rows.assign(species="Emperor"))
+    assert np.isfinite(scores).all() and (scores < fitted_penguins.score_samples(rows) - 2).all()
+
+
+def test_declared_bounds_hold_for_samples_and_scores():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"share": rng.beta(0.5, 0.5, 500), "price": rng.exponential(1.0, 500)})
+    density = MAFDensity(
+        n_layers=2, hidden_layer_sizes=(16,), column_kinds={"share": (0, 1), "price": (0, None)}, random_state=0
+    ).fit(frame)
+    drawn = density.sample(2000, random_state=0)
+    assert drawn["share"].between(0, 1).all() and (drawn["price"] >= 0).all()
+    outside = density.score_samples(pd.DataFrame({"share": [1.2, 0.5], "price": [1.0, -1.0]}))
+    assert (outside == -1e300).all()
+
+
+def test_numbers_declared_as_categories():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.choice([10, 20, 99], 300), rng.standard_normal(300)])
+    density = MAFDensity(n_layers=2, hidden_layer_sizes=(8,), column_kinds={0: "categorical"}, random_state=0).fit(X)
+    assert not density.columns_.columns[0].ordered
+    assert set(density.sample(200, random_state=0)[:, 0]) == {10, 20, 99}
+
+
+def test_in_pipelines_and_searches(penguins, tiny):
+    penguins = penguins.sample(frac=1, random_state=0)  # by species in the file
+    same = FunctionTransformer(feature_names_out="one-to-one")
+    pipeline = make_pipeline(same, tiny(max_iter=5)).fit(penguins)
+    assert np.isfinite(pipeline.score(penguins))
+    assert np.isfinite(cross_val_score(tiny(max_iter=5), penguins, cv=2)).all()
+    search = GridSearchCV(tiny(max_iter=5), {"n_layers": [1, 2]}, cv=2).fit(penguins)
+    assert list(search.best_estimator_.sample(2, random_state=0)) == list(penguins)
+
+
+def test_detector_of_a_messy_table(penguins):
+    """A row with two cells swapped among species stands out, and the cell that is wrong is named."""
+    small = penguins.sample(150, random_state=0)
+    detector = DensityOutlierDetector(random_state=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skmaf.outlier.N_STEPS", 1500)
+        detector.fit(small)
+    assert np.isfinite(detector.score_samples(penguins)).all()
+    gentoo = penguins[(penguins["species"] == "Gentoo") & penguins["sex"].notna()].head(8)
+    wrong = gentoo.assign(species="Adelie", island="Torgersen")
+    assert np.median(detector.p_values(wrong)) < 0.05 < np.median(detector.p_values(gentoo))
+    gains, expected = detector.repair(gentoo.assign(island="Torgersen"))
+    assert np.mean(gains.argmax(axis=1) == 1) >= 0.75
+    assert np.mean(expected[:, 1] == "Biscoe") >= 0.75
+    holes = detector.repair(penguins.iloc[[3]])
+    assert (holes[0][0, 2:6] == 0).all() and not pd.isna(holes[1]).any()
+
+
+def test_multiscale_density_samples_a_messy_table(penguins):
+    density = MultiscaleDensity(max_iter=200, hidden_layer_sizes=(32,), random_state=0).fit(penguins)
+    drawn = density.sample(50, random_state=0)
+    assert drawn.dtypes.equals(penguins.dtypes) and set(drawn["island"]) <= set(penguins["island"])
+    assert np.isfinite(density.score_samples(drawn)).all()
+    filled = density.impute(penguins.head(20), random_state=0)
+    assert not filled.isna().any(axis=None)
+
+
+CELLS = {
+    "number": st.floats(-1e6, 1e6, allow_subnormal=False) | st.just(0.0),
+    "large": st.floats(-1e300, 1e300, allow_subnormal=False),
+    "count": st.integers(0, 5).map(float) | st.integers(0, 10**9).map(float),
+    "text": st.sampled_from(["a", "b", "c", ""]),
+    "truth": st.booleans(),
+    "constant": st.just(3.5),
+}
+
+
+@st.composite
+def frames(draw):
+    n = draw(st.integers(4, 30))
+    kinds = draw(st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=5))
+    columns = {}
+    for j, kind in enumerate(kinds):
+        gaps = draw(st.sampled_from([0.0, 0.3]))
+        cells = [draw(CELLS[kind]) for _ in range(n)]
+        missing = [draw(st.floats(0, 1)) < gaps for _ in range(n)]
+        missing[0] = False
+        dtype = object if kind in ("text", "truth") else float
+        columns[f"{kind} {j}"] = pd.Series([None if gap else cell for cell, gap in zip(cells, missing)], dtype=dtype)
+    return pd.DataFrame(columns)
+
+
+@settings(max_examples=60)
+@given(frames(), st.booleans())
+def test_any_frame_gives_finite_scores_and_rows_that_are_taken_back(tiny, frame, early_stopping):
+    density = tiny(early_stopping=early_stopping)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a short max_iter, and rounding at the ends of float64
+        density.fit(frame)
+    scores = density.score_samples(frame)
+    assert np.isfinite(scores).all()
+    drawn = density.sample(6, random_state=0)
+    assert not drawn.isna().any(axis=None)
+    assert np.isfinite(density.score_samples(drawn)).all()
+    assert not density.impute(frame.head(3), random_state=0).isna().any(axis=None)

@@ -1,0 +1,658 @@
+"""Any table becomes one matrix of numbers and comes back in its own form; what cannot is refused by column and remedy."""
+
+import pickle
+import warnings
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator
+
+from skmaf.schema import MAX_CATEGORIES, read_table
+
+NAN = np.nan
+
+
+class Estimator(BaseEstimator):
+    """Something with the attributes that scikit-learn sets."""
+
+
+def fit(X, categorical=()):
+    estimator = Estimator()
+    return estimator, read_table(estimator, X, reset=True, categorical=categorical)
+
+
+def fit_column(values, dtype=None, categorical=()):
+    """Fit a table of this one column, "x", and return the estimator and the numbers."""
+    estimator, table = fit(pd.DataFrame({"x": pd.Series(values, dtype=dtype)}), categorical)
+    return estimator, table[:, 0]
+
+
+def score(estimator, X):
+    return read_table(estimator, X, reset=False)
+
+
+def score_column(estimator, values, dtype=None):
+    return score(estimator, pd.DataFrame({"x": pd.Series(values, dtype=dtype)}))[:, 0]
+
+
+def equal(a, b):
+    np.testing.assert_array_equal(a, b, strict=True)
+
+
+def mixed_frame():
+    return pd.DataFrame(
+        {
+            "size": [1.5, NAN, 3.0, 4.0],
+            "count": [1, 2, 3, 4],
+            "maybe": pd.array([1, None, 3, 4], dtype="Int64"),
+            "share": pd.array([0.5, None, 0.25, 1.0], dtype="Float64"),
+            "flag": [True, False, True, True],
+            "flag?": pd.array([True, None, False, True], dtype="boolean"),
+            "colour": ["red", None, "blue", "red"],
+            "text": pd.array(["b", "a", None, "b"], dtype="string"),
+            "object": pd.Series(["u", None, "v", "u"], dtype=object),
+            "level": pd.Categorical(["low", "high", None, "low"], categories=["low", "mid", "high"], ordered=True),
+            "grade": pd.Categorical([3, 1, 3, None], categories=[3, 2, 1]),
+            "small": np.array([1, 2, 3, 250], dtype=np.uint8),
+            "single": np.array([0.1, 0.2, NAN, 0.4], dtype=np.float32),
+        }
+    )
+
+
+def test_a_mixed_frame_as_numbers():
+    estimator, table = fit(mixed_frame())
+    assert table.dtype == np.float64
+    expected = {
+        "size": [1.5, NAN, 3, 4],
+        "count": [1, 2, 3, 4],
+        "maybe": [1, NAN, 3, 4],
+        "share": [0.5, NAN, 0.25, 1],
+        "flag": [1, 0, 1, 1],
+        "flag?": [1, NAN, 0, 1],
+        "colour": [1, NAN, 0, 1],
+        "text": [1, 0, NAN, 1],
+        "object": [0, NAN, 1, 0],
+        "level": [0, 2, NAN, 0],
+        "grade": [0, 2, 0, NAN],
+        "small": [1, 2, 3, 250],
+        "single": np.array([0.1, 0.2, NAN, 0.4], dtype=np.float32).astype(float),
+    }
+    for name, x in zip(expected, table.T, strict=True):
+        np.testing.assert_array_equal(x, expected[name], err_msg=name)
+    assert estimator.n_features_in_ == 13
+    assert list(estimator.feature_names_in_) == list(expected)
+    categories = dict(zip(expected, estimator.schema_.categories))
+    assert list(categories["level"]) == ["low", "mid", "high"]
+    assert list(categories["grade"]) == [3, 2, 1]
+    assert list(categories["flag"]) == [False, True]
+    assert categories["size"] is None
+    assert estimator.schema_.n_categories == [None, None, None, None, 2, 2, 2, 2, 2, 3, 3, None, None]
+
+
+def test_a_mixed_frame_comes_back():
+    frame = mixed_frame()
+    estimator, table = fit(frame)
+    pd.testing.assert_frame_equal(estimator.schema_.write(table), frame)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(estimator)).schema_.write(table), frame)
+    # and so do other rows of it, with an index from 0
+    pd.testing.assert_frame_equal(estimator.schema_.write(table[::-2]), frame[::-2].reset_index(drop=True))
+    equal(score(estimator, frame[::-2]), table[::-2])
+
+
+# arrays and lists
+
+
+@pytest.mark.parametrize("dtype, read", [("f4", "f4"), ("f8", "f8"), ("f2", "f8"), ("i8", "f8"), ("u1", "f8")])
+def test_arrays_of_numbers(dtype, read):
+    X = np.array([[1, 2], [3, 4], [5, 6]], dtype=dtype)
+    estimator, table = fit(X)
+    equal(table, X.astype(read))
+    equal(estimator.schema_.write(table), X.astype(read))
+    assert estimator.schema_.container == "array"
+    assert estimator.schema_.dtypes == [X.dtype] * 2
+    assert estimator.schema_.label(1) == "Column 1"
+    assert not hasattr(estimator, "feature_names_in_")
+
+
+def test_an_array_of_floats_is_not_copied():
+    X = np.ones((3, 2))
+    estimator, table = fit(X)
+    assert np.shares_memory(X, table)
+    assert np.shares_memory(X, score(estimator, X))
+
+
+def test_missing_cells_of_an_array():
+    equal(fit(np.array([[1.0, NAN], [NAN, 2.0]]))[1], np.array([[1.0, NAN], [NAN, 2.0]]))
+    X = np.array([[1.0, None], [pd.NA, 2], [NAN, pd.NaT], [Decimal("NaN"), 3]], dtype=object)
+    equal(fit(X)[1], np.array([[1.0, NAN], [NAN, 2.0], [NAN, NAN], [NAN, 3.0]]))
+
+
+def test_an_array_of_truth_values():
+    X = np.array([[True, False], [False, False]])
+    estimator, table = fit(X)
+    equal(table, np.array([[1.0, 0.0], [0.0, 0.0]]))
+    equal(estimator.schema_.write(table), X)
+
+
+def test_an_array_of_text():
+    X = np.array([["b", "10"], ["a", "9"], ["nan", "9"]])
+    estimator, table = fit(X)
+    equal(table, np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0]]))
+    equal(estimator.schema_.write(table), X.astype(object))
+
+
+@pytest.mark.parametrize("container", [list, tuple, lambda rows: np.array(rows, dtype=object)])
+def test_rows_of_objects_are_read_column_by_column(container):
+    rows = [[1, "b", True, 0.5], [2, "a", None, Decimal("1.5")], [3, None, False, Fraction(1, 4)]]
+    estimator, table = fit(container(rows))
+    equal(table, np.array([[1, 1, 1, 0.5], [2, 0, NAN, 1.5], [3, NAN, 0, 0.25]]))
+    back = np.array([[1, "b", True, 0.5], [2, "a", None, 1.5], [3, None, False, 0.25]], dtype=object)
+    equal(estimator.schema_.write(table), back)
+    assert type(estimator.schema_.write(table)[0, 2]) is bool
+
+
+def test_a_list_of_numbers():
+    estimator, table = fit([[1, 2.5], [3, 4]])
+    equal(table, np.array([[1, 2.5], [3, 4]]))
+    equal(estimator.schema_.write(table), table)
+
+
+def test_declared_categories():
+    X = np.array([[3.0, 0.5], [1.0, 0.25], [3.0, NAN], [NAN, 1.0]])
+    estimator, table = fit(X, categorical=[0])
+    equal(table, np.array([[1, 0.5], [0, 0.25], [1, NAN], [NAN, 1.0]]))
+    equal(estimator.schema_.write(table), X)
+    equal(score(estimator, X.tolist()), table)
+    single, table = fit(X.astype("f4"), categorical=[0])
+    equal(single.schema_.write(table), X.astype("f4"))
+    with pytest.warns(UserWarning, match="Column 0 holds 2.0, which fit did not see"):
+        equal(score(estimator, np.array([[2.0, 1.0]])), np.array([[2.0, 1.0]]))
+
+
+def test_declared_categories_of_a_frame():
+    estimator, x = fit_column([7, 5, 7], categorical=[0])
+    equal(x, np.array([1.0, 0.0, 1.0]))
+    pd.testing.assert_frame_equal(estimator.schema_.write(x[:, None]), pd.DataFrame({"x": [7, 5, 7]}))
+    equal(fit_column(pd.Categorical([7, 5, 7], categories=[7, 5]), categorical=[0])[1], np.array([0.0, 1.0, 0.0]))
+
+
+# kinds of columns
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint64", "float16", "float64", "Int8", "UInt32", "Float32", "Float64", object])
+def test_dtypes_of_numbers(dtype):
+    estimator, x = fit_column([2, 0, 1], dtype)
+    np.testing.assert_array_equal(x, [2, 0, 1])
+    assert estimator.schema_.categories == [None]
+    pd.testing.assert_frame_equal(
+        estimator.schema_.write(x[:, None]), pd.DataFrame({"x": [2, 0, 1]}, dtype=dtype), check_exact=True
+    )
+
+
+@pytest.mark.parametrize(
+    "values, dtype, categories",
+    [
+        (["b", "a", "b"], object, ["a", "b"]),
+        (["b", "a", "b"], "string", ["a", "b"]),
+        (["b", "a", "b"], None, ["a", "b"]),
+        (["b", "a", "b"], "category", ["a", "b"]),
+        (["10", "9", None], object, ["10", "9"]),
+        ([b"b", b"a", None], object, [b"a", b"b"]),
+        ([True, False, None], object, [False, True]),
+        ([True, False, True], bool, [False, True]),
+        ([True, False, None], "boolean", [False, True]),
+        (["b", True, 2.5], object, [2.5, True, "b"]),
+        ([np.True_, False, None], object, [False, True]),
+    ],
+)
+def test_dtypes_of_categories(values, dtype, categories):
+    frame = pd.DataFrame({"x": pd.Series(values, dtype=dtype)})
+    estimator, table = fit(frame)
+    assert list(estimator.schema_.categories[0]) == categories
+    back = estimator.schema_.write(table)
+    pd.testing.assert_frame_equal(back, frame)
+    equal(score(estimator, back), table)
+
+
+def test_declared_lists_keep_their_order_and_what_does_not_occur():
+    values = pd.Categorical(["b", None, "a"], categories=["c", "b", "a"])
+    estimator, x = fit_column(values)
+    equal(x, np.array([1, NAN, 2]))
+    equal(score_column(estimator, ["a", "b", "c"]), np.array([2.0, 1.0, 0.0]))
+    equal(score_column(estimator, pd.Categorical(["a", "b", "c"])), np.array([2.0, 1.0, 0.0]))
+    assert list(estimator.schema_.write(np.array([[0.0], [NAN]]))["x"].cat.categories) == ["c", "b", "a"]
+
+
+def test_declared_list_of_numbers_and_text():
+    values = pd.Categorical([1, 2, 1], categories=[2, 1, "more"])
+    estimator, x = fit_column(values)
+    equal(x, np.array([1.0, 0.0, 1.0]))
+    equal(score_column(estimator, ["more", 1, None], object), np.array([2, 1, NAN]))
+    equal(estimator.schema_.write(x[:, None])["x"].array, values)
+
+
+def test_declared_list_of_intervals():
+    values = pd.cut(np.array([0.5, 1.5, NAN, 0.2]), [0, 1, 2])
+    estimator, x = fit_column(values)
+    equal(x, np.array([0, 1, NAN, 0]))
+    pd.testing.assert_frame_equal(estimator.schema_.write(x[:, None]), pd.DataFrame({"x": values}))
+    equal(score_column(estimator, values), x)
+
+
+def test_declared_list_of_exact_numbers():
+    estimator, x = fit_column(pd.Categorical([Decimal("0.1"), Decimal("0.7"), Decimal("0.1")]))
+    equal(x, np.array([0.0, 1.0, 0.0]))
+    equal(score_column(estimator, [0.7, 0.1]), np.array([1.0, 0.0]))
+
+
+def test_single_precision():
+    frame = pd.DataFrame({"a": np.float32([1, 2]), "b": pd.array([1, None], dtype="Float32")})
+    estimator, table = fit(frame)
+    equal(table, np.float32([[1, 1], [2, NAN]]))
+    pd.testing.assert_frame_equal(estimator.schema_.write(table), frame)
+    assert fit(frame.assign(c=["u", "v"]))[1].dtype == np.float64
+    assert fit(frame.assign(c=[1, 2]))[1].dtype == np.float64
+    assert fit(np.float32([[1], [2]]), categorical=[0])[1].dtype == np.float64
+
+
+# what other rows may hold
+
+
+def test_new_categories():
+    estimator, _ = fit(pd.DataFrame({"colour": ["red", "blue"], "ok": [True, True]}))
+    with pytest.warns(UserWarning) as record:
+        table = score(estimator, pd.DataFrame({"colour": ["pink", "red", None, "pink"], "ok": [True, False, True, True]}))
+    equal(table, np.array([[2, 0], [1, 1], [NAN, 0], [2, 0]]))
+    assert [str(warning.message) for warning in record] == [
+        "Column 'colour' holds 'pink', which fit did not see: such cells count as new values.",
+        "Column 'ok' holds False, which fit did not see: such cells count as new values.",
+    ]
+    with pytest.warns(UserWarning, match="Column 'colour' holds 'a', 'b', 'c', ..., which fit did not see"):
+        score(estimator, pd.DataFrame({"colour": list("abcdea"), "ok": True}))
+
+
+def test_the_warning_points_to_the_caller_of_a_method():
+    class Reader(BaseEstimator):
+        def score(self, X):
+            return self._read(X)
+
+        def _read(self, X):
+            return read_table(self, X, reset=False)
+
+    reader = Reader()
+    read_table(reader, [["a"], ["b"]], reset=True)
+    with pytest.warns(UserWarning, match="Column 0 holds 'c', which fit did not see") as record:
+        reader.score([["c"]])
+    line = Path(__file__).read_text(encoding="utf-8").splitlines()[record[0].lineno - 1]
+    assert line.strip() == 'reader.score([["c"]])'
+
+
+@pytest.mark.parametrize(
+    "before, now, message",
+    [
+        ([1.0, 2.0], ["a", "b"], "Column 'x' held numbers in fit and holds text now"),
+        ([1.0, 2.0], ["a", 2.0], "Column 'x' held numbers in fit and holds text now"),
+        ([1.0, 2.0], [True, False], "Column 'x' held numbers in fit and holds truth values now"),
+        ([1, 2], pd.Categorical(["a", "b"]), "Column 'x' held numbers in fit and holds text now"),
+        (["a", "b"], [1, 2], "Column 'x' held text in fit and holds numbers now"),
+        (["a", "b"], [True, False], "Column 'x' held text in fit and holds truth values now"),
+        ([True, False], [1, 0], "Column 'x' held truth values in fit and holds numbers now"),
+        ([True, False], ["yes", 0], "Column 'x' held truth values in fit and holds numbers and text now"),
+        (pd.Categorical([1, 2]), ["1", "2"], "Column 'x' held numbers in fit and holds text now"),
+    ],
+)
+def test_changed_kinds(before, now, message):
+    estimator, _ = fit_column(before)
+    with pytest.raises(ValueError, match=message):
+        score_column(estimator, now)
+
+
+@pytest.mark.parametrize(
+    "before, now, codes",
+    [
+        ([1, 2], [1.5, NAN], [1.5, NAN]),
+        ([1.5, 2], pd.Series([1, pd.NA], dtype="Int64"), [1, NAN]),
+        ([1.5, 2], pd.Series([1, None], dtype=object), [1, NAN]),
+        ([1.5, 2], pd.Categorical([3, 2]), [3, 2]),
+        (pd.Categorical([4, 8]), [8.0, NAN], [1, NAN]),
+        ([True, False], pd.Series([True, None], dtype=object), [1, NAN]),
+        (pd.Series([True, None], dtype="boolean"), [True, True], [0, 0]),
+        (pd.Series(["a", 2, True], dtype=object), pd.Series([True, 2], dtype=object), [1, 0]),
+        (pd.Series(["a", 1, True], dtype=object), [True, True], [0, 0]),
+        (pd.Series([1, True, 2], dtype=object), pd.Series([True, 2], dtype=object), [0, 1]),
+        (["a", "b"], pd.Series([None, None], dtype=object), [NAN, NAN]),
+        (["a", "b"], [NAN, NAN], [NAN, NAN]),
+        (["a", "b"], pd.Categorical([None, None]), [NAN, NAN]),
+        ([1, 2], pd.Series([None, None], dtype="string"), [NAN, NAN]),
+        ([True, False], [NAN, NAN], [NAN, NAN]),
+    ],
+)
+def test_kinds_that_fit(before, now, codes):
+    estimator, _ = fit_column(before)
+    np.testing.assert_array_equal(score_column(estimator, now), codes)
+
+
+def test_another_container():
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None]})
+    estimator, table = fit(frame)
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        equal(score(estimator, frame.to_numpy()), table)
+    estimator, table = fit(frame.to_numpy())
+    with pytest.warns(UserWarning, match="X has feature names, but Estimator was fitted without"):
+        equal(score(estimator, frame), table)
+
+
+def test_other_columns():
+    estimator, _ = fit(pd.DataFrame({"a": [1, 2], "b": [1, 2]}))
+    with pytest.raises(ValueError, match="The feature names should match"):
+        score(estimator, pd.DataFrame({"b": [1, 2], "a": [1, 2]}))
+    estimator, _ = fit(np.ones((2, 2)))
+    for X in [np.ones((2, 3)), [["a", "b", "c"]]]:
+        with pytest.raises(ValueError, match="X has 3 features, but Estimator is expecting 2 features"):
+            score(estimator, X)
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    "X, message",
+    [
+        (np.ones(5), "Expected 2D array, got 1D array instead"),
+        ([1.0, 2.0], "Expected 2D array, got 1D array instead"),
+        (["a", "b"], "Expected 2D array, got 1D array instead"),
+        ([[1, 2], [3]], "Expected 2D array, got 1D array instead"),
+        (pd.Series([1, 2]), "Expected a 2-dimensional container"),
+        (np.ones((0, 3)), "0 sample"),
+        (np.ones((1, 3)), "1 sample.* minimum of 2 is required"),
+        ([["a", 1]], "1 sample.* minimum of 2 is required"),
+        (np.ones((5, 0)), "0 feature"),
+        (pd.DataFrame({"a": []}), "0 sample"),
+        (pd.DataFrame({"a": ["u"]}), "1 sample.* minimum of 2 is required by Estimator"),
+        (pd.DataFrame(index=[0, 1]), "0 feature"),
+        (np.ones((5, 2, 2)), "dim 3"),
+        (np.ones((5, 2)) + 1j, "Complex data not supported"),
+        ([[1j], [2.0]], "Complex data not supported"),
+        (pd.DataFrame({"a": [1j, 2j]}), "Complex data not supported"),
+    ],
+)
+def test_tables_of_the_wrong_shape(X, message):
+    with pytest.raises(ValueError, match=message):
+        fit(X)
+
+
+def test_sparse_matrices():
+    with pytest.raises(TypeError, match="[Ss]parse"):
+        fit(csr_matrix(np.eye(3)))
+
+
+def test_one_row_is_enough_for_a_score():
+    for X in [np.ones((2, 1)), np.array([["a"], ["b"]]), pd.DataFrame({"x": ["a", "b"]})]:
+        estimator, table = fit(X)
+        equal(score(estimator, X[:1]), table[:1])
+        with pytest.raises(ValueError, match="0 sample"):
+            score(estimator, X[:0])
+
+
+@pytest.mark.parametrize("inf", [np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "Float64", object])
+def test_infinity(inf, dtype):
+    x = pd.Series(np.arange(200.0), dtype=dtype)
+    estimator, _ = fit(pd.DataFrame({"y": 1.0, "x": x}))
+    x[[3, 5]] = inf
+    for read in [lambda X: score(estimator, X), fit, lambda X: fit(X, categorical=[1])]:
+        with pytest.raises(ValueError, match="Column 'x' contains inf in 2 of 200 rows: replace it or drop those rows."):
+            read(pd.DataFrame({"y": 1.0, "x": x}))
+    with pytest.raises(ValueError, match="Column 0 contains inf in 2 of 200 rows: replace it or drop those rows."):
+        fit(x.to_numpy(dtype=object if dtype is object else float)[:, None])
+
+
+@pytest.mark.parametrize("dtype", ["float64", object, "Int64", "string", "boolean", "category"])
+def test_columns_without_values(dtype):
+    X = pd.DataFrame({"y": [1, 2], "x": pd.Series([None, None], dtype=dtype)})
+    with pytest.raises(ValueError, match="Column 'x' has no value in any row: drop it."):
+        fit(X)
+    with pytest.raises(ValueError, match="Column 1 has no value in any row"):
+        fit(np.array([[1, NAN], [2, NAN]]))
+
+
+def test_names_are_no_categories():
+    def names(n):
+        return [f"name {i}" for i in range(n)]
+
+    assert len(fit_column(names(20) * 2)[0].schema_.categories[0]) == 20
+    fit_column(names(20))
+    fit_column(names(100) * 2)
+    with pytest.raises(ValueError, match="Column 'x' holds 21 different values in 21 rows.*: group the rare ones, or drop"):
+        fit_column(names(21))
+    with pytest.raises(ValueError, match="Column 'x' holds 101 different values in 201 rows"):
+        fit_column(names(101) + names(100))
+    with pytest.raises(ValueError, match="Column 'x' holds 1001 different values"):
+        fit_column(names(MAX_CATEGORIES + 1) * 2)
+    with pytest.raises(ValueError, match="Column 'x' holds 30 different values"):
+        fit_column(np.arange(30.0), categorical=[0])
+
+
+def test_long_declared_lists():
+    def declared(n):
+        return pd.Categorical([0, 1], categories=range(n))
+
+    assert len(fit_column(declared(MAX_CATEGORIES))[0].schema_.categories[0]) == MAX_CATEGORIES
+    with pytest.raises(ValueError, match="Column 'x' holds 2 different values in 2 rows, of 1001 categories: group"):
+        fit_column(declared(MAX_CATEGORIES + 1))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.date_range("2020-01-01", periods=2),
+        pd.date_range("2020-01-01", periods=2, tz="UTC"),
+        pd.to_timedelta([1, 2], unit="D"),
+        pd.period_range("2020-01", periods=2, freq="M"),
+        pd.Series([date(2020, 1, 1), None], dtype=object),
+        pd.Series([datetime(2020, 1, 1), 1], dtype=object),
+        pd.Series([timedelta(1), None], dtype=object),
+        pd.Series([time(12), "noon"], dtype=object),
+        pd.Series([np.timedelta64(1, "D"), 1], dtype=object),
+    ],
+)
+def test_dates(values):
+    message = r"Column 'x' holds dates: turn it into numbers \(days since a date, hour, weekday\) or drop it."
+    with pytest.raises(ValueError, match=message):
+        fit_column(values)
+    estimator, _ = fit_column([1, 2])
+    with pytest.raises(ValueError, match=message):
+        score_column(estimator, values)
+
+
+def test_dates_in_an_array():
+    with pytest.raises(ValueError, match="Column 0 holds dates"):
+        fit(np.array([["2020-01-01"], ["2020-01-02"]], dtype="datetime64[D]"))
+
+
+@pytest.mark.parametrize("cell", [{"a": 1}, [1], (1, 2), object(), pd.Interval(0, 1)])
+def test_cells_of_no_kind(cell):
+    X = pd.DataFrame({"x": pd.Series([1, cell], dtype=object)})
+    message = f"Column 'x' holds cells of type {type(cell).__name__}: argument must be a string or a number"
+    with pytest.raises(TypeError, match=message):
+        fit(X)
+    with pytest.raises(TypeError, match="Column 0 holds cells of type .*argument must be a string or a number"):
+        fit(X.to_numpy())
+
+
+def test_a_failed_fit_keeps_the_schema():
+    estimator, _ = fit([["a"], ["b"]])
+    schema = estimator.schema_
+    with pytest.raises(ValueError):
+        read_table(estimator, [[None], [None]], reset=True)
+    assert estimator.schema_ is schema
+
+
+# names
+
+
+def test_names_that_are_numbers():
+    frame = pd.DataFrame({10: ["a", "b"], 3: [1, np.inf]})
+    with pytest.raises(ValueError, match="Column 3 contains inf in 1 of 2 rows"):
+        fit(frame)
+    frame = frame.replace(np.inf, 2)
+    estimator, table = fit(frame)
+    assert estimator.schema_.label(0) == "Column 10"
+    assert not hasattr(estimator, "feature_names_in_")
+    pd.testing.assert_frame_equal(estimator.schema_.write(table), frame)
+
+
+# numbers that were not in the table
+
+
+def test_integers_are_rounded_and_clipped():
+    dtypes = ["int8", "uint8", "int64", "uint64", "Int64", "UInt8"]
+    estimator, _ = fit(pd.DataFrame({dtype: pd.array([0, 1], dtype=dtype) for dtype in dtypes}))
+    frame = estimator.schema_.write(np.array([[1.6] * 6, [-1e30] * 6, [1e30] * 6]))
+    assert list(frame.dtypes.astype(str)) == dtypes
+    assert frame.iloc[0].tolist() == [2] * 6
+    assert frame.iloc[1].tolist() == [-128, 0, -(2**63), 0, -(2**63), 0]
+    assert frame.iloc[2].tolist() == [127, 255, 2**63 - 1024, 2**64 - 2048, 2**63 - 1024, 255]
+
+
+def test_gaps_where_fit_saw_none():
+    estimator, _ = fit(pd.DataFrame({"i": [1, 2], "b": [True, False]}))
+    frame = estimator.schema_.write(np.array([[1.2, 1], [NAN, NAN]]))
+    pd.testing.assert_frame_equal(frame, pd.DataFrame({"i": [1.0, NAN], "b": pd.Series([True, None], dtype=object)}))
+
+
+# polars
+
+
+def polars_frame(polars):
+    return polars.DataFrame(
+        {
+            "size": [1.5, None, 3.0],
+            "count": polars.Series([1, None, 3], dtype=polars.Int16),
+            "huge": polars.Series([1, None, 3], dtype=polars.Int128),
+            "single": polars.Series([0.5, 1.0, None], dtype=polars.Float32),
+            "money": polars.Series(["1.25", None, "3.50"]).cast(polars.Decimal(10, 2)),
+            "flag": [True, None, False],
+            "text": ["b", None, "a"],
+            "colour": polars.Series(["red", "blue", None], dtype=polars.Categorical),
+            "level": polars.Series(["low", "high", None], dtype=polars.Enum(["low", "mid", "high"])),
+        }
+    )
+
+
+def test_a_frame_of_polars():
+    polars = pytest.importorskip("polars")
+    frame = polars_frame(polars)
+    estimator, table = fit(frame)
+    expected = [
+        [1.5, 1, 1, 0.5, 1.25, 1, 1, 1, 0],
+        [NAN, NAN, NAN, 1, NAN, NAN, NAN, 0, 2],
+        [3, 3, 3, NAN, 3.5, 0, 0, NAN, NAN],
+    ]
+    equal(table, np.array(expected))
+    assert estimator.schema_.container == "polars"
+    assert estimator.schema_.names == frame.columns
+    back = estimator.schema_.write(table)
+    assert back.equals(frame) and back.schema == frame.schema
+    equal(score(estimator, back[1:]), table[1:])
+
+
+def test_single_precision_of_polars():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"x": np.float32([1, NAN, 3])})
+    estimator, table = fit(frame)
+    equal(table, np.float32([[1], [NAN], [3]]))
+    assert estimator.schema_.write(table).equals(polars.DataFrame({"x": polars.Series([1, None, 3], dtype=polars.Float32)}))
+
+
+def test_integers_of_polars_are_rounded_and_clipped():
+    polars = pytest.importorskip("polars")
+    estimator, _ = fit(polars.DataFrame({"x": polars.Series([1, 2], dtype=polars.UInt8)}))
+    assert estimator.schema_.write(np.array([[1.6], [-7], [300], [NAN]]))["x"].to_list() == [2, 0, 255, None]
+
+
+@pytest.mark.filterwarnings("ignore:X .* feature names")  # an old scikit-learn does not see the names of a new polars
+def test_from_pandas_to_polars_and_back():
+    polars = pytest.importorskip("polars")
+    data = {"a": [1, 2, 3], "b": ["x", "y", None], "c": [True, False, True]}
+    one, other = pd.DataFrame(data), polars.DataFrame(data)
+    for before, now in [(one, other), (other, one)]:
+        estimator, table = fit(before)
+        equal(score(estimator, now), table)
+
+
+def test_what_is_refused_of_polars():
+    polars = pytest.importorskip("polars")
+    for cell in [date(2020, 1, 1), datetime(2020, 1, 1), timedelta(1), time(12)]:
+        with pytest.raises(ValueError, match="Column 'x' holds dates"):
+            fit(polars.DataFrame({"x": [cell, None]}))
+    with pytest.raises(TypeError, match="Column 'x' holds cells of type list: argument must be a string or a number"):
+        fit(polars.DataFrame({"x": [[1], [2]]}))
+    with pytest.raises(ValueError, match="Column 'x' has no value in any row"):
+        fit(polars.DataFrame({"x": [None, None]}))
+    with pytest.raises(ValueError, match="minimum of 2 is required"):
+        fit(polars.DataFrame({"x": [1]}))
+    with pytest.raises(ValueError, match="Column 'x' contains inf in 1 of 2 rows"):
+        fit(polars.DataFrame({"x": [1.0, np.inf]}))
+    estimator, _ = fit(polars.DataFrame({"x": ["a", "b"]}))
+    with pytest.warns(UserWarning, match="Column 'x' holds 'c', which fit did not see"):
+        score(estimator, polars.DataFrame({"x": ["c"]}))
+
+
+# any table
+
+
+def columns_of(n):
+    """Columns of every kind, with at least one value each."""
+    letters, floats = st.sampled_from(["", "a", "b", "1", "é"]), st.floats(-1e6, 1e6)
+
+    def series(cells, dtype, gaps=True):
+        cells = st.lists(st.none() | cells if gaps else cells, min_size=n, max_size=n)
+        return cells.filter(lambda x: any(cell is not None for cell in x)).map(lambda x: pd.Series(x, dtype=dtype))
+
+    return st.one_of(
+        series(floats, "float64"),
+        series(floats, "Float64"),
+        series(st.floats(-1e6, 1e6, width=32), "float32"),
+        series(st.integers(-128, 127), "int8", gaps=False),
+        series(st.integers(0, 2**53), "Int64"),
+        series(st.booleans(), "bool", gaps=False),
+        series(st.booleans(), "boolean"),
+        series(st.booleans(), object),
+        series(letters, None),
+        series(letters, "string"),
+        series(letters | st.sampled_from([2, 3.5]), object),
+        series(letters, pd.CategoricalDtype(["b", "é", "a", "1", "", "never"])),
+        series(st.integers(1, 5), pd.CategoricalDtype([5, 3, 1, 2, 4], ordered=True)),
+    )
+
+
+frames = st.integers(2, 6).flatmap(lambda n: st.lists(columns_of(n), min_size=1, max_size=5)).map(
+    lambda columns: pd.DataFrame({f"column {j}": column for j, column in enumerate(columns)})
+)
+
+
+@given(frames)
+def test_what_is_written_reads_the_same(frame):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        estimator, table = fit(frame)
+        back = estimator.schema_.write(table)
+        equal(score(estimator, back), table)
+        equal(score(estimator, frame), table)
+        assert list(back.columns) == list(frame.columns)
+        assert list(back.dtypes) == list(frame.dtypes)
+        cells, originals = (some.astype(object).where(some.notna(), None) for some in (back, frame))
+        pd.testing.assert_frame_equal(cells, originals)
+        equal(read_table(Estimator(), back, reset=True), table)
+        # the same cells in an array
+        other, table = fit(frame.to_numpy(dtype=object))
+        equal(score(other, other.schema_.write(table)), table)
