@@ -14,7 +14,7 @@ from .devices import pick_device
 from .imputation import fill
 from .schema import read_table
 from .threads import threads_for
-from .validation import refuse_gaps, seed_from
+from .validation import refuse_gaps, seed_from, tagged
 
 LOWEST = -1e300  # a mean over many such scores is still finite
 
@@ -51,6 +51,9 @@ class FlowDensity(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self._score_numbers(self._read(X))
+
+    def __sklearn_tags__(self):
+        return tagged(super().__sklearn_tags__())
 
     def _score_numbers(self, X):
         return self._scores(X, self._log_density)

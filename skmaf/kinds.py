@@ -31,9 +31,10 @@ def declared_kinds(X, column_kinds):
     ValueError
         If there is no such column or no such kind.
     """
-    names = list(getattr(X, "columns", range(np.shape(X)[-1] if np.ndim(X) else 0)))
-    kinds = {}
-    for name, kind in (column_kinds or {}).items():
+    if not column_kinds:
+        return {}
+    names, kinds = list(getattr(X, "columns", range(np.shape(X)[-1]))), {}
+    for name, kind in column_kinds.items():
         if name not in names and not (isinstance(name, Integral) and 0 <= name < len(names)):
             raise ValueError(f"column_kinds names {name!r}, which is no column of X.")
         if kind not in KINDS and not _is_bounds(kind):

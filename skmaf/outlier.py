@@ -7,7 +7,7 @@ from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import KFold, train_test_split
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from tqdm.auto import tqdm
@@ -16,7 +16,7 @@ from .calibration import Calibration
 from .explanation import Repairs
 from .multiscale import MultiscaleDensity
 from .schema import read_table
-from .validation import refuse_gaps, seed_from, weigh
+from .validation import refuse_gaps, seed_from, tagged, weigh
 
 MIN_ROWS = 4  # two folds of two
 N_STEPS = 7000  # of the default estimators' training, together
@@ -320,6 +320,14 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             values = [self.schema_.decode(j, x) for j, x in enumerate(values)]
         return gains, np.column_stack(values)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.estimator is None:
+            return tagged(tags)
+        if hasattr(self.estimator, "__sklearn_tags__"):
+            tags.input_tags = get_tags(self.estimator).input_tags
+        return tags
+
     def _read_training_rows(self, X):
         """The rows, ready to be divided: numbers for the default densities; others take them as they are."""
         if self.estimator is None:
@@ -335,8 +343,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if self.estimator is None:
             X = read_table(self, X, reset=False)
             return X if self._with_gaps else refuse_gaps(X, self.schema_)
+        X = _indexable(X)
         validate_data(self, X, skip_check_array=True, reset=False)
-        return _indexable(X)
+        return X
 
     def _folds(self, n_rows, seed):
         """Pairs of positions: rows to fit, and rows held out."""

@@ -10,6 +10,12 @@ from sklearn.utils.validation import _check_sample_weight
 MOST_REPEATS = 10
 
 
+def tagged(tags):
+    """Tags of an estimator, with what tables may hold."""
+    tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+    return tags
+
+
 def refuse_gaps(X, schema):
     """Refuse rows with missing cells where `fit` saw none; return others."""
     counts = np.isnan(X).sum(axis=0)
