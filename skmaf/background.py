@@ -26,6 +26,7 @@ BANDWIDTHS = np.geomspace(0.05, 2, 12)  # in standard deviations of a column
 N_FOLDS = 5
 MIN_SHRINKAGE = 1e-4  # keeps the covariance of columns that follow from each other regular
 MIN_SHARE = 0.02  # a kernel density with less is not worth its time
+MIN_VARIANCE = 1e-12  # for rows that are all the same
 TAIL_FREEDOM = 3  # degrees of freedom of Student's t: the fewest whole ones that a covariance allows
 N_STEPS = 1000  # of EM, at most
 BATCH_NUMBERS = 2**20  # in the covariances of rows with absent cells, at a time
@@ -179,6 +180,7 @@ class _Gaussian:
         self.mean = np.average(filled, axis=0, weights=weights)
         covariance = np.atleast_2d(np.cov(filled.T, aweights=weights, bias=True)) + missing_covariance
         self.covariance = shrunk_covariance(covariance, max(ledoit_wolf_shrinkage(filled), MIN_SHRINKAGE))
+        self.covariance[np.diag_indices_from(covariance)] += MIN_VARIANCE
         self.tail_share = best_share(*self._log_probs(Z)[::-1], weights)
 
     def _log_probs(self, Z):

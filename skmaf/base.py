@@ -127,7 +127,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
             for rows in gen_batches(n_samples, flow.batch_rows_inverse):
                 drawn = self.columns_.from_flow(self._draw(flow, rows.stop - rows.start, generator, rng))
                 X[rows] = np.clip(drawn, -largest, largest)
-        return self.schema_.write(X)
+        return self._write(X)
 
     def impute(self, X, n_draws=1, random_state=None):
         """Draw the missing cells, each given the other cells of its row.
@@ -160,7 +160,29 @@ class FlowDensity(DensityMixin, BaseEstimator):
         X = np.tile(self._read(X), (n_draws, 1))
         rng = np.random.RandomState(seed_from(random_state))
         fill(X, self.columns_, self._score_numbers, lambda rows: self._scores(rows, self._sharp_log_density), rng)
-        return self.schema_.write(X)
+        return self._write(X)
+
+    def set_output(self, *, transform=None):
+        """Choose the form of the rows that `sample` and `impute` give.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            "default" is the form of X in `fit`; None leaves the choice as it is.
+
+        Returns
+        -------
+        self : estimator
+        """
+        if transform not in (None, "default", "pandas", "polars"):
+            raise ValueError(f"transform must be 'default', 'pandas' or 'polars', got {transform!r}.")
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}  # under this name `clone` keeps it
+        return self
+
+    def _write(self, X):
+        container = getattr(self, "_sklearn_output_config", {}).get("transform", "default")
+        return self.schema_.write(X, None if container == "default" else container)
 
     def _read(self, X):
         """Rows like those of `fit` as numbers."""

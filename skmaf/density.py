@@ -286,7 +286,7 @@ class MAFDensity(FlowDensity):
     def _find_columns(self, X, weights, held_in):
         # a column that the rows held in know nothing of is described by all rows
         some = held_in if (~np.isnan(X[held_in])).any(axis=0).all() else slice(None)
-        return find_columns(sharp, X[some], weights[some], self.schema_.categories, self._kinds)
+        return find_columns(sharp, X[some], weights[some], self.schema_.n_categories, self._kinds)
 
     def _shape(self):
         """The parameters that shape a flow, checked."""

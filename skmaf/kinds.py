@@ -68,7 +68,7 @@ def check_kinds(kinds, X, schema):
                 )
 
 
-def find_columns(kind_of, X, weights, categories, kinds=None):
+def find_columns(kind_of, X, weights, n_categories, kinds=None):
     """The `Columns` of a table.
 
     Parameters
@@ -78,8 +78,8 @@ def find_columns(kind_of, X, weights, categories, kinds=None):
     X : ndarray of shape (n_samples, n_features)
         Numbers, and codes of categories; NaN where a cell is missing.
     weights : ndarray of shape (n_samples,)
-    categories : list
-        For each column those that there are, or None if it holds numbers.
+    n_categories : list of int or None
+        For each column; None if it holds numbers.
     kinds : dict, default=None
         Position of a column to its kind.
 
@@ -93,8 +93,7 @@ def find_columns(kind_of, X, weights, categories, kinds=None):
         seen = ~np.isnan(x)
         values, own = (x[seen], weights[seen]) if seen.any() else (np.zeros(1), np.ones(1))
         kind = {"kind": kinds[j]} if kinds and j in kinds else {}
-        n_categories = None if categories[j] is None else len(categories[j])
-        columns.append(kind_of(values, resolution, own, n_categories, **kind))
+        columns.append(kind_of(values, resolution, own, n_categories[j], **kind))
     return Columns(columns)
 
 

@@ -159,7 +159,7 @@ class MultiscaleDensity(FlowDensity):
         X, self._dtype, self._with_gaps = X[rows], X.dtype, with_gaps
         device = pick_device(self.device)
         generator = torch.Generator().manual_seed(seed_from(self.random_state))
-        self.columns_ = find_columns(smooth, X, weights, self.schema_.categories)
+        self.columns_ = find_columns(smooth, X, weights, self.schema_.n_categories)
         n_columns = self.columns_.n_values
         self._order = torch.randperm(n_columns, generator=generator).numpy()
         noise = self._noise()

@@ -66,17 +66,23 @@ class Schema:
         values[missing] = None  # NaN among floats
         return values
 
-    def write(self, N):
-        """A matrix of numbers, NaN where a cell is missing and codes for categories, in the form of the user's table."""
+    def write(self, N, container=None):
+        """A matrix of numbers, NaN where a cell is missing and codes for categories, in the form of the user's table.
+
+        In another container the dtypes follow from the values.
+        """
+        container = container or self.container
         N = np.asarray(N, dtype=np.float64)
         columns = [self.decode(j, x) for j, x in enumerate(N.T)]
-        if self.container == "pandas":
-            series = [_to_pandas(*column) for column in zip(N.T, columns, self.dtypes)]
-            return pd.DataFrame(dict(enumerate(series))).set_axis(self.names, axis=1)
-        if self.container == "polars":
+        names = self.names or [f"x{j}" for j in range(len(columns))]
+        dtypes = self.dtypes if container == self.container else [None] * len(columns)
+        if container == "pandas":
+            series = [_to_pandas(*column) for column in zip(N.T, columns, dtypes)]
+            return pd.DataFrame(dict(enumerate(series))).set_axis(names, axis=1)
+        if container == "polars":
             import polars
 
-            return polars.DataFrame({name: _to_polars(*column) for name, *column in zip(self.names, columns, self.dtypes)})
+            return polars.DataFrame({name: _to_polars(*column) for name, *column in zip(names, columns, dtypes)})
         table = np.column_stack(columns)
         return table.astype(self.dtypes[0]) if self.dtypes[0].name in ("bool", "float32") else table
 
@@ -276,4 +282,5 @@ def _to_polars(values, dtype):
 
     if values.dtype == object:
         return polars.Series(values.tolist(), dtype=dtype)
-    return polars.Series(_whole(values, dtype), nan_to_null=True).cast(dtype)
+    series = polars.Series(_whole(values, dtype), nan_to_null=True)
+    return series if dtype is None else series.cast(dtype)

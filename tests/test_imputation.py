@@ -81,7 +81,7 @@ def test_levels_are_drawn_by_their_probabilities():
     rng = np.random.default_rng(0)
     amount = np.where(rng.random(400) < 0.5, 0.0, rng.normal(5, 1, 400))
     table = np.column_stack([rng.integers(0, 3, 400), amount, np.full(400, 7.0)])
-    columns = find_columns(sharp, table, np.ones(400), [["x", "y", "z"], None, None])
+    columns = find_columns(sharp, table, np.ones(400), [3, None, None])
 
     def log_density(X):
         """Categories have 1/6, 2/6, 3/6; the second column is 0 in a quarter, and else normal; the third does not matter."""

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -149,6 +150,21 @@ def test_polars_in_and_out(penguins, fitted_penguins):
     assert isinstance(drawn, polars.DataFrame) and drawn.schema == frame.schema
 
 
+def test_set_output_chooses_the_form_of_rows(penguins, fitted_penguins, tiny, rows):
+    polars = pytest.importorskip("polars")
+    of_array = tiny().fit(rows)
+    expected = of_array.sample(3, random_state=0)
+    for name, kind in [("pandas", pd.DataFrame), ("polars", polars.DataFrame)]:
+        drawn = clone(of_array).set_output(transform=name).fit(rows).sample(3, random_state=0)
+        assert isinstance(drawn, kind) and list(drawn.columns) == ["x0", "x1", "x2"]
+        np.testing.assert_array_equal(drawn.to_numpy(), expected)
+    assert isinstance(of_array.set_output(transform="default").set_output().sample(3), np.ndarray)
+    density = clone(fitted_penguins).set_output(transform="polars").set_params(max_iter=2, early_stopping=False).fit(penguins)
+    assert list(density.sample(3, random_state=0).columns) == list(penguins)
+    with pytest.raises(ValueError, match="transform must be"):
+        of_array.set_output(transform="arrow")
+
+
 def test_a_category_that_fit_did_not_see_is_said_and_unlikely(penguins, fitted_penguins):
     rows = penguins.head(5)
     with pytest.warns(UserWarning, match="Column 'species' holds 'Emperor', which fit did not see"):
@@ -238,7 +254,8 @@ def frames(draw):
     return pd.DataFrame(columns)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, phases=set(Phase) - {Phase.shrink, Phase.explain})  # to shrink frames takes long
+@example(pd.DataFrame({"large": [0.0] * 9 + [1.0, 1.0, 2.0, 2e17]}), True)
 @given(frames(), st.booleans())
 def test_any_frame_gives_finite_scores_and_rows_that_are_taken_back(tiny, frame, early_stopping):
     density = tiny(early_stopping=early_stopping)
