@@ -265,9 +265,12 @@ class MAFDensity(FlowDensity):
         if len(widths) > 1:
             widths = widths[held_in]
         sizes = [self.columns_.n_codes, self.columns_.n_values][-len(flow.parts) :]
-        parts = zip(flow.parts, sizes, self._judges(flow, spread[held_out], weights[held_out]))
-        shared = rows, widths, jacobians[1], generator
-        history = joined([self._train(part, size, judges, *shared) for part, size, judges in parts])
+        histories = []
+        for part, size, judges in zip(flow.parts, sizes, self._judges(flow, spread[held_out], weights[held_out])):
+            histories.append(self._train(part, size, judges, rows, widths, jacobians[1], generator))
+            if histories[-1].interrupted:
+                break
+        history = joined(histories)
         self._warn(history)
         if len(held_out):
             self.background_.share_out(self._flow_log_probs(flow, spread[held_out]), spread[held_out], weights[held_out])
@@ -276,7 +279,7 @@ class MAFDensity(FlowDensity):
         return self
 
     def _read_training_rows(self, X):
-        """The table as numbers; it goes into ``_kinds`` what is declared of its columns."""
+        """The table as numbers; what is declared of its columns goes into ``_kinds``."""
         self._kinds = declared_kinds(X, self.column_kinds)
         X = read_table(self, X, reset=True, categorical=[j for j, kind in self._kinds.items() if kind == "categorical"])
         check_kinds(self._kinds, X, self.schema_)
