@@ -228,7 +228,7 @@ def _without(covariance, absent):
 def _fill(Z, weights):
     """Rows with absent cells at their conditional mean, and the mean covariance of what is missing there, by EM."""
     absent = np.isnan(Z)
-    mean, covariance = np.nanmean(Z, axis=0), np.diag(np.nanvar(Z, axis=0) + MIN_SHRINKAGE)
+    mean, covariance = np.zeros(Z.shape[1]), np.eye(Z.shape[1])  # what flow space is made to have
     filled, missing = Z, 0.0
     for _ in range(FILL_STEPS):
         filled, missing = np.where(absent, mean, Z), np.zeros_like(covariance)

@@ -7,12 +7,12 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import gen_batches
+from sklearn.utils import _safe_indexing, gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .devices import pick_device
 from .imputation import fill
-from .schema import read_table
+from .schema import read_table, restore
 from .threads import threads_for
 from .validation import refuse_gaps, seed_from, tagged
 
@@ -147,7 +147,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
         Returns
         -------
         X : ndarray or DataFrame of shape (n_draws * n_samples, n_features)
-            The rows, complete, like X in `fit`; with several draws, one whole table below the other.
+            The rows with their missing cells filled, all else as it was; with several draws, one whole table below the other.
 
         Raises
         ------
@@ -157,10 +157,11 @@ class FlowDensity(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         if not isinstance(n_draws, Integral) or n_draws < 1:
             raise ValueError(f"n_draws must be a positive integer, got {n_draws!r}.")
-        X = np.tile(self._read(X), (n_draws, 1))
-        rng = np.random.RandomState(seed_from(random_state))
-        fill(X, self.columns_, self._score_numbers, lambda rows: self._scores(rows, self._sharp_log_density), rng)
-        return self._write(X)
+        rows = np.tile(self._read(X), (n_draws, 1))
+        missing, rng = np.isnan(rows), np.random.RandomState(seed_from(random_state))
+        fill(rows, self.columns_, self._score_numbers, lambda rows: self._scores(rows, self._sharp_log_density), rng)
+        given = _safe_indexing(X, np.tile(np.arange(len(X)), n_draws))
+        return restore(self._write(rows), given, missing)
 
     def set_output(self, *, transform=None):
         """Choose the form of the rows that `sample` and `impute` give.

@@ -114,7 +114,7 @@ def reason_texts(rows, gains, expected):
 
 def short(value):
     """A number to four digits, or the first letters of a text."""
-    return f"{value:.4g}" if isinstance(value, Real) else str(value)[:12]
+    return f"{value:.4g}" if isinstance(value, Real) and not isinstance(value, bool) else str(value)[:12]
 
 
 def drawn_text(X, drawn):

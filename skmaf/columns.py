@@ -16,6 +16,8 @@ import numpy as np
 
 FAR = 1e15  # standardised values are cut here, where squares still fit float32
 ABSENT = -1
+WIDE_GAP = 5  # median gaps between levels: what is wider, as before a number that means "unknown", says no more than this
+NEW = 6.0  # standard deviations at which a category stands that was not seen
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,26 @@ class Continuous:
     n_codes, n_values = 0, 1
 
     def values(self, x):
+        t = x
+        if self.warp is not None:
+            # the middle of the step, as far as it stretches after the warp
+            t = (self.warp.forward(x - self.step / 2) + self.warp.forward(x + self.step / 2)) / 2
         with np.errstate(over="ignore"):
-            z = ((x if self.warp is None else self.warp.forward(x)) - self.mean) / self.scale
-        return np.clip(z, -FAR, FAR)[:, None]
+            return np.clip((t - self.mean) / self.scale, -FAR, FAR)[:, None]
 
     def widths(self, x):
         """Of the values in flow space, shape (n, 1), or one for all."""
-        width = self.step / self.scale
-        return width if width == 0 or self.warp is None else width * np.exp(self.warp.log_derivative(x))[:, None]
+        return self.step / self.scale if self.step == 0 or self.warp is None else self._warped_step(x)[:, None] / self.scale
+
+    def _warped_step(self, x):
+        """Width of a value's step after the warp: all steps together leave no gap."""
+        return self.warp.forward(x + self.step / 2) - self.warp.forward(x - self.step / 2)
 
     def log_jacobian(self, x):
         log_derivative = 0.0 if self.warp is None else self.warp.log_derivative(x)
+        if self.step and self.warp is not None:
+            with np.errstate(divide="ignore"):
+                log_derivative = np.where(np.isneginf(log_derivative), -np.inf, np.log(self._warped_step(x) / self.step))
         return np.where(np.isnan(x), 0.0, log_derivative - np.log(self.scale))
 
     def back(self, codes, values):
@@ -144,9 +155,13 @@ class Discrete:
 
     @property
     def numbers(self):
-        """What the levels stand for, standardised; None for categories."""
-        centre, scale = self._moments()
-        return (self.levels - centre) / scale if self.ordered else None
+        """What the levels stand for, standardised, wide gaps drawn in; None for categories."""
+        if not self.ordered or len(self.levels) < 2:
+            return np.zeros(len(self.levels)) if self.ordered else None
+        gaps = np.diff(self.levels)
+        places = np.append(0.0, np.minimum(gaps, WIDE_GAP * np.median(gaps)).cumsum())
+        centre = places @ self.shares
+        return (places - centre) / np.sqrt((places - centre) ** 2 @ self.shares)
 
     def codes(self, x):
         nearest, new = self._nearest(x)
@@ -155,9 +170,8 @@ class Discrete:
 
     def _nearest(self, x):
         nearest = np.searchsorted((self.levels[1:] + self.levels[:-1]) / 2, x)
-        # wide enough for the same number in single precision
-        tolerance = np.maximum(1e-3 * self.step, 1e-6 * np.abs(self.levels))[nearest]
-        return nearest, ~(np.abs(x - self.levels[nearest]) <= tolerance)
+        # the same number in single precision is no new one
+        return nearest, ~(np.abs(x - self.levels[nearest]) <= 1e-3 * self.step)
 
     def log_jacobian(self, x):
         new = self.log_new
@@ -185,20 +199,27 @@ class Atomic:
     shares : ndarray
         Weighted shares of the atoms, and of all other values, in the training rows.
     others : Continuous
+    tolerance : ndarray
+        How far from an atom a value is still that atom, in single precision: never as far as the next value.
     """
 
     levels: np.ndarray
     shares: np.ndarray
     others: Continuous
+    tolerance: np.ndarray
 
     n_codes, n_values = 1, 1
 
     @classmethod
     def of(cls, x, weights, atoms, others):
-        is_other = ~np.isin(x, atoms)
-        codes = np.where(is_other, len(atoms), np.searchsorted(atoms, x))
-        shares = np.bincount(codes, weights) / weights.sum()
-        return cls(np.append(atoms, np.nan), shares, others)
+        codes = np.where(np.isin(x, atoms), np.searchsorted(atoms, x), len(atoms))
+        counts = np.maximum(np.bincount(codes, weights, minlength=len(atoms) + 1), 0.5)  # a bound need not occur
+        values = np.unique(np.append(x, atoms))
+        gaps = np.append(np.insert(np.diff(values), 0, np.inf), np.inf)
+        places = np.searchsorted(values, atoms)
+        nearest = np.minimum(gaps[places], gaps[places + 1]) / 4
+        tolerance = np.minimum(1e-6 * np.abs(atoms), 1e-3 * others.step if others.regular else nearest)
+        return cls(np.append(atoms, np.nan), counts / counts.sum(), others, tolerance)
 
     numbers = None  # the atoms, and all else, are like categories
 
@@ -206,7 +227,7 @@ class Atomic:
         """Position of the nearest atom, and whether a value is that atom, in single precision at least."""
         atoms = self.levels[:-1]
         nearest = np.searchsorted((atoms[1:] + atoms[:-1]) / 2, x)
-        return nearest, np.abs(x - atoms[nearest]) <= 1e-6 * np.abs(atoms[nearest])
+        return nearest, np.abs(x - atoms[nearest]) <= self.tolerance[nearest]
 
     def codes(self, x):
         nearest, is_atom = self._atom(x)
@@ -232,6 +253,8 @@ class Atomic:
 class OneHot:
     """A column of categories as standardised indicators, one for each level that occurs: for densities of values with noise.
 
+    A further one stands far off for a category that did not occur.
+
     Attributes
     ----------
     levels : ndarray of int
@@ -247,14 +270,15 @@ class OneHot:
 
     @property
     def n_values(self):
-        return len(self.levels)
+        return len(self.levels) + 1
 
     @property
     def _scale(self):
         return np.sqrt(self.shares * (1 - self.shares))
 
     def values(self, x):
-        z = ((x[:, None] == self.levels) - self.shares) / self._scale
+        is_level = x[:, None] == self.levels
+        z = np.column_stack([(is_level - self.shares) / self._scale, np.where(is_level.any(axis=1), 0.0, NEW)])
         return np.where(np.isnan(x)[:, None], np.nan, z)
 
     def widths(self, x):
@@ -264,7 +288,7 @@ class OneHot:
         return np.zeros(len(x))
 
     def back(self, codes, values):
-        return self.levels[(values * self._scale + self.shares).argmax(axis=1)].astype(float)
+        return self.levels[(values[:, :-1] * self._scale + self.shares).argmax(axis=1)].astype(float)
 
 
 class Columns:

@@ -21,7 +21,7 @@ from .kinds import check_kinds, declared_kinds, find_columns, sharp
 from .schema import read_table
 from .threads import threads_for
 from .training import in_batches, joined, train, weighted_rows
-from .validation import seed_from, weigh
+from .validation import seed_from, weigh, without_weightless
 
 
 class MAFDensity(FlowDensity):
@@ -240,8 +240,22 @@ class MAFDensity(FlowDensity):
             weights are negative or not positive in 2 rows; if a parameter is out of its range, ``column_kinds`` does not fit
             the columns, or with ``warm_start`` a parameter that shapes the flow has changed.
         """
-        warm = self.warm_start and hasattr(self, "flow_")
-        X = self._read(X) if warm else self._read_training_rows(X)
+        X, sample_weight = without_weightless(X, sample_weight)
+        if self.warm_start and hasattr(self, "flow_"):
+            return self._fit_numbers(self._read(X), sample_weight, self._with_gaps, warm=True)
+        X = self._read_training_rows(X)
+        return self._fit_numbers(X, sample_weight, bool(np.isnan(X).any()))
+
+    def _read_training_rows(self, X):
+        """The table as numbers, its schema learned; what is declared of its columns goes into ``_kinds``."""
+        self._kinds = declared_kinds(X, self.column_kinds)
+        X = read_table(self, X, reset=True, categorical=[j for j, kind in self._kinds.items() if kind == "categorical"])
+        check_kinds(self._kinds, X, self.schema_)
+        return X
+
+    def _fit_numbers(self, X, sample_weight, with_gaps, warm=False):
+        """Learn from a table that is read already, its schema known; ``with_gaps`` if cells may be missing, here or not."""
+        self._dtype, self._with_gaps = X.dtype, with_gaps
         rows, weights = weigh(X, sample_weight)
         X = X[rows]
         device = pick_device(self.device)
@@ -253,7 +267,8 @@ class MAFDensity(FlowDensity):
         else:
             self.columns_ = self._find_columns(X, weights, held_in)
             flow = self._new_flow(shape, generator)
-            self._fitted_shape, self.loss_curve_, self.validation_scores_ = shape, [], []
+            self._fitted_shape, self._fitted_kinds = shape, copy.deepcopy(self.column_kinds)
+            self.loss_curve_, self.validation_scores_ = [], []
         Z, widths = self.columns_.to_flow(X), self.columns_.widths(X)
         # spread once and for all: the judge of the weights must not change
         spread = Z + (torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5) * widths
@@ -278,14 +293,6 @@ class MAFDensity(FlowDensity):
         self._keep(flow, history, *jacobians)
         return self
 
-    def _read_training_rows(self, X):
-        """The table as numbers; what is declared of its columns goes into ``_kinds``."""
-        self._kinds = declared_kinds(X, self.column_kinds)
-        X = read_table(self, X, reset=True, categorical=[j for j, kind in self._kinds.items() if kind == "categorical"])
-        check_kinds(self._kinds, X, self.schema_)
-        self._dtype, self._with_gaps = X.dtype, bool(np.isnan(X).any())
-        return X
-
     def _find_columns(self, X, weights, held_in):
         # a column that the rows held in know nothing of is described by all rows
         some = held_in if (~np.isnan(X[held_in])).any(axis=0).all() else slice(None)
@@ -302,6 +309,7 @@ class MAFDensity(FlowDensity):
     def _flow_to_go_on(self, shape):
         """A copy of the fitted flow, for a warm start."""
         changed = [name for name in shape if shape[name] != self._fitted_shape[name]]
+        changed += ["column_kinds"] * (self.column_kinds != self._fitted_kinds)
         if changed:
             raise ValueError(f"{changed[0]} has changed since the last fit: set it back, or set warm_start=False.")
         return copy.deepcopy(self.flow_).train().requires_grad_(True)

@@ -125,12 +125,12 @@ def sharp(x, resolution, weights, n_categories=None, kind=None):
     if kind is None:
         atoms = _atoms(values, counts)
     elif isinstance(kind, tuple):
-        atoms = _at_bounds(values, *kind)
-    if _few(len(values), len(atoms), len(x), kind):
+        atoms = np.array([bound for bound in kind if bound is not None], dtype=float)  # whether or not they occur
+    if _few(len(values), (~np.isin(values, atoms)).sum(), len(x), kind):
         step = grid_step(values, resolution) or float(np.median(np.diff(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
     rest = ~np.isin(x, atoms)
-    warp = bounded(*kind) if isinstance(kind, tuple) else _for_tails(x[rest], weights[rest], kind)
+    warp = bounded(*kind, x[rest]) if isinstance(kind, tuple) else _for_tails(x[rest], weights[rest], kind)
     others = continuous(x[rest], resolution, weights[rest], warp, spread=kind != "continuous")
     return Atomic.of(x, weights, atoms, others) if len(atoms) else others
 
@@ -187,10 +187,10 @@ def continuous(x, resolution, weights, warp=None, spread=True):
     return Continuous(mean, scale, warp=warp)
 
 
-def _few(n_values, n_atoms, n_rows, kind):
+def _few(n_values, n_others, n_rows, kind):
     """Whether each value is to have a probability of its own."""
     most = {None: min(MOST_LEVELS, np.sqrt(n_rows)), "grid": MOST_LEVELS}.get(kind, 0)
-    return n_values <= most or 0 < n_atoms and n_values - n_atoms < FEW_OTHERS
+    return n_values <= most or n_others < min(n_values, FEW_OTHERS)
 
 
 def _atoms(values, counts):
@@ -200,10 +200,6 @@ def _atoms(values, counts):
     least = max(ATOM_COUNT, ATOM_SHARE * counts.sum())
     n = [k for k in range(1, min(MOST_ATOMS, len(values)) + 1) if ranked[k - 1] >= max(least, ATOM_EXCESS * ranked[k])]
     return np.sort(values[order[: max(n, default=0)]])
-
-
-def _at_bounds(values, *bounds):
-    return values[np.isin(values, [bound for bound in bounds if bound is not None])]
 
 
 def grid_step(values, resolution):

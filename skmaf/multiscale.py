@@ -21,7 +21,7 @@ from .noise import NoiseLevels
 from .schema import read_table
 from .threads import threads_for
 from .training import train, weighted_rows
-from .validation import seed_from, weigh
+from .validation import seed_from, weigh, without_weightless
 
 BATCH_ROWS = 128
 EPOCH_BATCHES = 8  # at least: few rows are taken several times, so that batches are full
@@ -148,8 +148,12 @@ class MultiscaleDensity(FlowDensity):
             If X holds dates, infinity, a column without values or of too many categories, has under 2 rows or no column; if
             weights are negative or not positive in 2 rows; if a parameter is out of its range.
         """
-        X = read_table(self, X, reset=True)
+        X, sample_weight = without_weightless(X, sample_weight)
+        X = self._read_training_rows(X)
         return self._fit_numbers(X, sample_weight, bool(np.isnan(X).any()))
+
+    def _read_training_rows(self, X):
+        return read_table(self, X, reset=True)
 
     def _fit_numbers(self, X, sample_weight, with_gaps):
         """Learn from a table that is read already, its schema known; ``with_gaps`` if cells may be missing, here or not."""

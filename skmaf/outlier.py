@@ -1,8 +1,10 @@
 """DensityOutlierDetector: the rows that do not belong, by a threshold on a density."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
 from sklearn.metrics import roc_curve
@@ -12,11 +14,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
+from .base import FlowDensity
 from .calibration import Calibration
 from .explanation import Repairs
 from .multiscale import MultiscaleDensity
-from .schema import read_table
-from .validation import refuse_gaps, seed_from, tagged, weigh
+from .validation import seed_from, tagged, weigh, without_weightless
 
 MIN_ROWS = 4  # two folds of two
 N_STEPS = 7000  # of the default estimators' training, together
@@ -124,6 +126,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         ValueError
             If there are under 4 rows, the density estimator rejects X, or a parameter is out of its range.
         """
+        X, sample_weight = without_weightless(X, sample_weight)
         X = self._read_training_rows(X)
         rows, weights = weigh(X, sample_weight)
         if len(rows) < MIN_ROWS:
@@ -316,8 +319,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """
         X = self._read(X)
         gains, values = self._repairs.best(self._mean_score, X)
-        if self.estimator is None:
-            values = [self.schema_.decode(j, x) for j, x in enumerate(values)]
+        if self._reader is not None:
+            values = [self._reader.schema_.decode(j, x) for j, x in enumerate(values)]
         return gains, np.column_stack(values)
 
     def __sklearn_tags__(self):
@@ -329,20 +332,25 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         return tags
 
     def _read_training_rows(self, X):
-        """The rows, ready to be divided: numbers for the default densities; others take them as they are."""
-        if self.estimator is None:
-            X = read_table(self, X, reset=True)
-            self._with_gaps = bool(np.isnan(X).any())
-            return X
-        validate_data(self, X, skip_check_array=True)
-        return _indexable(X)
+        """The rows, ready to be divided: skmaf's own densities take them as numbers, others as they are."""
+        own = MultiscaleDensity() if self.estimator is None else clone(self.estimator)
+        self._reader = own if isinstance(own, FlowDensity) else None
+        if self._reader is None:
+            validate_data(self, X, skip_check_array=True)
+            return _indexable(X)
+        own._validate_params()
+        X = own._read_training_rows(X)
+        own._with_gaps = bool(np.isnan(X).any())
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(own, name):
+                setattr(self, name, getattr(own, name))
+        return X
 
     def _read(self, X):
         """Rows like those of `fit`, in the form that the densities take."""
         check_is_fitted(self)
-        if self.estimator is None:
-            X = read_table(self, X, reset=False)
-            return X if self._with_gaps else refuse_gaps(X, self.schema_)
+        if self._reader is not None:
+            return self._reader._read(X)
         X = _indexable(X)
         validate_data(self, X, skip_check_array=True, reset=False)
         return X
@@ -359,17 +367,16 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _fit_one(self, X, sample_weight, n_folds, seed):
         """The density of a fold."""
-        if self.estimator is not None:
+        if self._reader is None:
             return clone(self.estimator).fit(X, **({} if sample_weight is None else {"sample_weight": sample_weight}))
-        density = MultiscaleDensity(max_iter=max(1, N_STEPS // n_folds), random_state=seed)
         # what the whole table says of columns and missing cells goes for all folds
-        for name in ("schema_", "n_features_in_", "feature_names_in_"):
-            if hasattr(self, name):
-                setattr(density, name, getattr(self, name))
-        return density._fit_numbers(X, sample_weight, self._with_gaps)
+        density = copy.copy(self._reader)
+        if self.estimator is None:
+            density.set_params(max_iter=max(1, N_STEPS // n_folds), random_state=seed)
+        return density._fit_numbers(X, sample_weight, self._reader._with_gaps)
 
     def _score(self, estimator, X):
-        return estimator.score_samples(X) if self.estimator is not None else estimator._score_numbers(X)
+        return estimator.score_samples(X) if self._reader is None else estimator._score_numbers(X)
 
     def _settle(self, X, folds, seed):
         """Choose the levels of noise of the default densities; return the folds without the rows that chose.
@@ -407,7 +414,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
 
 def _indexable(X):
-    """A DataFrame as it is, all else as an array of any kind."""
+    """A DataFrame as one of pandas, all else as an array of any kind."""
+    if hasattr(X, "get_columns"):  # of polars
+        X = pd.DataFrame({column.name: column.to_list() for column in X.get_columns()})
     return X if hasattr(X, "iloc") else check_array(X, dtype=None, ensure_all_finite=False)
 
 

@@ -61,7 +61,7 @@ class Schema:
         """The values of a column from its numbers or codes: floats with NaN, or objects with None."""
         if self.categories[j] is None:
             return x
-        missing = np.isnan(x)
+        missing = np.isnan(x) | (x >= len(self.categories[j]))  # a category that `fit` did not see has no name
         values = self.categories[j].to_numpy()[np.where(missing, 0, x).astype(int)]
         values[missing] = None  # NaN among floats
         return values
@@ -85,6 +85,25 @@ class Schema:
             return polars.DataFrame({name: _to_polars(*column) for name, *column in zip(names, columns, dtypes)})
         table = np.column_stack(columns)
         return table.astype(self.dtypes[0]) if self.dtypes[0].name in ("bool", "float32") else table
+
+
+def restore(table, X, missing):
+    """The cells of ``X`` that are not missing put back where ``table``, of as many rows, has them from numbers.
+
+    A number beyond the precision of a float, and a category that `fit` did not see, are thus as they were.
+    """
+    if isinstance(X, pd.DataFrame) and isinstance(table, pd.DataFrame):
+        table.index = X.index
+        for j in range(X.shape[1]):
+            table.isetitem(j, X.iloc[:, j].where(~missing[:, j], table.iloc[:, j]))
+    elif isinstance(X, np.ndarray) and isinstance(table, np.ndarray):
+        table[~missing] = X[~missing]
+    elif _container(X) == _container(table) == "polars":
+        for j, (own, column) in enumerate(zip(X.get_columns(), table.get_columns())):
+            if missing[:, j].any():
+                own = own.zip_with(type(own)(~missing[:, j]), column.cast(own.dtype))
+            table = table.with_columns(own)
+    return table
 
 
 def read_table(estimator, X, *, reset, categorical=()):
@@ -272,7 +291,8 @@ def _whole(values, dtype):
 
 def _to_pandas(codes, values, dtype):
     if isinstance(dtype, pd.CategoricalDtype):
-        return pd.Categorical.from_codes(np.where(np.isnan(codes), -1, codes).astype(int), dtype=dtype)
+        known = codes < len(dtype.categories)
+        return pd.Categorical.from_codes(np.where(known, codes, -1).astype(int), dtype=dtype)
     has_no_missing_value = isinstance(dtype, np.dtype) and dtype.kind in "biu"
     return pd.Series(_whole(values, dtype), dtype=None if has_no_missing_value and pd.isna(values).any() else dtype)
 

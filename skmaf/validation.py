@@ -3,7 +3,7 @@
 import numbers
 
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 
@@ -26,6 +26,17 @@ def refuse_gaps(X, schema):
             "(SimpleImputer) or drop those rows, or fit on rows of which some have missing cells too."
         )
     return X
+
+
+def without_weightless(X, sample_weight):
+    """The rows that have a weight, of a table of any form, and their weights: the others are not there."""
+    if sample_weight is None or not hasattr(X, "shape"):
+        return X, sample_weight
+    weights = np.asarray(sample_weight)
+    if weights.shape != (X.shape[0],) or weights.dtype.kind not in "biuf" or (weights != 0).sum() in (0, 1, len(weights)):
+        return X, sample_weight  # nothing to drop, or an error to come
+    kept = np.flatnonzero(weights)
+    return _safe_indexing(X, kept), weights[kept]
 
 
 def weigh(X, sample_weight):

@@ -4,18 +4,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-EDGE = 1e-12  # of the distance between bounds: how near to a bound a value may come
+EDGE = 0.01  # of the least distance that a training value has from a bound: nearer to it values are not told apart
 
 
 @dataclass(frozen=True)
 class Log:
-    """Logarithm of the distance from one bound, turned so that it rises (``side`` 1: from below, -1: from above)."""
+    """Logarithm of the distance from one bound, turned so that it rises (``side`` 1: from below, -1: from above).
+
+    Nearer than ``edge`` the density stays what it is there, so that it is bounded.
+    """
 
     bound: float
     side: int
+    edge: float
 
     def forward(self, x):
-        return self.side * np.log(np.maximum(self.side * (x - self.bound), np.finfo(float).tiny))
+        return self.side * np.log(np.maximum(self.side * (x - self.bound), self.edge))
 
     def inverse(self, t):
         return self.bound + self.side * np.exp(np.minimum(self.side * t, 700))
@@ -26,13 +30,14 @@ class Log:
 
 @dataclass(frozen=True)
 class Logit:
-    """Log-odds of the place between two bounds."""
+    """Log-odds of the place between two bounds; nearer to one than ``edge``, a share of the whole, those at the edge."""
 
     low: float
     high: float
+    edge: float
 
     def _place(self, x):
-        return np.clip((x - self.low) / (self.high - self.low), EDGE, 1 - EDGE)
+        return np.clip((x - self.low) / (self.high - self.low), self.edge, 1 - self.edge)
 
     def forward(self, x):
         place = self._place(x)
@@ -72,8 +77,9 @@ class Asinh:
             return -np.log(self.width) - np.log(np.hypot(1, (x - self.centre) / self.width))
 
 
-def bounded(low, high):
-    """The map of a column with these bounds; None: there is none on that side."""
+def bounded(low, high, x):
+    """The map of a column with these bounds, None if there is none on that side, and of values ``x`` between them."""
+    edge = EDGE * min(np.abs(x - bound).min() for bound in (low, high) if bound is not None)
     if low is None:
-        return Log(high, -1)
-    return Log(low, 1) if high is None else Logit(low, high)
+        return Log(high, -1, edge)
+    return Log(low, 1, edge) if high is None else Logit(low, high, min(edge / (high - low), EDGE))

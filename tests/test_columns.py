@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate
 
-from skmaf.columns import ABSENT, Columns, Constant, Continuous, Discrete, cauchy
+from skmaf.columns import ABSENT, NEW, Columns, Constant, Continuous, Discrete, cauchy
 from skmaf.kinds import find_columns, sharp, smooth
 
 DOUBLE = np.finfo(np.float64).eps
@@ -164,6 +164,7 @@ def test_log_jacobian_is_exact(scale):
 @given(st.floats(-6, 6))
 def test_warped_columns_have_the_derivative_of_their_map(kind, x):
     column = described(normal(), sharp, kind=kind)
+    column = getattr(column, "others", column)
     step = 1e-6
     slope = np.diff(column.values(np.array([x - step, x + step]))[:, 0])[0] / (2 * step)
     assert column.log_jacobian(np.array([x]))[0] == pytest.approx(np.log(slope), abs=1e-5)
@@ -174,12 +175,14 @@ def test_warped_columns_have_the_derivative_of_their_map(kind, x):
 def test_bounded_columns_stay_inside(kind, low, high):
     x = np.random.default_rng(0).uniform(0.01, 0.99, 300) * (1 if low == 0 else -1)
     column = described(x, sharp, kind=kind)
+    assert column.log_jacobian(np.array([0.0]))[0] == 0  # the bound has a probability
+    column = column.others
     drawn = column.back(None, np.linspace(-1e3, 1e3, 1001)[:, None])
     assert (drawn >= low).all() and (drawn <= high).all()
     outside = np.array([-0.5 if low == 0 else 0.5])
     assert column.log_jacobian(outside)[0] == -np.inf
-    at_bound = np.array([0.0])
-    assert np.isfinite(column.values(at_bound)).all() and np.isfinite(column.log_jacobian(at_bound)).all()
+    near, least = np.array([1e-300, 1e-9]) * np.sign(x[0]), np.abs(x).min()
+    assert np.ptp(column.values(near)) == 0 and (column.log_jacobian(near) < np.log(1e3 / least)).all()
 
 
 def test_statistics_do_not_overflow_or_vanish():
@@ -246,10 +249,11 @@ def test_one_hot_columns_and_back():
     x = integers(high=4)
     column = described(x, n_categories=4)
     Z = column.values(x)
-    assert Z.shape == (300, 4)
+    assert Z.shape == (300, 5)
     np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(Z.std(axis=0), 1)
-    assert np.array_equal(column.back(None, Z + normal(1200).reshape(300, 4) * 0.1), x)
+    np.testing.assert_allclose(Z.std(axis=0), [1, 1, 1, 1, 0], atol=1e-12)
+    assert np.array_equal(column.back(None, Z + normal(1500).reshape(300, 5) * 0.1), x)
+    assert column.values(np.array([7.0]))[0, 4] == NEW
     assert np.isnan(column.values(np.array([np.nan]))).all()
 
 
@@ -259,3 +263,25 @@ def test_all_kinds_share_one_interface():
         assert {"n_codes", "n_values", "log_jacobian", "back"} <= set(dir(column))
         assert column.log_jacobian(x).shape == x.shape
     assert Columns(columns_of(X).columns).n_values == 4
+
+
+def test_a_far_number_that_means_unknown_leaves_the_levels_apart():
+    column = described(np.append(integers(3000, 5) + 1, np.full(90, 999_999_999.0)), sharp)
+    assert np.diff(column.numbers)[:-1].min() > 0.3
+
+
+def test_neighbours_of_large_numbers_are_other_values():
+    """Which in single precision they would not be."""
+    rng = np.random.default_rng(0)
+    salaries = np.where(rng.random(2000) < 0.3, 2_000_000, rng.integers(1_990_000, 2_010_000, 2000)).astype(float)
+    assert described(salaries, sharp).codes(np.array([2_000_000.0, 2_000_001.0])).tolist() == [0, 1]
+    even = described(rng.choice([2_000_000.0, 2_000_002.0, 2_000_004.0], 300), sharp)
+    assert even.codes(np.array([2_000_002.0, 2_000_001.0])).tolist()[0] == 1 and even.codes(np.array([2_000_001.0]))[0] < -1
+
+
+def test_steps_of_a_warped_grid_leave_no_gap():
+    column = described(np.floor(np.exp(2 * normal(3000))), sharp, kind="heavy-tailed")
+    x = np.arange(-50.0, 1000.0)
+    edges = (column.warp.forward(np.append(x, 1000.0) - 0.5) - column.mean) / column.scale
+    np.testing.assert_allclose(column.widths(x)[:, 0], np.diff(edges), rtol=1e-9)
+    np.testing.assert_allclose(column.log_jacobian(x), np.log(np.diff(edges)), atol=1e-9)

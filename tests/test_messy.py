@@ -29,6 +29,10 @@ def fitted_penguins(penguins):
     return density.fit(penguins)
 
 
+def without_nan(cells):
+    return [None if pd.isna(cell) else cell for cell in cells]
+
+
 def mixed_rows(n, seed):
     """Rows of a law in closed form, and their log-density: a category, zeros among exponential values, a normal value, and a
     count, each given the category."""
@@ -129,6 +133,71 @@ def test_impute_gives_the_table_back_without_gaps(penguins, fitted_penguins):
             fitted_penguins.impute(penguins, n_draws=n_draws)
 
 
+@pytest.mark.parametrize("form", ["pandas", "polars", "array"])
+def test_impute_leaves_what_is_there(form, tiny):
+    """Numbers beyond the precision of a float, categories that `fit` did not see, and the index."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"key": 2**60 + rng.integers(0, 1000, 60), "colour": rng.choice(["red", "blue"], 60)})
+    frame["size"] = np.where(np.arange(60) % 5 == 0, None, rng.normal(size=60)).astype(float)
+    density, new = tiny(), frame.assign(colour="green").set_index(np.arange(60) + 1000)
+    if form == "polars":
+        polars = pytest.importorskip("polars")
+        frame, new = (polars.DataFrame({name: without_nan(cells) for name, cells in table.items()}) for table in (frame, new))
+    elif form == "array":
+        frame, new = frame.to_numpy(object), new.to_numpy(object)
+    density.fit(frame)
+    with pytest.warns(UserWarning, match="'green', which fit did not see"):
+        filled = density.impute(new, random_state=0)
+    names = [0, 1, 2] if form == "array" else ["key", "colour", "size"]
+    filled_columns, new_columns = ([list(t[:, j]) if form == "array" else list(t[j]) for j in names] for t in (filled, new))
+    assert filled_columns[:2] == new_columns[:2]
+    assert not pd.isna(filled_columns[2]).any()
+    if form == "pandas":
+        assert filled.index.equals(new.index)
+
+
+def test_rows_without_weight_are_not_there_with_all_they_hold(tiny):
+    """Categories and missing cells that only they have are unknown."""
+    frame = pd.DataFrame({"a": ["x", "y"] * 50 + ["z"], "b": [0.5, 1.5] * 50 + [np.nan]})
+    weights = np.append(np.ones(100), 0)
+    for make in (tiny, lambda: MultiscaleDensity(max_iter=5, hidden_layer_sizes=(8,), random_state=0)):
+        weighted, short = make().fit(frame, sample_weight=weights), make().fit(frame[:100])
+        np.testing.assert_array_equal(weighted.score_samples(frame[:9]), short.score_samples(frame[:9]))
+        with pytest.raises(ValueError, match="Column 'b' contains NaN"):
+            weighted.score_samples(frame.assign(a="x"))
+
+
+def test_detector_of_a_density_of_few_gaps_and_rare_categories(tiny):
+    """What the whole table says goes for all folds, without a warning."""
+    polars = pytest.importorskip("polars")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": ["rare"] + ["x", "y"] * 30, "b": np.append(np.nan, rng.normal(size=60))})
+    frame["c"] = rng.normal(size=61)
+    detector = DensityOutlierDetector(tiny(column_kinds={"c": "continuous"}), random_state=0).fit(frame)
+    scores = detector.score_samples(frame)
+    assert np.isfinite(scores).all()
+    other = polars.DataFrame({name: without_nan(cells) for name, cells in frame.items()})
+    of_polars = clone(detector).fit(other)
+    np.testing.assert_array_equal(of_polars.score_samples(other), scores)
+    assert list(of_polars.feature_names_in_) == ["a", "b", "c"]
+
+
+def test_a_category_that_was_not_seen_is_no_usual_one():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.choice([f"c{i:02d}" for i in range(60)], 300), "b": rng.normal(size=300)})
+    density = MultiscaleDensity(max_iter=300, hidden_layer_sizes=(64,), random_state=0).fit(frame)
+    with pytest.warns(UserWarning, match="'new', which fit did not see"):
+        scores = density.score_samples(frame.assign(a="new"))
+    assert np.median(density.score_samples(frame) - scores) > 5
+
+
+def test_changed_kinds_stop_a_warm_start(tiny):
+    x = np.random.default_rng(0).gamma(2, 1, size=(100, 1))
+    density = tiny(warm_start=True).fit(x)
+    with pytest.raises(ValueError, match="column_kinds has changed since the last fit"):
+        density.set_params(column_kinds={0: (0, None)}).fit(x)
+
+
 def test_other_forms_of_the_table_have_the_same_scores(penguins, fitted_penguins):
     scores = fitted_penguins.score_samples(penguins)
     numbers = penguins.select_dtypes("number").columns
@@ -143,7 +212,7 @@ def test_other_forms_of_the_table_have_the_same_scores(penguins, fitted_penguins
 
 def test_polars_in_and_out(penguins, fitted_penguins):
     polars = pytest.importorskip("polars")
-    frame = polars.DataFrame({name: [None if pd.isna(x) else x for x in column] for name, column in penguins.items()})
+    frame = polars.DataFrame({name: without_nan(cells) for name, cells in penguins.items()})
     density = MAFDensity(n_layers=2, hidden_layer_sizes=(32,), random_state=0).fit(frame)
     np.testing.assert_array_equal(density.score_samples(frame), fitted_penguins.score_samples(penguins))
     drawn = density.sample(5, random_state=0)
