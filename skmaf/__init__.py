@@ -1,8 +1,10 @@
 """skmaf: masked autoregressive flows for scikit-learn."""
 
+from .classifier import MAFClassifier
+from .conditional import ConditionalMAFDensity
 from .density import MAFDensity
 from .multiscale import MultiscaleDensity
 from .outlier import DensityOutlierDetector
 
-__all__ = ["DensityOutlierDetector", "MAFDensity", "MultiscaleDensity"]
+__all__ = ["ConditionalMAFDensity", "DensityOutlierDetector", "MAFClassifier", "MAFDensity", "MultiscaleDensity"]
 __version__ = "0.1.0"

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import expit, gammaln, logit
 from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
+from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.utils import gen_batches
 
@@ -31,6 +32,7 @@ TAIL_FREEDOM = 3  # degrees of freedom of Student's t: the fewest whole ones tha
 N_STEPS = 1000  # of EM, at most
 BATCH_NUMBERS = 2**20  # in the covariances of rows with absent cells, at a time
 FILL_ROWS, FILL_STEPS = 5000, 10  # of EM for these
+RIDGES = np.geomspace(0.1, 1000, 9)  # penalties, in rows
 IMAGINARY_ROWS = 1, 4  # of a density, and of the simpler one beside it
 
 
@@ -39,11 +41,13 @@ class Background:
 
     Parameters
     ----------
-    Z : ndarray of shape (n_rows, n_codes + n_values)
+    Z : ndarray of shape (n_rows, n_codes + n_values + n_given)
         Training rows in flow space, spread over their grids.
     weights : ndarray of shape (n_rows,)
     level_shares : list of ndarray
         For each column of codes the shares of its levels.
+    n_given : int, default=0
+        Columns of Z, the last, that the density is conditional on: the values are then taken off their linear trend in these.
 
     Attributes
     ----------
@@ -57,10 +61,14 @@ class Background:
         Probability of the kernel density in the background; the rest is the Gaussian's.
     """
 
-    def __init__(self, Z, weights, level_shares=()):
+    def __init__(self, Z, weights, level_shares=(), n_given=0):
         self.share, self.code_share, self.bandwidth, self.kernel_share = 0.0, 0.0, None, 0.0
         self._codes = _Independent(level_shares)
-        values = Z[:, len(level_shares) :]
+        self._n_given, self._trend = n_given, None
+        if n_given:
+            values, given = np.split(Z[:, len(level_shares) :], [-n_given], axis=1)
+            self._trend = Trend(values, given, weights)
+        values = self._split(Z)[1]
         if 2 * N_FOLDS <= len(values) <= KERNEL_ROWS and values.shape[1] and not np.isnan(values).any():
             self._choose_kernel(values, weights)
         self.refit(Z, weights)
@@ -83,7 +91,12 @@ class Background:
         self._kernel = None if self.bandwidth is None else Kernel([self.bandwidth], values, weights)
 
     def _split(self, Z):
-        return Z[:, : self._codes.n_columns], Z[:, self._codes.n_columns :]
+        """Codes, and values off their trend in what is given."""
+        codes, values = np.split(Z, [self._codes.n_columns], axis=1)
+        if self._trend is None:
+            return codes, values
+        values, given = np.split(values, [-self._n_given], axis=1)
+        return codes, values - self.trend(given)
 
     def share_out(self, flow_log_probs, Z, weights):
         """Find the shares by rows ``Z`` that neither the flow nor the background was fitted on.
@@ -129,13 +142,38 @@ class Background:
         rows = np.flatnonzero(rng.random_sample(len(codes)) < self.code_share)
         codes[rows] = self._codes.sample(len(rows), rng)
 
-    def scatter(self, values, rng):
+    def scatter(self, values, given, rng):
         """Replace values that the flow drew, in place, by the background's own draws, as often as its share says."""
         rows = np.flatnonzero(rng.random_sample(len(values)) < self.share)
-        from_kernel = rng.random_sample(len(rows)) < self.kernel_share
-        for part, places in [(self._gaussian, rows[~from_kernel]), (self._kernel, rows[from_kernel])]:
-            if len(places):
+        values[rows] = self.trend(given[rows]) + self.errors(len(rows), rng)
+
+    def errors(self, n_samples, rng):
+        """Draws of values off their trend."""
+        values = np.empty((n_samples, len(self._gaussian.mean) if self._gaussian else 0))
+        from_kernel = rng.random_sample(n_samples) < self.kernel_share
+        for part, places in [(self._gaussian, np.flatnonzero(~from_kernel)), (self._kernel, np.flatnonzero(from_kernel))]:
+            if len(places) and part is not None:
                 values[places] = part.sample(len(places), rng)
+        return values
+
+    def trend(self, given):
+        """The trend of the values in what is given."""
+        return 0.0 if self._trend is None else self._trend.predict(given)
+
+
+class Trend:
+    """A ridge regression of each value on what is given, its strength chosen by rows left out."""
+
+    def __init__(self, values, given, weights):
+        there = ~np.isnan(values)
+        fits = [
+            RidgeCV(RIDGES).fit(given[rows], value[rows], sample_weight=weights[rows]) for value, rows in zip(values.T, there.T)
+        ]
+        self.slopes = np.column_stack([fit.coef_ for fit in fits]) if fits else np.empty((given.shape[1], 0))
+        self.starts = np.array([fit.intercept_ for fit in fits])
+
+    def predict(self, given):
+        return given @ self.slopes + self.starts
 
 
 class _Independent:

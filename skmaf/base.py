@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -14,18 +13,66 @@ from .devices import pick_device
 from .imputation import fill
 from .schema import read_table, restore
 from .threads import threads_for
-from .validation import refuse_gaps, seed_from, tagged
+from .validation import check_count, refuse_gaps, seed_from, tagged
 
 LOWEST = -1e300  # a mean over many such scores is still finite
 
 
-class FlowDensity(DensityMixin, BaseEstimator):
-    """Scores and draws of an estimator that has a ``device``.
+class FlowEstimator(BaseEstimator):
+    """Scores and draws of numbers by an estimator that has a ``device``.
 
-    When fitted it has ``columns_``, ``schema_``, ``flow_``, a ``_dtype``, and whether it saw missing cells, ``_with_gaps``.
-    It says by ``_log_density(flow, Z)`` what the log-density of rows in flow space is, and by
-    ``_draw(flow, n_samples, generator, rng)`` draws rows there.
+    When fitted it has ``columns_``, ``schema_``, ``flow_``, a ``_dtype``, and whether it saw missing cells, ``_with_gaps``. It says by ``_log_density(flow, Z)`` what the log-density of
+    rows in flow space is, and by ``_draw(flow, given, generator, rng)`` draws a row there for each row of ``given``: what the
+    density is conditional on, which stands behind the columns of flow space, and perhaps has no columns itself.
     """
+
+    def _read(self, X):
+        """Rows like those of `fit` as numbers."""
+        X = read_table(self, X, reset=False)
+        return X if self._with_gaps else refuse_gaps(X, self.schema_)
+
+    def _scores(self, X, log_density, given=None):
+        flow = self._flow_for(X.dtype)
+        scores = np.empty(len(X))
+        with threads_for(1), torch.no_grad():
+            for rows in gen_batches(len(X), flow.batch_rows):
+                Z = self._in_flow_space(X[rows], None if given is None else given[rows])
+                scores[rows] = log_density(flow, Z) + self.columns_.log_jacobian(X[rows])
+        # so far out that the density, or a number on the way to it, overflowed
+        scores[~np.isfinite(scores)] = LOWEST
+        return scores
+
+    def _in_flow_space(self, X, given):
+        Z = self.columns_.to_flow(X)
+        return Z if given is None else np.hstack([Z, given])
+
+    def _draws(self, given, random_state):
+        """Rows of numbers in the units of X, one for each row of ``given``."""
+        seed = seed_from(random_state)
+        generator, rng = torch.Generator().manual_seed(seed), np.random.RandomState(seed)
+        flow = self._flow_for(self._dtype)
+        X = np.empty((len(given), len(self.columns_.columns)), dtype=self._dtype)
+        with threads_for(1), torch.no_grad():
+            for rows in gen_batches(len(given), flow.batch_rows_inverse):
+                X[rows] = self._out_of_flow_space(self._draw(flow, given[rows], generator, rng))
+        return X
+
+    def _out_of_flow_space(self, Z):
+        largest = np.finfo(self._dtype).max
+        return np.clip(self.columns_.from_flow(Z), -largest, largest)
+
+    def _flow_for(self, dtype):
+        """The flow in the precision of ``dtype``, on the fastest device that has it."""
+        device = pick_device(self.device, fitted=True)
+        if dtype == np.float64 and device.type == "mps":
+            device = torch.device("cpu")
+        if dtype == np.float32 and device.type == "cpu":
+            return self.flow_
+        return copy.deepcopy(self.flow_).to(device, torch.float64 if dtype == np.float64 else torch.float32)
+
+
+class FlowDensity(DensityMixin, FlowEstimator):
+    """The density of a table."""
 
     def score_samples(self, X):
         """Log-density of each row.
@@ -58,16 +105,6 @@ class FlowDensity(DensityMixin, BaseEstimator):
     def _score_numbers(self, X):
         return self._scores(X, self._log_density)
 
-    def _scores(self, X, log_density):
-        flow = self._flow_for(X.dtype)
-        scores = np.empty(len(X))
-        with threads_for(1), torch.no_grad():
-            for rows in gen_batches(len(X), flow.batch_rows):
-                scores[rows] = log_density(flow, self.columns_.to_flow(X[rows])) + self.columns_.log_jacobian(X[rows])
-        # so far out that the density, or a number on the way to it, overflowed
-        scores[~np.isfinite(scores)] = LOWEST
-        return scores
-
     def score(self, X, y=None, sample_weight=None):
         """Mean log-density of the rows.
 
@@ -89,13 +126,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
         ValueError
             As `score_samples`, and if weights are negative, not finite, or all zero.
         """
-        scores = self.score_samples(X)
-        if sample_weight is None:
-            return float(scores.mean())
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weights.any():  # older versions of scikit-learn let this pass
-            raise ValueError("sample_weight is zero in all rows: give a positive weight to at least one.")
-        return float(np.average(scores, weights=weights))
+        return weighted_mean(self.score_samples(X), sample_weight, X)
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the density.
@@ -117,17 +148,8 @@ class FlowDensity(DensityMixin, BaseEstimator):
             If ``n_samples`` is not a positive integer.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}.")
-        seed = seed_from(random_state)
-        generator, rng = torch.Generator().manual_seed(seed), np.random.RandomState(seed)
-        flow = self._flow_for(self._dtype)
-        X, largest = np.empty((n_samples, self.n_features_in_), dtype=self._dtype), np.finfo(self._dtype).max
-        with threads_for(1), torch.no_grad():
-            for rows in gen_batches(n_samples, flow.batch_rows_inverse):
-                drawn = self.columns_.from_flow(self._draw(flow, rows.stop - rows.start, generator, rng))
-                X[rows] = np.clip(drawn, -largest, largest)
-        return self._write(X)
+        check_count("n_samples", n_samples)
+        return self._write(self._draws(np.empty((n_samples, 0)), random_state))
 
     def impute(self, X, n_draws=1, random_state=None):
         """Draw the missing cells, each given the other cells of its row.
@@ -155,8 +177,7 @@ class FlowDensity(DensityMixin, BaseEstimator):
             As `score_samples`, and if ``n_draws`` is not a positive integer.
         """
         check_is_fitted(self)
-        if not isinstance(n_draws, Integral) or n_draws < 1:
-            raise ValueError(f"n_draws must be a positive integer, got {n_draws!r}.")
+        check_count("n_draws", n_draws)
         rows = np.tile(self._read(X), (n_draws, 1))
         missing, rng = np.isnan(rows), np.random.RandomState(seed_from(random_state))
         fill(rows, self.columns_, self._score_numbers, lambda rows: self._scores(rows, self._sharp_log_density), rng)
@@ -185,23 +206,9 @@ class FlowDensity(DensityMixin, BaseEstimator):
         container = getattr(self, "_sklearn_output_config", {}).get("transform", "default")
         return self.schema_.write(X, None if container == "default" else container)
 
-    def _read(self, X):
-        """Rows like those of `fit` as numbers."""
-        X = read_table(self, X, reset=False)
-        return X if self._with_gaps else refuse_gaps(X, self.schema_)
-
     def _sharp_log_density(self, flow, Z):
         """What `_log_density` is without a simple density beside it."""
         return self._log_density(flow, Z)
-
-    def _flow_for(self, dtype):
-        """The flow in the precision of ``dtype``, on the fastest device that has it."""
-        device = pick_device(self.device, fitted=True)
-        if dtype == np.float64 and device.type == "mps":
-            device = torch.device("cpu")
-        if dtype == np.float32 and device.type == "cpu":
-            return self.flow_
-        return copy.deepcopy(self.flow_).to(device, torch.float64 if dtype == np.float64 else torch.float32)
 
 
 def warn_if_interrupted(history):
@@ -211,3 +218,13 @@ def warn_if_interrupted(history):
             f"Training was interrupted after {len(history.loss_curve)} epochs; the best weights so far are kept.",
             stacklevel=4,
         )
+
+
+def weighted_mean(scores, sample_weight, X):
+    """Mean of the scores of the rows of X."""
+    if sample_weight is None:
+        return float(scores.mean())
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():  # older versions of scikit-learn let this pass
+        raise ValueError("sample_weight is zero in all rows: give a positive weight to at least one.")
+    return float(np.average(scores, weights=weights))

@@ -13,6 +13,7 @@ PEAK_RATE = 0.01  # up to this many rows:
 PEAK_RATE_ROWS = 40_000
 WEIGHT_DECAY = 0.2  # up to this many rows:
 WEIGHT_DECAY_ROWS = 10_000
+MOST_SET_ASIDE = 1000  # rows: more would tell no more
 FEW_HELD_OUT = 50  # held-out rows that are worth up to a fifth of the table
 
 
@@ -81,3 +82,29 @@ def hold_out(n_rows, fraction, generator):
     wanted = max(0.1 * n_rows, min(0.2 * n_rows, FEW_HELD_OUT)) if fraction == "auto" else fraction * n_rows
     n = min(max(1, round(wanted)), n_rows - 1)
     return order[n:], order[:n]
+
+
+def set_aside(n_rows, fraction, seed):
+    """Split the rows into those to fit on, of which some will be held out, and those that calibrate.
+
+    Parameters
+    ----------
+    n_rows : int
+    fraction : float or "auto"
+        As in `hold_out`; of large tables `MOST_SET_ASIDE` rows at most are set aside.
+    seed : int
+
+    Returns
+    -------
+    fit, calibration : ndarray of int
+        Positions, in random order.
+
+    Raises
+    ------
+    ValueError
+        If there are under 4 rows.
+    """
+    if n_rows < 4:
+        raise ValueError(f"n_samples={n_rows} is too few: give 4 rows at least, two to fit on and one each to judge and to calibrate.")
+    fit, calibration = hold_out(n_rows, fraction, torch.Generator().manual_seed(seed))
+    return np.concatenate([fit, calibration[MOST_SET_ASIDE:]]), calibration[:MOST_SET_ASIDE]

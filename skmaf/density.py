@@ -1,30 +1,18 @@
 """MAFDensity: the scikit-learn face of a flow."""
 
-import copy
-import warnings
-from numbers import Integral, Real
-
 import numpy as np
 import torch
-from sklearn.base import _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
+from sklearn.base import TransformerMixin, _fit_context
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from .background import Background
-from .base import FlowDensity, warn_if_interrupted
-from .budget import hold_out, make_budget
-from .devices import pick_device
-from .flows import ACTIVATIONS, BIJECTORS, Levels, make_table_flow
-from .gaps import Hiding
-from .kinds import check_kinds, declared_kinds, find_columns, sharp
-from .schema import read_table
+from .base import FlowDensity
+from .maf import MAFEstimator
 from .threads import threads_for
-from .training import in_batches, joined, train, weighted_rows
-from .validation import seed_from, weigh, without_weightless
+from .validation import refuse_gaps, without_weightless
 
 
-class MAFDensity(FlowDensity):
+class MAFDensity(TransformerMixin, FlowDensity, MAFEstimator):
     """Density of a table by a masked autoregressive flow [1]_.
 
     Continuous columns are standardised, then a stack of masked networks [2]_ maps the rows to a standard normal distribution.
@@ -33,11 +21,16 @@ class MAFDensity(FlowDensity):
 
     Parameters
     ----------
-    bijector : {"spline", "affine"}, default="spline"
-        Map of each column given the columns before it: affine, as in [1]_, or affine and then a rational-quadratic
-        spline [3]_.
-    n_layers : int, default=5
-        Number of layers; the order of the columns turns round from one to the next.
+    family : {"maf", "made", "nice", "realnvp", "iaf", "planar", "radial"}, default="maf"
+        The flow: masked autoregressive [1]_; a single layer of it [2]_; couplings, additive ("nice") or affine ("realnvp");
+        inverse autoregressive, which samples in one pass but is slow to score and to fit; planar or radial. All are exact. The
+        user guide compares them. Planar and radial flows are for continuous columns without missing cells.
+    bijector : {"auto", "affine", "spline", "mixture", "additive"}, default="auto"
+        Map of each column given the columns that the family has it see: affine, as in [1]_; affine and then a rational-quadratic
+        spline [3]_; or to the normal scores of a mixture of normals, with which "made" is the MADE MoG of [1]_. "auto" is
+        "spline" for "maf", "additive", as its only one, for "nice", and else "affine".
+    n_layers : int or "auto", default="auto"
+        Number of layers; "auto" is 5, 8 for couplings, 32 for planar and radial flows, and 1, as its only number, for "made".
     hidden_layer_sizes : tuple of int, default=(128, 128)
         Units of the hidden layers of each masked network.
     activation : {"relu", "tanh", "silu"}, default="relu"
@@ -147,69 +140,10 @@ class MAFDensity(FlowDensity):
     (150,)
     >>> density.sample(3, random_state=0).shape
     (3, 4)
+    >>> Z = density.transform(X)  # as good as independent standard normal numbers, if the density is right
+    >>> bool(abs(density.inverse_transform(Z) - X).max() < 1e-6)
+    True
     """
-
-    _parameter_constraints = {
-        "bijector": [StrOptions(set(BIJECTORS))],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "n_bins": [Interval(Integral, 2, 500, closed="both")],
-        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "column_kinds": [dict, None],
-        "verbose": ["boolean"],
-        "random_state": ["random_state"],
-    }
-
-    def __init__(
-        self,
-        *,
-        bijector="spline",
-        n_layers=5,
-        hidden_layer_sizes=(128, 128),
-        activation="relu",
-        n_bins=8,
-        alpha="auto",
-        batch_size="auto",
-        learning_rate_init="auto",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction="auto",
-        n_iter_no_change="auto",
-        tol=1e-4,
-        warm_start=False,
-        device="auto",
-        column_kinds=None,
-        verbose=False,
-        random_state=None,
-    ):
-        self.bijector = bijector
-        self.n_layers = n_layers
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.n_bins = n_bins
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.device = device
-        self.column_kinds = column_kinds
-        self.verbose = verbose
-        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -246,166 +180,87 @@ class MAFDensity(FlowDensity):
         X = self._read_training_rows(X)
         return self._fit_numbers(X, sample_weight, bool(np.isnan(X).any()))
 
-    def _read_training_rows(self, X):
-        """The table as numbers, its schema learned; what is declared of its columns goes into ``_kinds``."""
-        self._kinds = declared_kinds(X, self.column_kinds)
-        X = read_table(self, X, reset=True, categorical=[j for j, kind in self._kinds.items() if kind == "categorical"])
-        check_kinds(self._kinds, X, self.schema_)
-        return X
+    def transform(self, X):
+        """Rows in the base space of the flow: independent standard normal numbers, where the flow has the density right.
 
-    def _fit_numbers(self, X, sample_weight, with_gaps, warm=False):
-        """Learn from a table that is read already, its schema known; ``with_gaps`` if cells may be missing, here or not."""
-        self._dtype, self._with_gaps = X.dtype, with_gaps
-        rows, weights = weigh(X, sample_weight)
-        X = X[rows]
-        device = pick_device(self.device)
-        generator = torch.Generator().manual_seed(seed_from(self.random_state))
-        held_in, held_out = hold_out(len(X), self.validation_fraction if self.early_stopping else 0, generator)
-        shape = self._shape()
-        if warm:
-            flow = self._flow_to_go_on(shape)
-        else:
-            self.columns_ = self._find_columns(X, weights, held_in)
-            flow = self._new_flow(shape, generator)
-            self._fitted_shape, self._fitted_kinds = shape, copy.deepcopy(self.column_kinds)
-            self.loss_curve_, self.validation_scores_ = [], []
-        Z, widths = self.columns_.to_flow(X), self.columns_.widths(X)
-        # spread once and for all: the judge of the weights must not change
-        spread = Z + (torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5) * widths
-        level_shares = [column.shares for column in self.columns_.discrete]
-        self.background_ = Background(spread[held_in], weights[held_in], level_shares) if len(held_out) else None
-        jacobians = self._mean_log_jacobian(X, weights, held_in), self._mean_log_jacobian(X, weights, held_out)
-        flow = flow.to(device)
-        rows = weighted_rows(flow, Z[held_in], weights[held_in])
-        if len(widths) > 1:
-            widths = widths[held_in]
-        sizes = [self.columns_.n_codes, self.columns_.n_values][-len(flow.parts) :]
-        histories = []
-        for part, size, judges in zip(flow.parts, sizes, self._judges(flow, spread[held_out], weights[held_out])):
-            histories.append(self._train(part, size, judges, rows, widths, jacobians[1], generator))
-            if histories[-1].interrupted:
-                break
-        history = joined(histories)
-        self._warn(history)
-        if len(held_out):
-            self.background_.share_out(self._flow_log_probs(flow, spread[held_out]), spread[held_out], weights[held_out])
-            self.background_.refit(spread, weights)
-        self._keep(flow, history, *jacobians)
-        return self
+        Discrete columns come first: of a level, which has an interval of the normal law, it is the middle. Then come the others. A
+        column in which some values come again and again has both, the second 0 in rows with such a value; a constant one has none.
+        The simple densities beside the flow have no part in it.
 
-    def _find_columns(self, X, weights, held_in):
-        # a column that the rows held in know nothing of is described by all rows
-        some = held_in if (~np.isnan(X[held_in])).any(axis=0).all() else slice(None)
-        return find_columns(sharp, X[some], weights[some], self.schema_.n_categories, self._kinds)
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows without missing cells.
 
-    def _shape(self):
-        """The parameters that shape a flow, checked."""
-        sizes = list(self.hidden_layer_sizes)
-        if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be one or more positive integers, got {self.hidden_layer_sizes!r}.")
-        shape = {name: getattr(self, name) for name in ("bijector", "n_layers", "activation", "n_bins")}
-        return shape | {"hidden_layer_sizes": tuple(int(size) for size in sizes)}
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
 
-    def _flow_to_go_on(self, shape):
-        """A copy of the fitted flow, for a warm start."""
-        changed = [name for name in shape if shape[name] != self._fitted_shape[name]]
-        changed += ["column_kinds"] * (self.column_kinds != self._fitted_kinds)
-        if changed:
-            raise ValueError(f"{changed[0]} has changed since the last fit: set it back, or set warm_start=False.")
-        return copy.deepcopy(self.flow_).train().requires_grad_(True)
+        Raises
+        ------
+        ValueError
+            As `score_samples`, and if cells are missing.
+        """
+        check_is_fitted(self)
+        X = refuse_gaps(self._read(X), self.schema_)
+        flow = self._flow_for(X.dtype)
+        Z, largest = np.empty((len(X), len(self.columns_.owners)), dtype=X.dtype), np.finfo(X.dtype).max
+        with threads_for(1), torch.no_grad():
+            for rows in gen_batches(len(X), flow.batch_rows):
+                Z[rows] = flow.transform(flow.tensor(self.columns_.to_flow(X[rows]))).cpu().numpy()
+        return np.nan_to_num(Z, nan=largest, posinf=largest, neginf=-largest)
 
-    def _new_flow(self, shape, generator):
-        """A flow of the columns, with the discrete ones before it."""
-        columns, levels = self.columns_, None
-        if columns.n_codes:
-            shares, numbers = zip(*((column.shares, column.numbers) for column in columns.discrete))
-            levels = Levels(shares, numbers, self._with_gaps)
-        return make_table_flow(columns.n_values, levels, columns.gates, self._with_gaps, generator=generator, **shape)
+    def inverse_transform(self, Z):
+        """The rows whose image in base space is ``Z``.
 
-    def _mean_log_jacobian(self, X, weights, rows):
-        """What takes the mean log-density of some rows from flow space to the units of X."""
-        return np.average(self.columns_.log_jacobian(X[rows]), weights=weights[rows]) if len(rows) else 0.0
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_features_out)
+            What `transform` gives; of standard normal numbers it makes rows of the flow's density.
 
-    def _judges(self, flow, Z, weights):
-        """For each part of the flow the rows that decide on its best weights, or None."""
-        if len(Z) == 0:
-            return [None] * len(flow.parts)
-        backgrounds = self.background_.score_parts(Z)[-len(flow.parts) :]
-        return [weighted_rows(flow, Z, weights, background) for background in backgrounds]
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            Like X in `fit`.
 
-    def _train(self, part, n_columns, judges, rows, widths, log_jacobian, generator):
-        """Train a part of the flow, with a progress bar that shows its score with ``log_jacobian`` added."""
-        budget = make_budget(
-            len(rows.x),
-            part,
-            n_columns=n_columns,
-            batch_size=self.batch_size,
-            max_iter=self.max_iter,
-            learning_rate=self.learning_rate_init,
-            alpha=self.alpha,
-            patience=self.n_iter_no_change,
-        )
-        with (
-            threads_for(budget.batch_size * part.widest),
-            tqdm(total=budget.n_epochs, desc="MAFDensity", unit="epoch", disable=not self.verbose) as bar,
-        ):
+        Raises
+        ------
+        ValueError
+            If Z has another number of columns, or cells that are no finite numbers.
+        """
+        check_is_fitted(self)
+        n_columns = len(self.columns_.owners)
+        Z = check_array(Z, dtype=self._dtype, ensure_min_features=0)
+        if Z.shape[1] != n_columns:
+            raise ValueError(f"Z has {Z.shape[1]} columns, and transform gives {n_columns}: give rows of base space.")
+        flow = self._flow_for(self._dtype)
+        X, none = np.empty((len(Z), self.n_features_in_), dtype=self._dtype), np.empty((len(Z), 0))
+        with threads_for(1), torch.no_grad():
+            for rows in gen_batches(len(Z), flow.batch_rows_inverse):
+                drawn = torch.cat(flow.draw(flow.tensor(Z[rows]), flow.tensor(none[rows])), 1)
+                X[rows] = self._out_of_flow_space(drawn.cpu().double().numpy())
+        return self._write(X)
 
-            def show(history):
-                if history.validation_scores:
-                    bar.set_postfix_str(f"best held-out score {history.best_score + log_jacobian:.3f} nats", refresh=False)
-                bar.update()
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of base space.
 
-            return train(
-                part,
-                rows,
-                judges,
-                widths=part.tensor(widths),
-                budget=budget,
-                tol=self.tol,
-                generator=generator,
-                on_epoch=show,
-                hiding=Hiding(self.columns_.owners, self.columns_.n_codes) if self._with_gaps else None,
-            )
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X, where `fit` saw none.
 
-    def _keep(self, flow, history, log_jacobian_in, log_jacobian_out):
-        """Set the attributes that tell how the training went."""
-        self.flow_ = flow.cpu().eval().requires_grad_(False)
-        self.loss_curve_ += [loss - log_jacobian_in for loss in history.loss_curve]
-        self.validation_scores_ += [score + log_jacobian_out for score in history.validation_scores]
-        self.best_validation_score_ = history.best_score + log_jacobian_out if self.early_stopping else None
-        self.n_iter_ = len(self.loss_curve_)
+        Returns
+        -------
+        names : ndarray of str
+            Those of the columns of X that they come from, with "_code" for the discrete part of a column that has two.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)[self.columns_.owners]
+        codes = names[: self.columns_.n_codes]
+        twice = np.isin(codes, names[self.columns_.n_codes :])
+        return np.concatenate([np.where(twice, codes + "_code", codes), names[self.columns_.n_codes :]]).astype(object)
 
-    def _warn(self, history):
-        warn_if_interrupted(history)
-        if self.max_iter != "auto" and self.early_stopping and not (history.converged or history.interrupted):
-            warnings.warn(
-                f"Training reached max_iter={self.max_iter} before the held-out score stopped rising; the best weights so far "
-                "are kept. Raise max_iter, or leave it at 'auto'.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
-    def _flow_log_probs(self, flow, Z):
-        """Log-probability of codes, and log-density of values, by the flow alone."""
-        parts = in_batches(lambda rows: torch.stack(flow.log_probs(rows), 1), flow, flow.tensor(Z))
-        return parts.cpu().double().numpy().T
-
-    def _log_density(self, flow, Z):
-        log_probs = self._flow_log_probs(flow, Z)
-        return log_probs.sum(axis=0) if self.background_ is None else self.background_.mix(log_probs, Z)
-
-    def _sharp_log_density(self, flow, Z):
-        return self._flow_log_probs(flow, Z).sum(axis=0)
-
-    def _draw(self, flow, n_samples, generator, rng):
-        z = flow.tensor(torch.randn((n_samples, self.columns_.n_values), generator=generator))
-        codes = z.new_empty((n_samples, 0))
-        if self.columns_.n_codes:
-            chance = torch.rand((self.columns_.n_codes, n_samples), generator=generator)
-            codes = flow.codes.discrete.draw(flow.tensor(chance)).T.cpu()
-            if self.background_ is not None:
-                self.background_.scatter_codes(codes.numpy(), rng)
-        values = flow.values.draw(z, flow.tensor(codes)).cpu().double().numpy()
-        if self.background_ is not None:
-            self.background_.scatter(values, rng)
-        return np.column_stack([codes, values])
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

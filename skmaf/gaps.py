@@ -26,7 +26,8 @@ class Hiding:
         self.hidden[:n_codes] = ABSENT
 
     def __call__(self, x, generator):
-        """Rows with cells hidden, all dimensions of a cell at once."""
+        """Rows with cells hidden, all dimensions of a cell at once; what comes after these dimensions stays."""
         rates = torch.rand(len(x), 1, generator=generator) * (torch.rand(len(x), 1, generator=generator) < 0.5)
         hide = (torch.rand(len(x), int(self.owners.max()) + 1, generator=generator) < rates)[:, self.owners]
-        return torch.where(hide.to(x.device), self.hidden.to(x), x)
+        shown, given = x.tensor_split([len(self.owners)], dim=1)
+        return torch.cat([torch.where(hide.to(x.device), self.hidden.to(x), shown), given], 1)

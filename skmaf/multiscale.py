@@ -274,8 +274,8 @@ class MultiscaleDensity(FlowDensity):
         by_network = logsumexp(self._level_scores(flow, Z, self._contexts), axis=0) - np.log(len(self._contexts))
         return np.logaddexp(by_network, self._kernel.score_by_others(Z)) - np.log(2)
 
-    def _draw(self, flow, n_samples, generator, rng):
-        z = flow.tensor(torch.randn((n_samples, self.columns_.n_values), generator=generator))
+    def _draw(self, flow, given, generator, rng):
+        z = flow.tensor(torch.randn((len(given), self.columns_.n_values), generator=generator))
         Z = np.empty(z.shape)
         if Z.shape[1]:
             contexts = flow.tensor(self._contexts[rng.randint(len(self._contexts), size=len(z))])[:, None]

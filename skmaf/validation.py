@@ -85,6 +85,12 @@ def _rank(x):
     return x if x.dtype.kind in "biuf" else np.unique(x.astype(str), return_inverse=True)[1]
 
 
+def check_count(name, value):
+    """Refuse what is not a positive whole number."""
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
+
+
 def seed_from(random_state):
     """A seed for private generators: fresh for None, the number itself for an int, drawn from a RandomState."""
     if random_state is None:

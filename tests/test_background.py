@@ -149,7 +149,7 @@ def test_far_and_collinear_rows_stay_finite():
 def test_draws_follow_the_shares():
     background = made(flow_log_prob=-3)
     Z = np.full((20_000, 2), 100.0)  # what the flow drew
-    background.scatter(Z, np.random.RandomState(0))
+    background.scatter(Z, np.empty((len(Z), 0)), np.random.RandomState(0))
     from_flow = (Z == 100).all(axis=1)
     assert from_flow.mean() == pytest.approx(1 - background.share, abs=0.015)
     np.testing.assert_allclose(np.cov(Z[~from_flow].T), np.cov(normal_rows(300).T), atol=0.15)

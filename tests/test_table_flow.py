@@ -16,7 +16,7 @@ def generator(seed=0):
 def table_flow(with_gaps, bijector="affine", n_layers=3):
     levels = Levels([np.array([0.4, 0.6]), np.full(3, 1 / 3)], [None, np.array([-1.0, 0.2, 1.1])], with_gaps)
     shape = dict(bijector=bijector, n_layers=n_layers, hidden_layer_sizes=(8,), activation="tanh", n_bins=4)
-    return make_table_flow(2, levels, GATES, with_gaps, generator=generator(), **shape)
+    return make_table_flow(levels, GATES, with_gaps, generator=generator(), **shape)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["complete", "with gaps"])
@@ -35,6 +35,7 @@ def mass(flow, first, second, values):
     return flow.log_prob(torch.cat([codes, grid], 1)).exp().sum().item() * cells
 
 
+NO_GIVEN = torch.empty(1, 0, dtype=torch.float64)
 NONE = torch.tensor([torch.nan], dtype=torch.float64)
 
 
@@ -65,7 +66,7 @@ def test_log_determinant_is_that_of_the_jacobian_of_what_is_there(bijector, rand
         z, log_det = flow(x, context, present)
         assert (z[0][~there] == 0).all()
         torch.testing.assert_close(log_det[0], jacobian[there][:, there].slogdet().logabsdet)
-        torch.testing.assert_close(flow.inverse(z, context, present), x)
+        torch.testing.assert_close(flow.inverse(z, context, present), (x, log_det))
 
 
 def test_values_depend_on_codes_and_codes_on_no_value(flow):
@@ -89,12 +90,11 @@ def test_gradients_are_finite_where_cells_are_absent(randomise):
 
 def test_draws_are_rows_of_the_density(flow):
     """Normal values that a draw came from are those that the density finds behind it."""
-    chance = torch.rand(2, 50, generator=generator(3), dtype=torch.float64)
+    chance = torch.rand(50, 2, generator=generator(3), dtype=torch.float64)
     z = torch.randn(50, 2, generator=generator(4), dtype=torch.float64)
-    codes = flow.codes.discrete.draw(chance).T
-    values = flow.values.draw(z, codes)
+    codes, values = flow.draw(torch.cat([torch.special.ndtri(chance), z], 1), NO_GIVEN.expand(50, 0))
     at_atom = codes[:, 0] == 0
     assert at_atom.any() and (values[at_atom, 1] == 0).all()
     present = torch.stack([torch.ones(50), ~at_atom], 1).double()
-    context = flow.values._context(codes, present)
+    context = flow.values._context(codes, present, NO_GIVEN.expand(50, 0))
     torch.testing.assert_close(flow.values.flow(values, context, present)[0], z * present)

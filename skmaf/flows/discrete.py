@@ -103,55 +103,69 @@ class DiscreteMADE(nn.Module):
         A key of ``ACTIVATIONS``.
     generator : torch.Generator
         Draws the initial weights.
+    n_context : int, default=0
+        Columns of the context that the probabilities are given, shape (n_context, rows).
     """
 
-    def __init__(self, levels, hidden_sizes, activation, generator):
+    def __init__(self, levels, hidden_sizes, activation, generator, n_context=0):
         super().__init__()
         self.levels = levels
         degrees = torch.arange(1, len(levels.is_number) + 1)
         n_params = max(len(levels.log_shares), 3 * N_COMPONENTS)
         inputs = levels.feature_degrees(degrees)
-        self.network = MaskedNetwork(degrees, n_params, hidden_sizes, activation, generator, input_degrees=inputs)
+        self.network = MaskedNetwork(degrees, n_params, hidden_sizes, activation, generator, n_context, inputs)
         with torch.no_grad():
             _, means, widths = self.network.output.bias.view(n_params, -1)[: 3 * N_COMPONENTS].chunk(3)
             means[:, levels.is_number] = torch.linspace(-SPREAD, SPREAD, N_COMPONENTS)[:, None]
             widths[:, levels.is_number] = math.log(math.expm1(WIDTH))
 
-    def log_prob(self, codes):
+    def log_prob(self, codes, context=None):
         """Log-probability of each row's codes, in nats."""
         category, number = self.levels.split(codes.clamp(min=-1))
-        logits, mixtures = self._params(codes)
+        logits, mixtures = self._params(codes, context)
         of_category = logits.log_softmax(0).gather(0, category.clamp(min=0)[None])[0]
         cuts, level = self.levels.cuts, number.clamp(min=0)
         of_number = _log_mass(mixtures, cuts.gather(1, level), cuts.gather(1, level + 1))
         present = torch.cat([category, number]) >= 0
         return torch.where(present, torch.cat([of_category, of_number]), 0.0).sum(0)
 
-    def _params(self, codes):
+    def _params(self, codes, context):
         """Logits of categories, and logarithms of shares, means and scales of the mixtures of numbers."""
         levels = self.levels
-        params = self.network(levels.encode(codes))
+        params = self.network(levels.encode(codes), context)
         logits = params[: len(levels.log_shares), levels.is_category] + levels.log_shares
         shares, means, widths = params[: 3 * N_COMPONENTS, levels.is_number].chunk(3)
         return logits, (shares.log_softmax(0), means, F.softplus(widths) + levels.narrowest)
 
+    def _below(self, i, logits, mixtures):
+        """Probability of column i to be at most each level but the last, for which it is 1: shape (levels - 1, rows)."""
+        is_number = self.levels.is_number[i]
+        place = self.levels.is_number[:i].count(is_number)  # among the columns of its sort
+        if not is_number:
+            return logits[: self.levels.sizes[place], place].softmax(0).cumsum(0)[:-1]
+        cuts = self.levels.cuts[place]
+        cuts = cuts[(cuts > -FAR) & (cuts < FAR)]
+        log_shares, means, widths = (part[:, None, place] for part in mixtures)
+        return (log_shares.exp() * torch.sigmoid((cuts[:, None] - means) / widths)).sum(0)
+
     @torch.no_grad()
-    def draw(self, chance):
+    def draw(self, chance, context=None):
         """Codes from uniform numbers of shape (columns, rows)."""
         codes = torch.full_like(chance, -1)
-        for i, is_number in enumerate(self.levels.is_number):
-            place = self.levels.is_number[:i].count(is_number)  # among the columns of its sort
-            logits, mixtures = self._params(codes)
-            if is_number:
-                cuts = self.levels.cuts[place]
-                cuts = cuts[(cuts > -FAR) & (cuts < FAR)]
-                log_shares, means, widths = (part[:, None, place] for part in mixtures)
-                below = (log_shares.exp() * torch.sigmoid((cuts[:, None] - means) / widths)).sum(0)
-            else:
-                # without the last: the sum there is 1 up to rounding
-                below = logits[: self.levels.sizes[place], place].softmax(0).cumsum(0)[:-1]
-            codes[i] = (below < chance[i]).sum(0)
+        for i in range(len(codes)):
+            codes[i] = (self._below(i, *self._params(codes, context)) < chance[i]).sum(0)
         return codes
+
+    @torch.no_grad()
+    def middles(self, codes, context=None):
+        """The uniform numbers that `draw` makes these codes of: of each code that in the middle."""
+        params, chance = self._params(codes, context), torch.empty_like(codes)
+        for i, code in enumerate(codes):
+            below = F.pad(self._below(i, *params), (0, 0, 0, 1), value=1.0)
+            below = F.pad(below, (0, 0, 1, 0))
+            level = torch.where(code < -1, -2 - code, code).long()[None]
+            chance[i] = (below.gather(0, level) + below.gather(0, level + 1))[0] / 2
+        return chance
 
 
 def _log_mass(mixtures, low, high):

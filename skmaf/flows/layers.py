@@ -1,4 +1,8 @@
-"""A conditioner and a bijector make an invertible layer; a stack of them and a base distribution make a flow."""
+"""A conditioner and a bijector make an invertible layer; a stack of them and a base distribution make a flow.
+
+A layer has `forward`, from the data towards the base distribution, and `inverse`; both say what the log-determinant of the
+Jacobian of `forward` is, and gradients go through both.
+"""
 
 import math
 
@@ -12,16 +16,20 @@ WALK_NUMBERS = 2**23  # hidden units in one walk: its steps are many and small
 class MaskedLayer(nn.Module):
     """One invertible layer: a masked network parametrises a scalar bijector for every column.
 
+    Its network sees the data, so that a density takes one pass and a draw a walk.
+
     Parameters
     ----------
     conditioner : MaskedNetwork
-    bijector : Affine, Spline or Chain
+    bijector : Additive, Affine, Spline, Mixture or Chain
     """
 
     def __init__(self, conditioner, bijector):
         super().__init__()
         self.conditioner = conditioner
         self.bijector = bijector
+        self.widest, self.n_units = conditioner.widest, conditioner.n_units
+        self.register_buffer("places", conditioner.order.argsort(), persistent=False)
 
     def forward(self, x, context=None, present=None):
         """Image of the columns ``x``, shape (columns, rows), and log-determinant of the Jacobian, shape (rows,).
@@ -33,18 +41,49 @@ class MaskedLayer(nn.Module):
             z, log_derivative = z * present, log_derivative * present
         return z, log_derivative.sum(0)
 
-    @torch.no_grad()
     def inverse(self, z, context=None, present=None):
-        """The columns whose image is ``z``: one walk through the conditioner, whatever the number of columns."""
+        """The columns whose image is ``z``, and the log-determinant of the Jacobian of `forward` there.
+
+        It takes one walk through the conditioner, whatever the number of columns.
+        """
         order = self.conditioner.order
-        walk = self.conditioner.walk(z.shape[1], context)
+        walk, log_det = self.conditioner.walk(z.shape[1], context), z.new_zeros(z.shape[1])
         z = z[order]
         present = torch.ones_like(z) if present is None else present[order]
         for group in walk.groups:
-            walk.feed(self.bijector.inverse(z[group], walk.params()) * present[group])
-        x = torch.empty_like(z)
-        x[order] = walk.values[0][self.conditioner.n_context :]
-        return x
+            x, log_derivative = self.bijector.inverse(z[group], walk.params())
+            walk.feed(x * present[group])
+            log_det = log_det + (log_derivative * present[group]).sum(0)
+        return walk.values[0][self.conditioner.n_context :][self.places], log_det
+
+
+class Inverted(nn.Module):
+    """A layer the other way round: a draw takes what was the way of the density, and a density that of a draw [1]_.
+
+    Parameters
+    ----------
+    layer : MaskedLayer
+
+    References
+    ----------
+    .. [1] Kingma, Salimans, Jozefowicz, Chen, Sutskever and Welling (2016). Improved variational inference with inverse
+       autoregressive flow. NeurIPS 29.
+    """
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.widest, self.n_units = layer.widest, layer.n_units
+
+    def forward(self, x, context=None, present=None):
+        """Image of the columns ``x``, and log-determinant of the Jacobian."""
+        z, log_det = self.layer.inverse(x, context, present)
+        return z, -log_det
+
+    def inverse(self, z, context=None, present=None):
+        """The columns whose image is ``z``, and the log-determinant of the Jacobian of `forward` there."""
+        x, log_det = self.layer(z, context, present)
+        return x, -log_det
 
 
 class RowDensity(nn.Module):
@@ -53,14 +92,24 @@ class RowDensity(nn.Module):
     Its ``widest`` is how many numbers the largest tensor of a pass holds for a row, its ``n_units`` how many a walk keeps.
     """
 
+    scores_by_walk = False  # and draws in a pass
+
     @property
     def batch_rows(self):
-        """Rows for one pass."""
-        return max(32, PASS_NUMBERS // self.widest)
+        """Rows for one density."""
+        return self._rows_of_walk if self.scores_by_walk else self._rows_of_pass
 
     @property
     def batch_rows_inverse(self):
         """Rows for one inverse."""
+        return self._rows_of_pass if self.scores_by_walk else self._rows_of_walk
+
+    @property
+    def _rows_of_pass(self):
+        return max(32, PASS_NUMBERS // self.widest)
+
+    @property
+    def _rows_of_walk(self):
         return max(32, WALK_NUMBERS // self.n_units)
 
     def tensor(self, values):
@@ -80,16 +129,9 @@ class Flow(RowDensity):
     def __init__(self, layers):
         super().__init__()
         self.layers = nn.ModuleList(layers)
-
-    @property
-    def widest(self):
-        """Hidden units, or parameters of a layer's columns."""
-        return max((layer.conditioner.widest for layer in self.layers), default=1)
-
-    @property
-    def n_units(self):
-        """Of the largest conditioner."""
-        return max((layer.conditioner.n_units for layer in self.layers), default=1)
+        self.widest = max((layer.widest for layer in layers), default=1)
+        self.n_units = max((layer.n_units for layer in layers), default=1)
+        self.scores_by_walk = any(isinstance(layer, Inverted) for layer in layers)
 
     def forward(self, x, context=None, present=None):
         """Image of the rows in base space, and log-determinant of the Jacobian of each row."""
@@ -101,17 +143,24 @@ class Flow(RowDensity):
         return z.T, total
 
     def inverse(self, z, context=None, present=None):
-        """The rows whose image is ``z``."""
+        """The rows whose image is ``z``, and the log-determinant of the Jacobian of `forward` at each."""
         x, context, present = _transposed(z, context, present)
+        total = z.new_zeros(len(z))
         for layer in reversed(self.layers):
-            x = layer.inverse(x, context, present)
-        return x.T
+            x, log_det = layer.inverse(x, context, present)
+            total = total + log_det
+        return x.T, total
 
     def log_prob(self, x, context=None, present=None):
         """Log-density of each row, in nats, given its context."""
         z, log_det = self(x, context, present)
-        n_columns = z.shape[1] if present is None else present.sum(1)
-        return log_det - 0.5 * (z.square().sum(1) + n_columns * math.log(2 * math.pi))
+        return log_det + base_log_prob(z, present)
+
+
+def base_log_prob(z, present=None):
+    """Log-density of rows of base space, of the cells that are present."""
+    n_columns = z.shape[1] if present is None else present.sum(1)
+    return -0.5 * (z.square().sum(1) + n_columns * math.log(2 * math.pi))
 
 
 def _transposed(*tensors):

@@ -127,8 +127,8 @@ class Walk:
     """One pass through a `MaskedNetwork` in the order of its columns, a group at a time.
 
     `params` gives the parameters of the next group; `feed` takes that group's values and computes the hidden units that it
-    unlocks. After the last group every unit was computed once: the arithmetic of one forward pass. Values are written in
-    place, so no gradient goes through a walk.
+    unlocks. After the last group every unit was computed once: the arithmetic of one forward pass. Without gradients values are
+    written in place; with them each step makes new tensors, and what it costs grows with the square of the columns.
 
     Attributes
     ----------
@@ -151,19 +151,25 @@ class Walk:
         n_params, n_columns = network.n_params, len(network.order)
         self.output_weight = network.output.weight.view(n_params, n_columns, -1)[:, network.order]
         self.output_bias = network.output.bias.view(n_params, n_columns, 1)[:, network.order]
-        self.values = [first.weight.new_empty(size, n_rows) for size in self.known[-1]]
-        if n_context:
-            self.values[0][:n_context] = context
+        in_place = not torch.is_grad_enabled()
+        self.values = [first.weight.new_empty(size if in_place else 0, n_rows) for size in self.known[-1]]
         self.step = 0
+        if n_context:
+            self._write(0, slice(0, n_context), context)
         self._unlock([0] * len(self.values), self.known[0])
+
+    def _write(self, i, place, values):
+        if torch.is_grad_enabled():
+            self.values[i] = torch.cat([self.values[i], values])
+        else:
+            self.values[i][place] = values
 
     def _unlock(self, before, after):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
-            start, stop = before[i + 1], after[i + 1]
-            if stop > start:
-                units = self.values[i + 1][start:stop]
-                torch.addmm(bias[start:stop], weight[start:stop, : after[i]], self.values[i][: after[i]], out=units)
-                self.act(units)
+            new = slice(before[i + 1], after[i + 1])
+            if new.stop > new.start:
+                units = torch.addmm(bias[new], weight[new, : after[i]], self.values[i][: after[i]])
+                self._write(i + 1, new, self.act(units))
 
     def params(self):
         """Parameters, shape (n_params, columns of the group, rows), of the next group."""
@@ -175,6 +181,6 @@ class Walk:
 
     def feed(self, x):
         """Take the values, shape (columns of the group, rows), of the group whose parameters were asked for."""
-        self.values[0][self.known[self.step][0] : self.known[self.step + 1][0]] = x
+        self._write(0, slice(self.known[self.step][0], self.known[self.step + 1][0]), x)
         self.step += 1
         self._unlock(self.known[self.step - 1], self.known[self.step])
