@@ -158,19 +158,18 @@ class Background:
 
     def trend(self, given):
         """The trend of the values in what is given."""
-        return 0.0 if self._trend is None else self._trend.predict(given)
+        return np.zeros((len(given), 1)) if self._trend is None else self._trend.predict(given)
 
 
 class Trend:
     """A ridge regression of each value on what is given, its strength chosen by rows left out."""
 
     def __init__(self, values, given, weights):
-        there = ~np.isnan(values)
-        fits = [
-            RidgeCV(RIDGES).fit(given[rows], value[rows], sample_weight=weights[rows]) for value, rows in zip(values.T, there.T)
-        ]
-        self.slopes = np.column_stack([fit.coef_ for fit in fits]) if fits else np.empty((given.shape[1], 0))
-        self.starts = np.array([fit.intercept_ for fit in fits])
+        self.slopes, self.starts = np.zeros((given.shape[1], values.shape[1])), np.zeros(values.shape[1])
+        for j, rows in enumerate(~np.isnan(values.T)):
+            if rows.any():
+                fit = RidgeCV(RIDGES).fit(given[rows], values[rows, j], sample_weight=weights[rows])
+                self.slopes[:, j], self.starts[j] = fit.coef_, fit.intercept_
 
     def predict(self, given):
         return given @ self.slopes + self.starts

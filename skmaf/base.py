@@ -21,9 +21,10 @@ LOWEST = -1e300  # a mean over many such scores is still finite
 class FlowEstimator(BaseEstimator):
     """Scores and draws of numbers by an estimator that has a ``device``.
 
-    When fitted it has ``columns_``, ``schema_``, ``flow_``, a ``_dtype``, and whether it saw missing cells, ``_with_gaps``. It says by ``_log_density(flow, Z)`` what the log-density of
-    rows in flow space is, and by ``_draw(flow, given, generator, rng)`` draws a row there for each row of ``given``: what the
-    density is conditional on, which stands behind the columns of flow space, and perhaps has no columns itself.
+    When fitted it has ``columns_``, ``schema_``, ``flow_``, a ``_dtype``, and knows whether it saw missing cells,
+    ``_with_gaps``. It says by ``_log_density(flow, Z)`` what the log-density of rows in flow space is, and by
+    ``_draw(flow, given, generator, rng)`` draws a row there for each row of ``given``: what the density is conditional on, which
+    stands behind the columns of flow space, and perhaps has no columns itself.
     """
 
     def _read(self, X):

@@ -28,7 +28,7 @@ class Budget:
     patience: int
 
 
-def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate, alpha, patience):
+def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate, alpha, patience, decay_rows=WEIGHT_DECAY_ROWS):
     """A budget with every "auto" replaced.
 
     Parameters
@@ -40,6 +40,8 @@ def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate,
         Columns of the flow.
     batch_size, max_iter, patience : int or "auto"
     learning_rate, alpha : float or "auto"
+    decay_rows : int, default=10_000
+        Rows up to which weights decay in full, where ``alpha`` is "auto".
 
     Returns
     -------
@@ -55,7 +57,7 @@ def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate,
     if learning_rate == "auto":
         learning_rate = PEAK_RATE * float(np.clip(np.sqrt(PEAK_RATE_ROWS / n_rows), 0.5, 1))
     if alpha == "auto":
-        alpha = WEIGHT_DECAY * min(1, WEIGHT_DECAY_ROWS / n_rows)
+        alpha = WEIGHT_DECAY * min(1, decay_rows / n_rows)
     if patience == "auto":
         patience = max(10, max_iter // 10)
     return Budget(max_iter, batch_size, learning_rate, alpha, patience)
@@ -91,7 +93,7 @@ def set_aside(n_rows, fraction, seed):
     ----------
     n_rows : int
     fraction : float or "auto"
-        As in `hold_out`; of large tables `MOST_SET_ASIDE` rows at most are set aside.
+        As in `hold_out`; of large tables `MOST_SET_ASIDE` rows at most are set aside, and 3 are left to fit on.
     seed : int
 
     Returns
@@ -105,6 +107,9 @@ def set_aside(n_rows, fraction, seed):
         If there are under 4 rows.
     """
     if n_rows < 4:
-        raise ValueError(f"n_samples={n_rows} is too few: give 4 rows at least, two to fit on and one each to judge and to calibrate.")
+        raise ValueError(
+            f"n_samples={n_rows} is too few: give 4 rows at least, two to fit on and one each to judge and to calibrate."
+        )
     fit, calibration = hold_out(n_rows, fraction, torch.Generator().manual_seed(seed))
-    return np.concatenate([fit, calibration[MOST_SET_ASIDE:]]), calibration[:MOST_SET_ASIDE]
+    n = min(len(calibration), MOST_SET_ASIDE, n_rows - 3)
+    return np.concatenate([fit, calibration[n:]]), calibration[:n]

@@ -13,15 +13,15 @@ from .maf import MAFEstimator
 from .validation import check_count, seed_from, tagged, weigh, without_weightless
 
 LOG_POWERS = -8.0, 2.0  # within which the power of the densities is sought
+SPREAD = 0.5  # of the logarithm of the power about 0 before any row is seen: few rows, all told apart, ask for no end of power
 
 
 class MAFClassifier(ClassifierMixin, MAFEstimator):
     """A classifier by one conditional density of the rows, the class its context, and Bayes' rule.
 
-    One flow learns the densities of all classes [1]_, so that these share what they have in common. The density of a wide row is
-    too sure of itself to be a calibrated probability: it is raised to a power that makes the classes of rows set aside
-    most likely. Beside classes it gives the log-density of rows, which tells those that belong to no class, and draws
-    rows of a class.
+    One flow learns the densities of all classes [1]_, so that these share what they have in common. The density of a wide row
+    is too sure of itself to be a calibrated probability: it is raised to a power that makes the classes of rows set aside
+    likely. Beside classes it gives the log-density of rows, which tells those that belong to no class, and draws rows of a class.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         return np.eye(len(self.classes_))[codes]
 
     def _calibrate(self, X, codes, weights):
-        """Find the power of the densities that makes these classes most likely."""
+        """Find the power of the densities that is most likely, given these classes, if powers about 1 are before."""
         self.power_ = 1.0
         if len(X) == 0 or len(self.classes_) == 1:
             return
@@ -133,7 +133,7 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
 
         def loss(log_power):
             log_proba = log_softmax(np.exp(log_power) * log_densities + self.class_log_prior_, axis=1)
-            return -np.average(log_proba[np.arange(len(codes)), codes], weights=weights)
+            return (log_power / SPREAD) ** 2 / 2 - weights @ log_proba[np.arange(len(codes)), codes]
 
         self.power_ = float(np.exp(minimize_scalar(loss, bounds=LOG_POWERS, method="bounded").x))
 

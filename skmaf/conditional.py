@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.special import ndtr
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils import gen_batches
+from sklearn.utils import assert_all_finite, gen_batches
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
 from .base import weighted_mean
@@ -22,9 +22,11 @@ from .threads import threads_for
 from .validation import check_count, refuse_gaps, seed_from, tagged, weigh, without_weightless
 
 NODES = np.linspace(-6, 6, 73)  # of base space, where it is the line
-MASSES = np.diff(ndtr(np.concatenate([[-np.inf], (NODES[1:] + NODES[:-1]) / 2, [np.inf]])))
+PLACES = np.linspace(-6, 6, 577)  # between them, which have the masses about them
+BETWEEN = np.array([np.interp(PLACES, NODES, own) for own in np.eye(len(NODES))])
+MASSES = np.diff(ndtr(np.concatenate([[-np.inf], (PLACES[1:] + PLACES[:-1]) / 2, [np.inf]])))
 N_DRAWS = 1000  # for each row, where base space is wider
-N_BACKGROUND = 200  # points of what stands beside the flow
+N_BACKGROUND, N_ERRORS = 200, 20_000  # points of what stands beside the flow, means of so many draws
 BATCH_NUMBERS = 2**18  # points at a time
 
 
@@ -40,7 +42,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
     family, bijector, n_layers, hidden_layer_sizes, activation, n_bins
         The flow, as in `MAFDensity`; planar and radial flows have no conditional form.
     alpha, batch_size, learning_rate_init, max_iter, early_stopping, n_iter_no_change, tol, warm_start
-        The training, as in `MAFDensity`.
+        The training, as in `MAFDensity`; but "auto" for ``alpha`` is 0.2 up to 1,000 rows, and falls beyond.
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside to calibrate the intervals,
         with early stopping or without.
@@ -94,6 +96,8 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
     True
     """
 
+    _decay_rows = 1000  # fewer than of other densities: a target may follow from X by what decay would blur
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Learn the density of y given X.
@@ -121,9 +125,8 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
             raise ValueError("ConditionalMAFDensity requires y to be passed, but the target y is None.")
         check_consistent_length(X, y)
         warm = self.warm_start and hasattr(self, "flow_")
-        y, _ = without_weightless(y, sample_weight)
+        Y, _ = without_weightless(self._read_targets(y, reset=not warm), sample_weight)
         X, sample_weight = without_weightless(X, sample_weight)
-        Y = self._read_targets(y, reset=not warm)
         X = self._read_given(X) if warm else read_table(self, X, reset=True)
         if not warm:
             self._declare(y, Y)
@@ -140,10 +143,11 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         return self
 
     def _read_targets(self, y, reset):
-        Y = _check_y(y, multi_output=True, y_numeric=True, estimator=self)
-        if Y.dtype.kind not in "biuf":
+        Y = _check_y(y, multi_output=True, estimator=self)
+        if Y.dtype.kind not in "biufO" or Y.dtype == object and not all(isinstance(cell, Real) for cell in Y.flat):
             raise ValueError("y must hold numbers; for classes use MAFClassifier.")
         Y = Y.astype(np.float64)
+        assert_all_finite(Y, input_name="y")
         if reset:
             self._y_is_1d = Y.ndim == 1
         Y = Y[:, None] if Y.ndim == 1 else Y
@@ -161,6 +165,8 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         schema = Schema(None if names is None else list(names), "array", [Y.dtype] * n, [None] * n, [{"numbers"}] * n)
         self._kinds = declared_kinds(Y if names is None else y, self.column_kinds)
         check_kinds(self._kinds, Y, schema)
+        if "categorical" in self._kinds.values():
+            raise ValueError("column_kinds calls a target categorical: for classes use MAFClassifier.")
 
     def _n_categories(self, n_columns):
         return [None] * n_columns
@@ -172,8 +178,8 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-            Without it, each row has the mean over 1,000 targets that the density itself draws: minus its entropy, which tells how
-            sure it is of that row.
+            Without it, each row has the mean over 1,000 targets that the density itself draws: minus its entropy, which tells
+            how sure it is of that row.
 
         Returns
         -------
@@ -255,7 +261,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             In the units of y.
         """
-        return self._shaped(self._of_points(X, lambda points: points.means()))
+        return self._shaped(self._of_points(X, lambda points, place: points.means()))
 
     def predict_quantiles(self, X, q):
         """Conditional quantiles of each target.
@@ -279,7 +285,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         levels = np.asarray(q, dtype=np.float64)
         if levels.ndim > 1 or levels.size == 0 or not np.all((levels > 0) & (levels < 1)):
             raise ValueError(f"q must be one or more levels between 0 and 1, both excluded, got {q!r}.")
-        quantiles = self._of_points(X, lambda points: points.quantiles(np.atleast_1d(levels)))
+        quantiles = self._of_points(X, lambda points, place: points.quantiles(np.atleast_1d(levels)))
         quantiles = quantiles if levels.ndim else quantiles[:, 0]
         return self._shaped(quantiles) if quantiles.ndim == 2 else self._shaped(np.moveaxis(quantiles, 1, 2), axis=1)
 
@@ -310,33 +316,31 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be between 0 and 1, both excluded, got {coverage!r}.")
         n = len(self.calibration_scores_)
-        rank = math.ceil((n + 1) * coverage - 1e-9)
+        rank = max(1, math.ceil((n + 1) * coverage - 1e-9))
         if rank > n:
+            most = math.floor(1000 * n / (n + 1)) / 1000
             raise ValueError(
-                f"coverage={coverage} cannot be told from {n} rows that calibrate: ask for at most {n / (n + 1):.3g}, or fit on "
-                "more rows or with a larger validation_fraction."
+                f"coverage={coverage} cannot be told from {n} rows that calibrate: ask for at most {most}, or fit on more rows or "
+                "with a larger validation_fraction."
             )
-        ends = []
-        for j, reach in enumerate(self.calibration_scores_[rank - 1]):
-            levels = 0.5 + np.array([-reach, reach])
-            ends.append(self._of_points(X, lambda points: points.quantiles(levels), targets=[j])[:, :, 0])
-        return self._shaped(np.stack(ends, axis=1), axis=1)
+        levels = 0.5 + np.outer(self.calibration_scores_[rank - 1], [-1, 1])
+        ends = self._of_points(X, lambda points, place: points.quantiles(levels[place[1]]))
+        return self._shaped(np.moveaxis(ends, 1, 2), axis=1)
 
     def _shaped(self, values, axis=-1):
         """Without the dimension of targets if y had none."""
         return values.squeeze(axis) if self._y_is_1d else values
 
-    def _of_points(self, X, function, targets=None):
-        """What a function of `Points` gives for each target, which become the last dimension."""
+    def _of_points(self, X, function):
+        """What a function of `Points`, and of the rows and the target that these are of, gives for each target, stacked last."""
         check_is_fitted(self)
-        return self._in_batches(self.given_(self._read_given(X)), lambda points, rows: function(points), targets)
+        return self._in_batches(self.given_(self._read_given(X)), function)
 
-    def _in_batches(self, given, function, targets=None):
+    def _in_batches(self, given, function):
         parts = []
         for rows in gen_batches(len(given), max(1, BATCH_NUMBERS // (N_BACKGROUND + N_DRAWS))):
             points = self._points(given[rows])
-            some = range(len(points)) if targets is None else targets
-            parts.append(np.stack([function(points[j], (rows, j)) for j in some], axis=-1))
+            parts.append(np.stack([function(own, (rows, j)) for j, own in enumerate(points)], axis=-1))
         return np.concatenate(parts)
 
     def _calibrate(self, given, Y):
@@ -361,11 +365,12 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         z = torch.as_tensor(np.tile(NODES, len(given)))[:, None]
         with threads_for(1), torch.no_grad():
             to = flow.tensor(given.repeat(len(NODES), axis=0))
-            values = flow.values.draw(flow.tensor(z), to[:, :0], to).cpu().double().numpy().reshape(len(given), -1)
+            values = flow.values.draw(flow.tensor(z), to[:, :0], to).cpu().double().numpy().reshape(len(given), -1) @ BETWEEN
         weights = np.tile(MASSES, (len(given), 1))
         if self.background_ is not None:
             share = self.background_.share
-            errors = self.background_.errors(N_BACKGROUND, np.random.RandomState(self._point_seed % 2**32))[:, 0]
+            errors = self.background_.errors(N_ERRORS, np.random.RandomState(self._point_seed % 2**32))
+            errors = np.sort(errors, axis=None).reshape(N_BACKGROUND, -1).mean(axis=1)
             values = np.hstack([values, errors + self.background_.trend(given)])
             beside = np.full((len(given), N_BACKGROUND), share / N_BACKGROUND)
             weights = np.hstack([weights * (1 - share), beside])
@@ -375,7 +380,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         """Several targets, or atoms: draws, the same for a row whatever the others are."""
         drawn = np.stack([self._drawn(own) for own in given])
         weights = np.full(drawn.shape[:2], 1 / N_DRAWS)
-        return [Points(values, weights, is_discrete=False) for values in np.moveaxis(drawn, 2, 0)]
+        return [Points(values, weights, is_discrete=True) for values in np.moveaxis(drawn, 2, 0)]
 
     def __sklearn_tags__(self):
         tags = tagged(super().__sklearn_tags__())

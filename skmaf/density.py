@@ -9,7 +9,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_array, check
 from .base import FlowDensity
 from .maf import MAFEstimator
 from .threads import threads_for
-from .validation import refuse_gaps, without_weightless
+from .validation import without_weightless
 
 
 class MAFDensity(TransformerMixin, FlowDensity, MAFEstimator):
@@ -26,9 +26,9 @@ class MAFDensity(TransformerMixin, FlowDensity, MAFEstimator):
         inverse autoregressive, which samples in one pass but is slow to score and to fit; planar or radial. All are exact. The
         user guide compares them. Planar and radial flows are for continuous columns without missing cells.
     bijector : {"auto", "affine", "spline", "mixture", "additive"}, default="auto"
-        Map of each column given the columns that the family has it see: affine, as in [1]_; affine and then a rational-quadratic
-        spline [3]_; or to the normal scores of a mixture of normals, with which "made" is the MADE MoG of [1]_. "auto" is
-        "spline" for "maf", "additive", as its only one, for "nice", and else "affine".
+        Map of each column given the columns that the family has it see: affine, as in [1]_; affine and then a
+        rational-quadratic spline [3]_; or to the normal scores of a mixture of normals, with which "made" is the MADE MoG of
+        [1]_. "auto" is "spline" for "maf", "additive", as its only one, for "nice", and else "affine".
     n_layers : int or "auto", default="auto"
         Number of layers; "auto" is 5, 8 for couplings, 32 for planar and radial flows, and 1, as its only number, for "made".
     hidden_layer_sizes : tuple of int, default=(128, 128)
@@ -183,32 +183,34 @@ class MAFDensity(TransformerMixin, FlowDensity, MAFEstimator):
     def transform(self, X):
         """Rows in the base space of the flow: independent standard normal numbers, where the flow has the density right.
 
-        Discrete columns come first: of a level, which has an interval of the normal law, it is the middle. Then come the others. A
-        column in which some values come again and again has both, the second 0 in rows with such a value; a constant one has none.
-        The simple densities beside the flow have no part in it.
+        Discrete columns come first: of a level, which has an interval of the normal law, it is the middle. Then come the
+        others. A column in which some values come again and again has both, the second 0 in rows with such a value; a constant
+        one has none. A category that `fit` did not see is 0. The simple densities beside the flow have no part in it.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows without missing cells.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features_out)
+            Finite; but NaN, where some rows in `fit` had missing cells, in what comes from a cell that is missing.
 
         Raises
         ------
         ValueError
-            As `score_samples`, and if cells are missing.
+            As `score_samples`.
         """
         check_is_fitted(self)
-        X = refuse_gaps(self._read(X), self.schema_)
+        X = self._read(X)
         flow = self._flow_for(X.dtype)
         Z, largest = np.empty((len(X), len(self.columns_.owners)), dtype=X.dtype), np.finfo(X.dtype).max
         with threads_for(1), torch.no_grad():
             for rows in gen_batches(len(X), flow.batch_rows):
                 Z[rows] = flow.transform(flow.tensor(self.columns_.to_flow(X[rows]))).cpu().numpy()
-        return np.nan_to_num(Z, nan=largest, posinf=largest, neginf=-largest)
+        Z = np.nan_to_num(Z, nan=largest, posinf=largest, neginf=-largest)
+        Z[np.isnan(X)[:, self.columns_.owners]] = np.nan
+        return Z
 
     def inverse_transform(self, Z):
         """The rows whose image in base space is ``Z``.
@@ -230,7 +232,7 @@ class MAFDensity(TransformerMixin, FlowDensity, MAFEstimator):
         """
         check_is_fitted(self)
         n_columns = len(self.columns_.owners)
-        Z = check_array(Z, dtype=self._dtype, ensure_min_features=0)
+        Z = check_array(Z, dtype=self._dtype, ensure_min_features=0, force_writeable=True)  # torch takes no other
         if Z.shape[1] != n_columns:
             raise ValueError(f"Z has {Z.shape[1]} columns, and transform gives {n_columns}: give rows of base space.")
         flow = self._flow_for(self._dtype)

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from .background import Background
 from .base import FlowEstimator, warn_if_interrupted
-from .budget import hold_out, make_budget
+from .budget import WEIGHT_DECAY_ROWS, hold_out, make_budget
 from .devices import pick_device
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, Levels, make_table_flow, resolve
 from .gaps import Hiding
@@ -26,6 +26,7 @@ from .validation import seed_from, weigh
 class MAFEstimator(FlowEstimator):
     """A table's density by a flow, perhaps given other columns; the parameters are those of `MAFDensity`."""
 
+    _decay_rows = WEIGHT_DECAY_ROWS
     _parameter_constraints = {
         "family": [StrOptions(set(FAMILIES))],
         "bijector": [StrOptions({"auto", *BIJECTORS})],
@@ -200,6 +201,7 @@ class MAFEstimator(FlowEstimator):
             learning_rate=self.learning_rate_init,
             alpha=self.alpha,
             patience=self.n_iter_no_change,
+            decay_rows=self._decay_rows,
         )
         with (
             threads_for(budget.batch_size * part.widest),

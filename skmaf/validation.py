@@ -30,6 +30,8 @@ def refuse_gaps(X, schema):
 
 def without_weightless(X, sample_weight):
     """The rows that have a weight, of a table of any form, and their weights: the others are not there."""
+    if sample_weight is not None and isinstance(X, (list, tuple)):
+        X = np.array(X, dtype=object)
     if sample_weight is None or not hasattr(X, "shape"):
         return X, sample_weight
     weights = np.asarray(sample_weight)

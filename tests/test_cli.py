@@ -1,10 +1,12 @@
 """The command line, as a user meets it: reports, the scores file, and errors of one line."""
 
 import functools
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KernelDensity
 
 import skmaf
@@ -87,7 +89,7 @@ def test_scores_are_those_of_the_rows_in_order(quick, save, frame, capsys):
     X = pd.read_csv(path).astype(float)
     train, held_out = cli.split(tables.read_table(path), seed=3)
     assert sorted([*train, *held_out]) == list(range(80)) and len(held_out) == 8
-    with pytest.warns(skmaf.density.ConvergenceWarning):
+    with pytest.warns(ConvergenceWarning):
         density = MAFDensity(**QUICK, random_state=3).fit(X.iloc[train])
     log_density = density.score_samples(X)
     np.testing.assert_allclose(scores["log_density"], log_density, rtol=1e-12)
@@ -288,7 +290,7 @@ def test_interrupt(save, frame, capsys, monkeypatch):
 
 def test_interrupted_fit_still_reports(quick, save, frame, capsys, monkeypatch):
     def warn(self, history):
-        skmaf.density.warnings.warn("Training was interrupted")
+        warnings.warn("Training was interrupted")
 
     monkeypatch.setattr(MAFDensity, "_warn", warn)
     assert run(save(frame)) == 0

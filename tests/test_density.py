@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
-import skmaf
+import skmaf.maf
 from skmaf import MAFDensity
 
 short_on_purpose = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -168,13 +168,13 @@ def test_grid_columns_do_not_blow_up():
 @short_on_purpose
 def test_held_out_rows_are_spread_over_their_grid(monkeypatch, tiny):
     """On the grid itself they would reward a density that climbs there without end."""
-    genuine, seen = skmaf.density.train, []
+    genuine, seen = skmaf.maf.train, []
 
     def train(flow, rows, held_out, **settings):
         seen.append((held_out.x, settings["widths"]))
         return genuine(flow, rows, held_out, **settings)
 
-    monkeypatch.setattr("skmaf.density.train", train)
+    monkeypatch.setattr("skmaf.maf.train", train)
     tiny(early_stopping=True, validation_fraction=0.5).fit(grid_table())
     x_val, widths = seen[0]
     assert [len(column.unique()) for column in x_val.T] == [2, 9, 100]  # the first two have probabilities, and no width

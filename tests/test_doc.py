@@ -9,13 +9,14 @@ import pytest
 DOC = Path(__file__).parents[1] / "doc"
 
 
-def test_user_guide():
-    results = doctest.testfile(str(DOC / "user_guide.rst"), module_relative=False)
+@pytest.mark.parametrize("page", ["user_guide", "families"])
+def test_pages(page):
+    results = doctest.testfile(str(DOC / f"{page}.rst"), module_relative=False)
     assert results.attempted > 10
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("module", ["density", "multiscale", "outlier"])
+@pytest.mark.parametrize("module", ["classifier", "conditional", "density", "multiscale", "outlier", "variational"])
 def test_docstrings(module):
     results = doctest.testmod(importlib.import_module(f"skmaf.{module}"))
     assert results.attempted > 0

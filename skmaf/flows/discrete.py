@@ -158,13 +158,14 @@ class DiscreteMADE(nn.Module):
 
     @torch.no_grad()
     def middles(self, codes, context=None):
-        """The uniform numbers that `draw` makes these codes of: of each code that in the middle."""
+        """The uniform numbers that `draw` makes these codes of: of each code that in the middle, of an absent one 1/2."""
         params, chance = self._params(codes, context), torch.empty_like(codes)
         for i, code in enumerate(codes):
             below = F.pad(self._below(i, *params), (0, 0, 0, 1), value=1.0)
             below = F.pad(below, (0, 0, 1, 0))
-            level = torch.where(code < -1, -2 - code, code).long()[None]
-            chance[i] = (below.gather(0, level) + below.gather(0, level + 1))[0] / 2
+            level = torch.where(code < -1, -2 - code, code).clamp(min=0).long()[None]
+            middle = (below.gather(0, level) + below.gather(0, level + 1))[0] / 2
+            chance[i] = torch.where(code == -1, 0.5, middle)
         return chance
 
 

@@ -1,0 +1,251 @@
+"""VariationalFlow: normal targets and a banana of which all is known, normalisation, k-hat, and every error."""
+
+import math
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import genpareto
+from sklearn.base import clone
+
+from skmaf import VariationalFlow, variational
+
+MEAN = torch.tensor([0.5, -1.0])
+ROOT = torch.tensor([[1.0, 0.0], [0.9, 0.6]])
+LOG_EVIDENCE = 3.0
+N_DRAWS = 10_000
+
+
+def correlated(x):
+    """A normal distribution times exp(3)."""
+    normal = torch.distributions.MultivariateNormal(MEAN, scale_tril=ROOT)
+    return LOG_EVIDENCE + normal.log_prob(x)
+
+
+def banana(x):
+    """A normal distribution that is bent along a parabola."""
+    return -0.5 * x[:, 0] ** 2 - 2 * (x[:, 1] - 0.5 * x[:, 0] ** 2) ** 2
+
+
+def standard(x):
+    return -x.square().sum(1) / 2
+
+
+def cauchy(x):
+    return -x.square().log1p().sum(1)
+
+
+def small(log_density=standard, n_dims=2, **parameters):
+    """A flow that fits in a second."""
+    defaults = dict(n_layers=2, hidden_layer_sizes=(16,), max_iter=300, batch_size=128, learning_rate_init=0.02, random_state=0)
+    return VariationalFlow(log_density, n_dims, **{**defaults, **parameters})
+
+
+@pytest.fixture(scope="module")
+def bent():
+    """One flow fitted to the banana; do not change it."""
+    return small(banana, n_layers=4, max_iter=500).fit()
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """One flow after a few steps, for tests that only ask it; do not change it."""
+    return small(max_iter=20).fit()
+
+
+def grid(half_width=10, n=801):
+    axis = torch.linspace(-half_width, half_width, n, dtype=torch.float64)
+    return torch.cartesian_prod(axis, axis), (axis[1] - axis[0]).item() ** 2
+
+
+@pytest.mark.parametrize("family", ["iaf", "realnvp", "planar"])
+def test_a_correlated_normal_is_found(family):
+    """Evidence, means and covariances within 4 standard errors, and what the last steps leave of the divergence."""
+    flow = small(correlated, family=family, n_layers=4).fit()
+    assert flow.k_hat_ < 0.7
+    assert abs(flow.log_evidence_ - LOG_EVIDENCE) < 4 * flow.log_evidence_error_
+    assert flow.log_evidence_error_ < 0.01
+    assert -np.mean(flow.loss_curve_[-50:]) < LOG_EVIDENCE + 0.01  # a lower bound, up to the error of 6400 draws
+    X = flow.sample(N_DRAWS, random_state=1)
+    covariance = (ROOT @ ROOT.T).double().numpy()
+    variances = covariance.diagonal()
+    np.testing.assert_array_less(abs(X.mean(0) - MEAN.numpy()), 4 * np.sqrt(variances / N_DRAWS) + 0.03)
+    error = np.sqrt((np.outer(variances, variances) + covariance**2) / N_DRAWS)
+    np.testing.assert_array_less(abs(np.cov(X.T) - covariance), 4 * error + 0.06)
+
+
+def test_a_banana_is_that_of_a_grid(bent):
+    cells, area = grid()
+    log_p = banana(cells)
+    assert bent.k_hat_ < 0.7
+    assert abs(bent.log_evidence_ - log_p.logsumexp(0).item() - math.log(area)) < 4 * bent.log_evidence_error_
+    share = log_p.softmax(0)[:, None]
+    means = (share * cells).sum(0)
+    sds = (share * (cells - means) ** 2).sum(0).sqrt()
+    X = bent.sample(N_DRAWS, random_state=1)
+    np.testing.assert_allclose(X.mean(0), means, rtol=0, atol=0.06)  # 4 standard errors, and some bias
+    np.testing.assert_allclose(X.std(0), sds, rtol=0.1)
+
+
+def test_the_density_integrates_to_1_and_is_that_of_the_draws(bent):
+    cells, area = grid()
+    share = np.exp(bent.score_samples(cells.numpy())) * area
+    assert share.sum() == pytest.approx(1, abs=1e-3)
+    X = bent.sample(N_DRAWS, random_state=2)
+    for power in (1, 2):
+        moments = cells.numpy() ** power
+        mean = share @ moments
+        error = np.sqrt((share @ moments**2 - mean**2) / N_DRAWS)
+        np.testing.assert_array_less(abs((X**power).mean(0) - mean), 4 * error + 1e-3)
+
+
+@pytest.mark.parametrize("family", ["iaf", "maf", "nice", "radial"])
+def test_one_column(family):
+    """With any family, and far from the start."""
+    flow = small(lambda x: -0.5 * ((x[:, 0] - 2) / 0.5) ** 2, 1, family=family).fit()
+    truth = math.log(0.5 * math.sqrt(2 * math.pi))
+    assert flow.log_evidence_ == pytest.approx(truth, abs=max(1e-3, 4 * flow.log_evidence_error_))
+    X = flow.sample(N_DRAWS, random_state=0)
+    assert X.mean() == pytest.approx(2, abs=0.1)
+    assert X.std() == pytest.approx(0.5, abs=0.05)
+
+
+def test_scores_of_draws_are_their_log_q(fitted):
+    x, log_q = fitted._draws(100, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(fitted.score_samples(x.numpy()), log_q, rtol=0, atol=1e-9)
+
+
+def test_heavy_tails_raise_k_hat():
+    with pytest.warns(UserWarning, match="k-hat is .* more layers, another family, a larger max_iter.*tails"):
+        flow = small(cauchy, family="planar").fit()
+    assert flow.k_hat_ > 0.7
+    with pytest.warns(UserWarning, match="k-hat"):
+        assert flow.evidence(50_000, random_state=0).k_hat > 0.7
+
+
+@pytest.mark.parametrize("shape", [0.2, 0.6, 1.0])
+def test_k_hat_is_the_shape_of_the_tail(shape, monkeypatch):
+    """Within 4 standard errors, about (1 + shape) / sqrt(300), of arviz and of scipy, which agree more closely."""
+    log_weights = np.log(genpareto.rvs(shape, size=10_000, random_state=np.random.RandomState(0)))
+    by_default = variational._k_hat(log_weights)
+    monkeypatch.setitem(sys.modules, "arviz_stats.base", None)
+    monkeypatch.setitem(sys.modules, "arviz", None)
+    by_scipy = variational._k_hat(log_weights)
+    assert abs(by_scipy - shape) < 4 * (1 + shape) / math.sqrt(300)
+    assert by_default == pytest.approx(by_scipy, abs=0.05)
+    assert variational._k_hat(np.zeros(100)) == -math.inf
+
+
+def test_evidence_is_the_mean_of_the_weights(fitted):
+    estimate = fitted.evidence(1000, random_state=3)
+    x, log_q = fitted._draws(1000, torch.Generator().manual_seed(3))
+    weights = np.exp((standard(x) - log_q).numpy())
+    assert estimate.log_evidence == pytest.approx(np.log(weights.mean()), abs=1e-6)
+    assert estimate.standard_error == pytest.approx(weights.std(ddof=1) / weights.mean() / math.sqrt(1000), rel=1e-4)
+
+
+def test_draws_without_density_only_have_no_weight(fitted):
+    half = clone(fitted).fit()
+    half.log_density = lambda x: torch.where(x[:, 0] > 0, standard(x), -math.inf)
+    estimate = half.evidence(random_state=0)
+    assert abs(estimate.log_evidence - math.log(math.pi)) < 4 * estimate.standard_error
+
+
+def test_the_same_random_state_gives_the_same_and_the_global_one_is_untouched(fitted):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    again = clone(fitted).fit()
+    assert again.loss_curve_ == fitted.loss_curve_
+    assert again.log_evidence_ == fitted.log_evidence_
+    np.testing.assert_array_equal(again.sample(5, random_state=1), fitted.sample(5, random_state=1))
+    assert not np.array_equal(again.sample(5), again.sample(5))
+    assert clone(fitted).set_params(random_state=1).fit().loss_curve_ != fitted.loss_curve_
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_attributes_and_parameters(fitted):
+    assert fitted.n_iter_ == len(fitted.loss_curve_) == 20
+    assert fitted.sample().shape == (1, 2)
+    assert fitted.sample().dtype == fitted.score_samples([[0, 0]]).dtype == np.float64
+    assert clone(fitted).get_params() == fitted.get_params()
+    assert "VariationalFlow(" in repr(fitted)
+
+
+def test_interrupt_keeps_what_was_learned():
+    n_calls = 0
+
+    def interrupted(x):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 6:
+            raise KeyboardInterrupt
+        return standard(x)
+
+    with pytest.warns(UserWarning, match="interrupted after 5 steps"):
+        flow = small(interrupted).fit()
+    assert flow.n_iter_ == 5
+    assert flow.sample(3).shape == (3, 2)
+
+
+def test_a_gradient_that_is_not_finite_moves_nothing():
+    flow = small(lambda x: standard(x) + (0 * x[:, 0]).sqrt(), max_iter=5).fit()  # 0 whose derivative is NaN
+    assert np.isfinite(flow.score_samples([[0, 0]])).all()
+
+
+def spoiled(value, x):
+    """A log-density that has this value for the first 3 draws."""
+    return torch.where(torch.arange(len(x)) < 3, value, standard(x))
+
+
+@pytest.mark.parametrize(
+    "log_density, message",
+    [
+        (None, "log_density"),
+        (lambda x: x.detach().numpy().sum(1), "torch tensor, got ndarray"),
+        (lambda x: x, r"must return shape \(128,\) for x of shape \(128, 2\), got \(128, 2\)"),
+        (lambda x: standard(x).sum(), r"must return shape \(128,\).* got \(\)"),
+        (lambda x: standard(x.detach()), "no gradient"),
+        (partial(spoiled, math.nan), "NaN for 3 of 128 draws"),
+        (partial(spoiled, math.inf), r"\+inf for 3 of 128 draws"),
+        (partial(spoiled, -math.inf), "-inf for 3 of 128 draws.*low finite value"),
+    ],
+)
+def test_log_densities_that_are_refused(log_density, message):
+    with pytest.raises(ValueError, match=message):
+        small(log_density).fit()
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"n_dims": 0}, "n_dims"),
+        ({"n_dims": 2.0}, "n_dims"),
+        ({"family": "glow"}, "family"),
+        ({"family": "planar", "bijector": "spline"}, "makes no sense with family='planar'"),
+        ({"family": "made", "n_layers": 2}, "one layer"),
+        ({"hidden_layer_sizes": ()}, "hidden_layer_sizes"),
+        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
+        ({"max_iter": 0}, "max_iter"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"learning_rate_init": 0}, "learning_rate_init"),
+        ({"device": "abacus"}, "device"),
+    ],
+)
+def test_parameters_that_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        small(**parameters).fit()
+
+
+def test_requests_that_are_refused(fitted):
+    with pytest.raises(ValueError, match="3 columns, and the flow n_dims=2"):
+        fitted.score_samples(np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.score_samples([[0, math.nan]])
+    with pytest.raises(ValueError, match="n_samples"):
+        fitted.sample(0)
+    with pytest.raises(ValueError, match="n_samples=99 are too few"):
+        fitted.evidence(99)
+    with pytest.raises(ValueError, match="not fitted"):
+        small().sample()
