@@ -23,8 +23,8 @@ class FlowEstimator(BaseEstimator):
 
     When fitted it has ``columns_``, ``schema_``, ``flow_``, a ``_dtype``, and knows whether it saw missing cells,
     ``_with_gaps``. It says by ``_log_density(flow, Z)`` what the log-density of rows in flow space is, and by
-    ``_draw(flow, given, generator, rng)`` draws a row there for each row of ``given``: what the density is conditional on, which
-    stands behind the columns of flow space, and perhaps has no columns itself.
+    ``_draw(flow, given, generator, rng)`` draws a row there for each row of ``given``: what the density is conditional on,
+    which stands behind the columns of flow space, and perhaps has no columns itself.
     """
 
     def _read(self, X):
@@ -47,11 +47,10 @@ class FlowEstimator(BaseEstimator):
         Z = self.columns_.to_flow(X)
         return Z if given is None else np.hstack([Z, given])
 
-    def _draws(self, given, random_state):
+    def _draws(self, flow, given, random_state):
         """Rows of numbers in the units of X, one for each row of ``given``."""
         seed = seed_from(random_state)
         generator, rng = torch.Generator().manual_seed(seed), np.random.RandomState(seed)
-        flow = self._flow_for(self._dtype)
         X = np.empty((len(given), len(self.columns_.columns)), dtype=self._dtype)
         with threads_for(1), torch.no_grad():
             for rows in gen_batches(len(given), flow.batch_rows_inverse):
@@ -150,7 +149,7 @@ class FlowDensity(DensityMixin, FlowEstimator):
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
-        return self._write(self._draws(np.empty((n_samples, 0)), random_state))
+        return self._write(self._draws(self._flow_for(self._dtype), np.empty((n_samples, 0)), random_state))
 
     def impute(self, X, n_draws=1, random_state=None):
         """Draw the missing cells, each given the other cells of its row.
@@ -191,7 +190,8 @@ class FlowDensity(DensityMixin, FlowEstimator):
         Parameters
         ----------
         transform : {"default", "pandas", "polars"}, default=None
-            "default" is the form of X in `fit`; None leaves the choice as it is.
+            "default" is the form of X in `fit`, and an array for what `MAFDensity.transform` gives, which follows the choice
+            too; None leaves the choice as it is.
 
         Returns
         -------

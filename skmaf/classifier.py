@@ -21,7 +21,8 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
 
     One flow learns the densities of all classes [1]_, so that these share what they have in common. The density of a wide row
     is too sure of itself to be a calibrated probability: it is raised to a power that makes the classes of rows set aside
-    likely. Beside classes it gives the log-density of rows, which tells those that belong to no class, and draws rows of a class.
+    likely. Beside classes it gives the log-density of rows, which tells those that belong to no class, and draws rows of a
+    class.
 
     Parameters
     ----------
@@ -232,7 +233,7 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
             codes = np.full(n_samples, np.flatnonzero(self.classes_ == label)[0])
         else:
             raise ValueError(f"label={label!r} is no class; there are {self.classes_.tolist()}.")
-        X = self._draws(self._given(codes), random_state)
+        X = self._draws(self._flow_for(self._dtype), self._given(codes), random_state)
         return self.schema_.write(X), self.classes_[codes]
 
     def __sklearn_tags__(self):

@@ -194,16 +194,18 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         check_is_fitted(self)
         given = self.given_(self._read_given(X))
         if y is None:
-            return np.array([self._score_numbers(self._drawn(own), np.tile(own, (N_DRAWS, 1))).mean() for own in given])
+            of_row = zip(self._drawn(given), given)
+            return np.array([self._score_numbers(Y, np.tile(own, (N_DRAWS, 1))).mean() for Y, own in of_row])
         check_consistent_length(X, y)
         return self._score_numbers(self._read_targets(y, reset=False), given)
 
     def _score_numbers(self, Y, given):
         return self._scores(Y, self._log_density, given)
 
-    def _drawn(self, own):
-        """Draws for one row, the same whatever the other rows are."""
-        return self._draws(np.tile(own, (N_DRAWS, 1)), self._point_seed)
+    def _drawn(self, given):
+        """Draws for each row, the same whatever the other rows are."""
+        flow = self._flow_for(self._dtype)
+        return (self._draws(flow, np.tile(own, (N_DRAWS, 1)), self._point_seed) for own in given)
 
     def score(self, X, y, sample_weight=None):
         """Mean log-density of the targets given the rows: the log-likelihood per row.
@@ -246,7 +248,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         given = self.given_(self._read_given(X))
-        drawn = self._draws(given.repeat(n_samples, axis=0), random_state)
+        drawn = self._draws(self._flow_for(self._dtype), given.repeat(n_samples, axis=0), random_state)
         return self._shaped(drawn.reshape(len(given), n_samples, -1))
 
     def predict(self, X):
@@ -320,8 +322,8 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         if rank > n:
             most = math.floor(1000 * n / (n + 1)) / 1000
             raise ValueError(
-                f"coverage={coverage} cannot be told from {n} rows that calibrate: ask for at most {most}, or fit on more rows or "
-                "with a larger validation_fraction."
+                f"coverage={coverage} cannot be told from {n} rows that calibrate: ask for at most {most}, or fit on more rows "
+                "or with a larger validation_fraction."
             )
         levels = 0.5 + np.outer(self.calibration_scores_[rank - 1], [-1, 1])
         ends = self._of_points(X, lambda points, place: points.quantiles(levels[place[1]]))
@@ -332,7 +334,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         return values.squeeze(axis) if self._y_is_1d else values
 
     def _of_points(self, X, function):
-        """What a function of `Points`, and of the rows and the target that these are of, gives for each target, stacked last."""
+        """What a function of `Points`, and of the rows and the target that these are of, gives: targets come last."""
         check_is_fitted(self)
         return self._in_batches(self.given_(self._read_given(X)), function)
 
@@ -378,7 +380,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
 
     def _drawn_points(self, given):
         """Several targets, or atoms: draws, the same for a row whatever the others are."""
-        drawn = np.stack([self._drawn(own) for own in given])
+        drawn = np.stack(list(self._drawn(given)))
         weights = np.full(drawn.shape[:2], 1 / N_DRAWS)
         return [Points(values, weights, is_discrete=True) for values in np.moveaxis(drawn, 2, 0)]
 

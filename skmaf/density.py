@@ -12,7 +12,7 @@ from .threads import threads_for
 from .validation import without_weightless
 
 
-class MAFDensity(TransformerMixin, FlowDensity, MAFEstimator):
+class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
     """Density of a table by a masked autoregressive flow [1]_.
 
     Continuous columns are standardised, then a stack of masked networks [2]_ maps the rows to a standard normal distribution.

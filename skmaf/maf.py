@@ -124,8 +124,10 @@ class MAFEstimator(FlowEstimator):
         widths = np.pad(widths, ((0, 0), (0, given.shape[1])))
         # spread once and for all: the judge of the weights must not change
         spread = Z + (torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5) * widths
-        level_shares = [column.shares for column in self.columns_.discrete]
-        self.background_ = Background(spread[held_in], weights[held_in], level_shares, given.shape[1]) if len(held_out) else None
+        self.background_ = None
+        if len(held_out):
+            level_shares = [column.shares for column in self.columns_.discrete]
+            self.background_ = Background(spread[held_in], weights[held_in], level_shares, given.shape[1])
         jacobians = self._mean_log_jacobian(X, weights, held_in), self._mean_log_jacobian(X, weights, held_out)
         flow = flow.to(device)
         rows = weighted_rows(flow, Z[held_in], weights[held_in])
@@ -158,7 +160,7 @@ class MAFEstimator(FlowEstimator):
         sizes = list(self.hidden_layer_sizes)
         if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be one or more positive integers, got {self.hidden_layer_sizes!r}.")
-        bijector, n_layers = resolve(self.family, self.bijector, self.n_layers)
+        _, n_layers = resolve(self.family, self.bijector, self.n_layers)
         shape = {name: getattr(self, name) for name in ("family", "activation", "n_bins")}
         sizes = tuple(int(size) for size in sizes)
         return shape | {"bijector": self.bijector, "n_layers": n_layers, "hidden_layer_sizes": sizes}

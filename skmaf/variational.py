@@ -196,8 +196,8 @@ class VariationalFlow(BaseEstimator):
         Raises
         ------
         ValueError
-            If ``log_density`` gives no tensor, one of another shape than (rows,), one without a gradient, NaN or infinity; if
-            a parameter is out of its range, or the family cannot have the bijector.
+            If ``log_density`` gives no tensor, one of another shape than (rows,), one without a finite gradient, NaN or
+            infinity; if a parameter is out of its range, or the family cannot have the bijector.
 
         Warns
         -----
@@ -303,30 +303,35 @@ class VariationalFlow(BaseEstimator):
         return self._evidence(n_samples, torch.Generator().manual_seed(seed_from(random_state)), 3)
 
     def _train(self, flow, generator):
-        adam = torch.optim.Adam(flow.parameters(), fused=True)
+        adam, moves = torch.optim.Adam(flow.parameters(), fused=True), 0
         try:
             for step in tqdm(range(self.max_iter), desc=type(self).__name__, unit="step", disable=not self.verbose):
                 done = step / self.max_iter
                 warm_up = min(1.0, (step + 1) / (WARM_UP * self.max_iter))
                 adam.param_groups[0]["lr"] = self.learning_rate_init * warm_up * (1 + math.cos(math.pi * done)) / 2
-                self.loss_curve_.append(self._step(flow, adam, min(1.0, FIRST_WEIGHT + done / ANNEALED), generator))
+                loss, moved = self._step(flow, adam, min(1.0, FIRST_WEIGHT + done / ANNEALED), generator)
+                self.loss_curve_.append(loss)
+                moves += moved
         except KeyboardInterrupt:
             warnings.warn(
                 f"Training was interrupted after {len(self.loss_curve_)} steps; the weights of that moment are kept.",
                 stacklevel=4,
             )
+        if self.loss_curve_ and not moves:
+            raise ValueError("log_density had no finite gradient for any batch of draws: look for roots and norms of 0 in it.")
 
     def _step(self, flow, adam, weight, generator):
-        """Move the flow by one batch of draws, ``log p`` having a weight; return the loss without it."""
+        """Move the flow by one batch of draws, ``log p`` having a weight; return the loss without it, and whether it moved."""
         z = flow.tensor(torch.randn((self.batch_size, self.n_dims), generator=generator))
         x, log_det = flow.inverse(z)
         log_q, log_p = base_log_prob(z) + log_det, self._log_p(x)
         adam.zero_grad()
         (log_q - weight * log_p).mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), MAX_GRADIENT_NORM)
-        if torch.isfinite(norm):  # else a rare draw, such as one where a norm is 0, has no gradient
+        has_gradient = bool(torch.isfinite(norm))  # a rare draw, such as one where a norm is 0, has none
+        if has_gradient:
             adam.step()
-        return (log_q - log_p).detach().mean().item()
+        return (log_q - log_p).detach().mean().item(), has_gradient
 
     def _log_p(self, x):
         """The user's log-density of some draws, checked."""

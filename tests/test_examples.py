@@ -1,5 +1,6 @@
 """The scripts in doc/examples run, and show what they say."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def test_likelihood_free(run):
     assert np.abs(error).max() < 0.3
     ratio = names["drawn"].std(axis=0) / names["exact"].std(axis=0)
     assert np.all((ratio > 0.8) & (ratio < 1.25))
+
+
+def test_energies(run, capsys):
+    run("energies")
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("u")]
+    assert len(lines) == 4
+    for line in lines:
+        estimate, error, exact = (float(number) for number in re.findall(r"-?\d+\.\d+", line)[:3])
+        assert abs(estimate - exact) < 5 * error + 0.01
 
 
 def test_every_example_is_run_and_shown():

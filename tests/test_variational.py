@@ -189,9 +189,19 @@ def test_interrupt_keeps_what_was_learned():
     assert flow.sample(3).shape == (3, 2)
 
 
-def test_a_gradient_that_is_not_finite_moves_nothing():
-    flow = small(lambda x: standard(x) + (0 * x[:, 0]).sqrt(), max_iter=5).fit()  # 0 whose derivative is NaN
+def test_steps_without_a_finite_gradient_move_nothing():
+    steps = iter(range(1000))
+
+    def log_density(x):  # 0 whose derivative is NaN, but for the first step
+        return standard(x) + ((0 * x[:, 0]).sqrt() if next(steps) else 0.0)
+
+    flow = small(log_density, max_iter=5).fit()
     assert np.isfinite(flow.score_samples([[0, 0]])).all()
+
+
+def test_no_finite_gradient_at_all():
+    with pytest.raises(ValueError, match="no finite gradient"):
+        small(lambda x: standard(x) + (0 * x[:, 0]).sqrt(), max_iter=5).fit()
 
 
 def spoiled(value, x):

@@ -2,10 +2,10 @@
 Inference without a likelihood
 ==============================
 
-A simulator is all there is: it draws data for given parameters, but its likelihood cannot be computed. A conditional density of
-the parameters given the data, fitted on simulated pairs, is an estimate of the posterior for *any* data (neural posterior
-estimation: Papamakarios and Murray 2016; the same density the other way round is the sequential neural likelihood of Papamakarios,
-Sterratt and Murray 2019).
+A simulator is all there is: it draws data for given parameters, but its likelihood cannot be computed. A conditional density
+of the parameters given the data, fitted on simulated pairs, is an estimate of the posterior for *any* data (neural posterior
+estimation: Papamakarios and Murray 2016; the same density the other way round is the sequential neural likelihood of
+Papamakarios, Sterratt and Murray 2019).
 
 Here the posterior is known, so that it can be compared: ten normal numbers of unknown mean and variance, seen through their mean and
 the logarithm of their variance.

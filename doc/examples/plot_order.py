@@ -3,8 +3,8 @@ One layer fails, five do not
 ============================
 
 The example of Figure 1 of Papamakarios, Pavlakou and Murray (2017). Two columns depend on each other by a parabola:
-x2 is normal, and x1 given x2 is normal about x2²/4. In the order (x2, x1) each column is normal given those before it, which is what
-MADE assumes. In the order (x1, x2) the second has two modes given the first, and MADE fails. A stack of such layers,
+x2 is normal, and x1 given x2 is normal about x2²/4. In the order (x2, x1) each column is normal given those before it, which
+is what MADE assumes. In the order (x1, x2) the second has two modes given the first, and MADE fails. A stack of such layers,
 MAF, does not.
 """
 

@@ -137,13 +137,13 @@ def make_flow(
     """
     row = FAMILIES[family]
     bijector, n_layers = resolve(family, bijector, n_layers)
-    if n_columns == 0:
-        return Flow([])
     if row.whole and n_context:
         raise ValueError(
             f"family={family!r} takes no context, which columns that are given, categories, repeated values and missing cells "
             "need: use another family, such as 'maf'."
         )
+    if n_columns == 0:
+        return Flow([])
 
     def masked(degrees, bijector, sizes):
         return MaskedLayer(MaskedNetwork(degrees, bijector.n_params, sizes, activation, generator, n_context), bijector)
