@@ -36,7 +36,7 @@ import pandas as pd
 import torch
 from ngboost import NGBRegressor
 from ngboost.distns import Normal
-from records import append, is_done
+from records import append, is_done, number, show
 from scipy.optimize import minimize
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -341,20 +341,6 @@ def report(results):
     show_measure("Mean width of the central 90% interval", "width", 3)
     show_measure("Root mean squared error of the mean (of the median for hgb-quantile)", "rmse", 4)
     show_measure("Time to fit, in seconds", "fit_s", 1)
-
-
-def number(x, digits):
-    if np.isnan(x):
-        return ""
-    return f"{x:.{digits}f}" if abs(x) < 1e5 else f"{x:.1e}"
-
-
-def show(title, frame):
-    print(f"\n{title}:\n")
-    print("| " + " | ".join(["table", *frame.columns]) + " |")
-    print("|---|" + "---:|" * len(frame.columns))
-    for name, row in frame.iterrows():
-        print("| " + " | ".join([name, *row]) + " |")
 
 
 def main():

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from peers import PEERS
-from records import append, is_done
+from records import append, is_done, number, show
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -107,20 +107,6 @@ def lead(results):
     difference = (by_seed[OURS] - by_seed[best]).dropna()
     spread = f" ± {number(difference.sem())}" if len(difference) > 1 else ""
     return f"{number(difference.mean())}{spread} ({best})"
-
-
-def number(x):
-    if np.isnan(x):
-        return ""
-    return f"{x:.2f}" if abs(x) < 1e5 else f"{x:.1e}"
-
-
-def show(title, frame):
-    print(f"\n{title}:\n")
-    print("| " + " | ".join(["table", *frame.columns]) + " |")
-    print("|---|" + "---:|" * len(frame.columns))
-    for name, row in frame.iterrows():
-        print("| " + " | ".join([name, *row]) + " |")
 
 
 def main():

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from density import number, show
-from records import append, is_done
+from records import append, is_done, number, show
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 

@@ -1,5 +1,6 @@
-"""Results in a CSV file, a line each, so that an interrupted benchmark goes on where it was."""
+"""Results in a CSV file, a line each, so that an interrupted benchmark goes on where it was; and tables of them."""
 
+import numpy as np
 import pandas as pd
 
 
@@ -15,3 +16,19 @@ def append(path, result):
     """Add a line, a dictionary, to the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([result]).to_csv(path, mode="a", header=not path.exists(), index=False)
+
+
+def number(x, digits=2):
+    """A number as a cell of a table."""
+    if np.isnan(x):
+        return ""
+    return f"{x:.{digits}f}" if abs(x) < 1e5 else f"{x:.1e}"
+
+
+def show(title, frame):
+    """Print a frame of text as a Markdown table."""
+    print(f"\n{title}:\n")
+    print("| " + " | ".join(["table", *frame.columns]) + " |")
+    print("|---|" + "---:|" * len(frame.columns))
+    for name, row in frame.iterrows():
+        print("| " + " | ".join([name, *row]) + " |")

@@ -12,4 +12,5 @@ autosummary_generate = True
 numpydoc_show_class_members = False
 default_role = "literal"
 exclude_patterns = ["_build"]
+suppress_warnings = ["ref.ref"]  # docstrings that scikit-learn's classes give refer to pages of its own
 html_theme = "alabaster"

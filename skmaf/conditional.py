@@ -292,11 +292,11 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         return self._shaped(quantiles) if quantiles.ndim == 2 else self._shaped(np.moveaxis(quantiles, 1, 2), axis=1)
 
     def predict_interval(self, X, coverage=0.9):
-        """Central intervals of each target, which hold it with probability ``coverage`` at least, by conformal prediction [2]_.
+        """Central intervals of each target, which hold it with probability ``coverage`` at least.
 
-        The interval lies between two quantiles as far from the median, in probability, as it takes to hold the targets of that
-        share of the rows that were set aside. If new rows are like those, this keeps its coverage on average over fits, however
-        good the density is.
+        This is conformal prediction [2]_: the interval lies between two quantiles as far from the median, in probability, as it
+        takes to hold the targets of that share of the rows that were set aside. If new rows are like those, this keeps its
+        coverage on average over fits, however good the density is.
 
         Parameters
         ----------

@@ -20,7 +20,7 @@ from .kinds import check_kinds, declared_kinds, find_columns, sharp
 from .schema import read_table
 from .threads import threads_for
 from .training import in_batches, joined, train, weighted_rows
-from .validation import seed_from, weigh
+from .validation import check_sizes, seed_from, weigh
 
 
 class MAFEstimator(FlowEstimator):
@@ -157,12 +157,9 @@ class MAFEstimator(FlowEstimator):
 
     def _shape(self):
         """The parameters that shape a flow, checked."""
-        sizes = list(self.hidden_layer_sizes)
-        if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be one or more positive integers, got {self.hidden_layer_sizes!r}.")
         _, n_layers = resolve(self.family, self.bijector, self.n_layers)
         shape = {name: getattr(self, name) for name in ("family", "activation", "n_bins")}
-        sizes = tuple(int(size) for size in sizes)
+        sizes = check_sizes(self.hidden_layer_sizes)
         return shape | {"bijector": self.bijector, "n_layers": n_layers, "hidden_layer_sizes": sizes}
 
     def _flow_to_go_on(self, shape):

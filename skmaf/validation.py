@@ -93,6 +93,14 @@ def check_count(name, value):
         raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 
+def check_sizes(hidden_layer_sizes):
+    """Sizes of hidden layers as a tuple of int."""
+    sizes = list(hidden_layer_sizes)
+    if not sizes or not all(isinstance(size, numbers.Integral) and size >= 1 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be one or more positive integers, got {hidden_layer_sizes!r}.")
+    return tuple(int(size) for size in sizes)
+
+
 def seed_from(random_state):
     """A seed for private generators: fresh for None, the number itself for an int, drawn from a RandomState."""
     if random_state is None:

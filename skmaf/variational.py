@@ -21,7 +21,7 @@ from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, make_flow
 from .flows.layers import base_log_prob
 from .threads import threads_for
 from .training import MAX_GRADIENT_NORM, WARM_UP
-from .validation import check_count, seed_from
+from .validation import check_count, check_sizes, seed_from
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
 FIRST_WEIGHT = 0.01  # at the first step, as in the paper
@@ -204,9 +204,7 @@ class VariationalFlow(BaseEstimator):
         UserWarning
             If k-hat is above 0.7, or a KeyboardInterrupt ended the training: the weights of that moment are kept.
         """
-        sizes = list(self.hidden_layer_sizes)
-        if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be one or more positive integers, got {self.hidden_layer_sizes!r}.")
+        sizes = check_sizes(self.hidden_layer_sizes)
         device = pick_device(self.device)
         generator = torch.Generator().manual_seed(seed_from(self.random_state))
         shape = {name: getattr(self, name) for name in ("family", "bijector", "n_layers", "activation", "n_bins")}

@@ -7,8 +7,8 @@ of the parameters given the data, fitted on simulated pairs, is an estimate of t
 estimation: Papamakarios and Murray 2016; the same density the other way round is the sequential neural likelihood of
 Papamakarios, Sterratt and Murray 2019).
 
-Here the posterior is known, so that it can be compared: ten normal numbers of unknown mean and variance, seen through their mean and
-the logarithm of their variance.
+Here the posterior is known, so that it can be compared: ten normal numbers of unknown mean and variance, seen through their
+mean and the logarithm of their variance.
 """
 
 import matplotlib.pyplot as plt
