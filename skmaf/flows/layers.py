@@ -49,11 +49,13 @@ class MaskedLayer(nn.Module):
         order = self.conditioner.order
         walk, log_det = self.conditioner.walk(z.shape[1], context), z.new_zeros(z.shape[1])
         z = z[order]
-        present = torch.ones_like(z) if present is None else present[order]
+        present = None if present is None else present[order]
         for group in walk.groups:
             x, log_derivative = self.bijector.inverse(z[group], walk.params())
-            walk.feed(x * present[group])
-            log_det = log_det + (log_derivative * present[group]).sum(0)
+            if present is not None:
+                x, log_derivative = x * present[group], log_derivative * present[group]
+            walk.feed(x)
+            log_det = log_det + log_derivative.sum(0)
         return walk.values[0][self.conditioner.n_context :][self.places], log_det
 
 

@@ -155,21 +155,26 @@ class Walk:
         self.values = [first.weight.new_empty(size if in_place else 0, n_rows) for size in self.known[-1]]
         self.step = 0
         if n_context:
-            self._write(0, slice(0, n_context), context)
+            self._write(slice(0, n_context), context)
         self._unlock([0] * len(self.values), self.known[0])
 
-    def _write(self, i, place, values):
+    def _write(self, place, values):
         if torch.is_grad_enabled():
-            self.values[i] = torch.cat([self.values[i], values])
+            self.values[0] = torch.cat([self.values[0], values])
         else:
-            self.values[i][place] = values
+            self.values[0][place] = values
 
     def _unlock(self, before, after):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
             new = slice(before[i + 1], after[i + 1])
-            if new.stop > new.start:
-                units = torch.addmm(bias[new], weight[new, : after[i]], self.values[i][: after[i]])
-                self._write(i + 1, new, self.act(units))
+            if new.stop == new.start:
+                continue
+            product = bias[new], weight[new, : after[i]], self.values[i][: after[i]]
+            if torch.is_grad_enabled():
+                self.values[i + 1] = torch.cat([self.values[i + 1], self.act(torch.addmm(*product))])
+            else:
+                units = self.values[i + 1][new]
+                self.act(torch.addmm(*product, out=units))
 
     def params(self):
         """Parameters, shape (n_params, columns of the group, rows), of the next group."""
@@ -181,6 +186,6 @@ class Walk:
 
     def feed(self, x):
         """Take the values, shape (columns of the group, rows), of the group whose parameters were asked for."""
-        self._write(0, slice(self.known[self.step][0], self.known[self.step + 1][0]), x)
+        self._write(slice(self.known[self.step][0], self.known[self.step + 1][0]), x)
         self.step += 1
         self._unlock(self.known[self.step - 1], self.known[self.step])
