@@ -7,7 +7,9 @@ author = "skmaf developers"
 copyright = author
 release = version = skmaf.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "matplotlib.sphinxext.plot_directive"]
+plot_formats = ["png"]
+plot_html_show_formats = plot_html_show_source_link = False
 autosummary_generate = True
 numpydoc_show_class_members = False
 default_role = "literal"
