@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from skmaf import MAFDensity
 
@@ -20,10 +21,11 @@ settings.load_profile("skmaf")
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Small products on several threads wait for each other."""
+    """Small products on several threads wait for each other, for minutes where the machine is busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)
 
 
