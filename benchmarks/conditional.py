@@ -44,7 +44,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import BayesianRidge
-from tables import NAMES, VALIDATION_FRACTION, spread
+from tables import NAMES, VALIDATION_FRACTION, read, spread, standardise
 from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).resolve().parent
@@ -81,17 +81,10 @@ def load(directory, name, seed):
     FileNotFoundError
         If the table is not there.
     """
-    path = directory / f"{name}.npz"
-    if not path.exists():
-        raise FileNotFoundError(f"No table at {path}: give the directory of the tables by --data.")
-    with np.load(path, allow_pickle=False) as archive:
-        X, test = archive["X"].astype(np.float64), archive["test"]
-    rng = np.random.default_rng(seed)
+    X, test = read(directory, name)
+    rng, X = np.random.default_rng(seed), X.astype(np.float64)
     X[:, -1:] = spread(X[:, -1:], ~test, rng)
-    train = X[~test]
-    mean, scale = train.mean(axis=0), train.std(axis=0)
-    scale[scale == 0] = 1
-    X = (X - mean) / scale
+    X = standardise(X, ~test)
     train, test = X[~test], rng.permutation(X[test])[:MAX_TEST]
     return Table(train[:, :-1], train[:, -1], test[:, :-1], test[:, -1])
 

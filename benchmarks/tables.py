@@ -36,20 +36,27 @@ def load(directory, name, seed):
     FileNotFoundError
         If the table is not there.
     """
+    X, test = read(directory, name)
+    rng = np.random.default_rng(seed)
+    X = standardise(spread(X, ~test, rng), ~test)
+    rows = rng.permutation(np.flatnonzero(~test))
+    n_val = round(VALIDATION_FRACTION * len(rows))
+    return Table(X[rows[n_val:]], X[rows[:n_val]], X[test])
+
+
+def read(directory, name):
+    """The rows of a table, and which of them are test rows."""
     path = directory / f"{name}.npz"
     if not path.exists():
         raise FileNotFoundError(f"No table at {path}: give the directory of the tables by --data.")
     with np.load(path, allow_pickle=False) as archive:
-        X, test = archive["X"], archive["test"]
-    rng = np.random.default_rng(seed)
-    X = spread(X, ~test, rng)
-    train = X[~test]
-    mean, scale = train.mean(axis=0), train.std(axis=0)
-    scale[scale == 0] = 1
-    X = (X - mean) / scale
-    rows = rng.permutation(np.flatnonzero(~test))
-    n_val = round(VALIDATION_FRACTION * len(rows))
-    return Table(X[rows[n_val:]], X[rows[:n_val]], X[test])
+        return archive["X"], archive["test"]
+
+
+def standardise(X, train):
+    """Columns in units of the training rows."""
+    mean, scale = X[train].mean(axis=0), X[train].std(axis=0)
+    return (X - mean) / np.where(scale == 0, 1, scale)
 
 
 def draw(path, n, seed, max_test=2000):

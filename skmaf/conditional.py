@@ -139,6 +139,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         fit, calibration = set_aside(len(Y), self.validation_fraction, seed_from(self.random_state))
         self._fit_numbers(Y[fit], weights[fit], False, warm, given[fit])
         self._point_seed = seed_from(self.random_state)
+        self._errors = self._background_errors()
         self._calibrate(given[calibration], Y[calibration])
         return self
 
@@ -371,12 +372,17 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         weights = np.tile(MASSES, (len(given), 1))
         if self.background_ is not None:
             share = self.background_.share
-            errors = self.background_.errors(N_ERRORS, np.random.RandomState(self._point_seed % 2**32))
-            errors = np.sort(errors, axis=None).reshape(N_BACKGROUND, -1).mean(axis=1)
-            values = np.hstack([values, errors + self.background_.trend(given)])
+            values = np.hstack([values, self._errors + self.background_.trend(given)])
             beside = np.full((len(given), N_BACKGROUND), share / N_BACKGROUND)
             weights = np.hstack([weights * (1 - share), beside])
         return Points(column.unwarp(values), weights, is_discrete=False)
+
+    def _background_errors(self):
+        """Points that stand for what is beside the flow, off its trend; None unless there is one continuous target."""
+        if self.background_ is None or (self.columns_.n_codes, self.columns_.n_values) != (0, 1):
+            return None
+        errors = self.background_.errors(N_ERRORS, np.random.RandomState(self._point_seed))
+        return np.sort(errors, axis=None).reshape(N_BACKGROUND, -1).mean(axis=1)
 
     def _drawn_points(self, given):
         """Several targets, or atoms: draws, the same for a row whatever the others are."""

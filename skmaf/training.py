@@ -168,6 +168,11 @@ def _run_epoch(optimiser, rows, widths, noise, hiding, n_batches, generator):
     return total / len(x)
 
 
+def schedule(n_done, n_steps):
+    """The learning rate after some steps, as a share of its peak: a short climb on a cosine that falls to 0."""
+    return min(1.0, (n_done + 1) / (WARM_UP * n_steps)) * (1 + math.cos(math.pi * n_done / n_steps)) / 2
+
+
 class _Optimiser:
     """AdamW on a flow with a warm-up, a cosine schedule and a moving average of the weights."""
 
@@ -195,15 +200,11 @@ class _Optimiser:
         norm = torch.nn.utils.clip_grad_norm_(self.flow.parameters(), MAX_GRADIENT_NORM)
         if not torch.isfinite(loss + norm):
             return math.nan
-        self._adam.param_groups[0]["lr"] = self.peak * self._schedule()
+        self._adam.param_groups[0]["lr"] = self.peak * schedule(self.n_done, self.n_steps)
         self._adam.step()
         self._move_average()
         self.n_done += 1
         return loss.item()
-
-    def _schedule(self):
-        done = self.n_done / self.n_steps
-        return min(1.0, (self.n_done + 1) / (WARM_UP * self.n_steps)) * (1 + math.cos(math.pi * done)) / 2
 
     @torch.no_grad()
     def _move_average(self):

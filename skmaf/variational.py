@@ -20,7 +20,7 @@ from .devices import pick_device
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, make_flow
 from .flows.layers import base_log_prob
 from .threads import threads_for
-from .training import MAX_GRADIENT_NORM, WARM_UP
+from .training import MAX_GRADIENT_NORM, in_batches, schedule
 from .validation import check_count, check_sizes, seed_from
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
@@ -262,8 +262,8 @@ class VariationalFlow(BaseEstimator):
         if X.shape[1] != self.n_dims:
             raise ValueError(f"X has {X.shape[1]} columns, and the flow n_dims={self.n_dims}.")
         flow = self._exact_flow()
-        with threads_for(1), torch.no_grad():
-            return torch.cat([flow.log_prob(rows) for rows in torch.from_numpy(X).split(flow.batch_rows)]).numpy()
+        with threads_for(1):
+            return in_batches(flow.log_prob, flow, torch.from_numpy(X)).numpy()
 
     def evidence(self, n_samples=EVIDENCE_DRAWS, random_state=None):
         """Estimate the integral of the density by importance sampling from the flow.
@@ -304,10 +304,9 @@ class VariationalFlow(BaseEstimator):
         adam, moves = torch.optim.Adam(flow.parameters(), fused=True), 0
         try:
             for step in tqdm(range(self.max_iter), desc=type(self).__name__, unit="step", disable=not self.verbose):
-                done = step / self.max_iter
-                warm_up = min(1.0, (step + 1) / (WARM_UP * self.max_iter))
-                adam.param_groups[0]["lr"] = self.learning_rate_init * warm_up * (1 + math.cos(math.pi * done)) / 2
-                loss, moved = self._step(flow, adam, min(1.0, FIRST_WEIGHT + done / ANNEALED), generator)
+                adam.param_groups[0]["lr"] = self.learning_rate_init * schedule(step, self.max_iter)
+                weight = min(1.0, FIRST_WEIGHT + step / self.max_iter / ANNEALED)
+                loss, moved = self._step(flow, adam, weight, generator)
                 self.loss_curve_.append(loss)
                 moves += moved
         except KeyboardInterrupt:
