@@ -77,7 +77,7 @@ class Background:
         """Find the bandwidth, and the share beside the Gaussian, that are best for rows left out, by cross-validation."""
         log_probs = np.empty((len(Z), 1 + len(BANDWIDTHS)))
         for fit, rest in KFold(N_FOLDS).split(Z):
-            parts = [_Gaussian(Z[fit], weights[fit]), *(Kernel([h], Z[fit], weights[fit]) for h in BANDWIDTHS)]
+            parts = [Gaussian(Z[fit], weights[fit]), *(Kernel([h], Z[fit], weights[fit]) for h in BANDWIDTHS)]
             log_probs[rest] = np.column_stack([part.score_samples(Z[rest]) for part in parts])
         gaussian, *kernels = log_probs.T
         shares = [best_share(kernel, gaussian, weights) for kernel in kernels]
@@ -87,7 +87,7 @@ class Background:
     def refit(self, Z, weights):
         """Learn from other rows, at the shares and the bandwidth that were found."""
         values = self._split(Z)[1]
-        self._gaussian = _Gaussian(values, weights) if values.shape[1] else None
+        self._gaussian = Gaussian(values, weights) if values.shape[1] else None
         self._kernel = None if self.bandwidth is None else Kernel([self.bandwidth], values, weights)
 
     def _split(self, Z):
@@ -202,7 +202,7 @@ def _finite(log_prob):
     return np.where(np.isnan(log_prob), -np.inf, log_prob)
 
 
-class _Gaussian:
+class Gaussian:
     """A normal distribution, mixed with a Student's t of the same mean and covariance as far as rows ask for heavier tails.
 
     It has the methods of `Kernel`. Of a row with absent cells, NaN, it gives the density of the others.

@@ -1,28 +1,33 @@
 """MAFClassifier: Bayes' rule over the densities of the classes."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
+from .background import Gaussian, Trend
 from .budget import set_aside
+from .kinds import find_columns, smooth
 from .maf import MAFEstimator
 from .validation import check_count, seed_from, tagged, weigh, without_weightless
 
-LOG_POWERS = -8.0, 2.0  # within which the power of the densities is sought
-SPREAD = 0.5  # of the logarithm of the power about 0 before any row is seen: few rows, all told apart, ask for no end of power
+LOG_POWERS = -8.0, 2.0  # within which powers are sought
+# of the logarithms of the powers' sum about 0, and of their ratio, before any row is seen: few rows ask for extremes
+TOTAL_SPREAD, RATIO_SPREAD = 0.5, 1.0
+FAR = 1e4  # nats below the likeliest class, beyond which it makes no difference how far
 
 
 class MAFClassifier(ClassifierMixin, MAFEstimator):
     """A classifier by one conditional density of the rows, the class its context, and Bayes' rule.
 
     One flow learns the densities of all classes [1]_, so that these share what they have in common. The density of a wide row
-    is too sure of itself to be a calibrated probability: it is raised to a power that makes the classes of rows set aside
-    likely. Beside classes it gives the log-density of rows, which tells those that belong to no class, and draws rows of a
-    class.
+    is too sure of itself to be a calibrated probability, and what tells classes apart is little of it. So it is raised to a
+    power, and multiplied by a power of a normal law about the mean of each class, which is what linear discriminant analysis
+    knows: the two powers make the classes of rows set aside likely. Beside classes it gives the log-density of rows, which
+    tells those that belong to no class, and draws rows of a class.
 
     Parameters
     ----------
@@ -41,8 +46,8 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
     classes_ : ndarray of shape (n_classes,)
     class_log_prior_ : ndarray of shape (n_classes,)
         Logarithms of the shares of the classes in `fit`.
-    power_ : float
-        To which the densities are raised; 1 is Bayes' rule as it stands.
+    powers_ : ndarray of shape (2,)
+        To which the density, and the normal law, are raised; (1, 0) is Bayes' rule as it stands.
     columns_, schema_, flow_, background_, n_iter_, loss_curve_, validation_scores_, best_validation_score_
         As in `MAFDensity`; scores are log-densities of the rows given their class.
     n_features_in_ : int
@@ -109,10 +114,11 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         self.classes_ = classes
         rows, weights = weigh(np.column_stack([X, codes]), sample_weight)
         X, codes = X[rows], codes[rows]
-        self.class_log_prior_ = np.log(np.bincount(codes, weights) / weights.sum())
+        self.class_log_prior_ = np.log(np.bincount(codes, weights, len(classes)) / weights.sum())
         fit, calibration = self._split(codes)
         with_gaps = self._with_gaps if warm else bool(np.isnan(X).any())
         self._fit_numbers(X[fit], weights[fit], with_gaps, warm, self._given(codes[fit]))
+        self._normal = _NormalClasses(X[fit], weights[fit], self._given(codes[fit]), self.schema_.n_categories)
         self._calibrate(X[calibration], codes[calibration], weights[calibration])
         return self
 
@@ -126,17 +132,24 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         return np.eye(len(self.classes_))[codes]
 
     def _calibrate(self, X, codes, weights):
-        """Find the power of the densities that is most likely, given these classes, if powers about 1 are before."""
-        self.power_ = 1.0
+        """Find the powers that are most likely, given these classes, if a sum of about 1 is before."""
+        self.powers_ = np.array([1.0, 0.0])
         if len(X) == 0 or len(self.classes_) == 1:
             return
-        log_densities = self._class_scores(X)
+        parts = self._class_scores(X), self._normal.class_scores(X)
+        parts = np.stack([np.maximum(part - part.max(axis=1, keepdims=True), -FAR) for part in parts])
+        own = parts[:, np.arange(len(codes)), codes]
 
-        def loss(log_power):
-            log_proba = log_softmax(np.exp(log_power) * log_densities + self.class_log_prior_, axis=1)
-            return (log_power / SPREAD) ** 2 / 2 - weights @ log_proba[np.arange(len(codes)), codes]
+        def loss(log_powers):
+            powers, log_total = np.exp(log_powers), logsumexp(log_powers)
+            log_proba = log_softmax(np.tensordot(powers, parts, 1) + self.class_log_prior_, axis=1)
+            slope = powers * ((own - (np.exp(log_proba) * parts).sum(axis=2)) @ weights)
+            before = (log_total / TOTAL_SPREAD) ** 2 / 2 + (np.diff(log_powers)[0] / RATIO_SPREAD) ** 2 / 2
+            slope_before = log_total / TOTAL_SPREAD**2 * powers / powers.sum()
+            slope_before += np.array([-1, 1]) * np.diff(log_powers) / RATIO_SPREAD**2
+            return before - weights @ log_proba[np.arange(len(codes)), codes], slope_before - slope
 
-        self.power_ = float(np.exp(minimize_scalar(loss, bounds=LOG_POWERS, method="bounded").x))
+        self.powers_ = np.exp(minimize(loss, np.log([0.5, 0.5]), jac=True, bounds=[LOG_POWERS] * 2, method="L-BFGS-B").x)
 
     def _class_scores(self, X):
         """Log-density of each row in each class, shape (n, n_classes)."""
@@ -156,7 +169,9 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
             In the order of ``classes_``.
         """
         check_is_fitted(self)
-        return log_softmax(self.power_ * self._class_scores(self._read(X)) + self.class_log_prior_, axis=1)
+        X = self._read(X)
+        logits = self.powers_[0] * self._class_scores(X) + self.powers_[1] * self._normal.class_scores(X)
+        return log_softmax(logits + self.class_log_prior_, axis=1)
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -238,3 +253,19 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
 
     def __sklearn_tags__(self):
         return tagged(super().__sklearn_tags__())
+
+
+class _NormalClasses:
+    """A normal law about the mean of each class, the covariance shared, of standardised numbers and indicators of categories."""
+
+    def __init__(self, X, weights, given, n_categories):
+        self.columns = find_columns(smooth, X, weights, n_categories)
+        Z = self.columns.to_flow(X)
+        trend = Trend(Z, given, weights)
+        self.means = trend.predict(np.eye(given.shape[1]))
+        self.gaussian = Gaussian(Z - trend.predict(given), weights)
+
+    def class_scores(self, X):
+        """Log-density of each row in each class, up to what is the same in all: shape (n, n_classes)."""
+        Z = self.columns.to_flow(X)
+        return np.column_stack([self.gaussian.score_samples(Z - mean) for mean in self.means])

@@ -23,12 +23,12 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratif
 classifier = MAFClassifier(hidden_layer_sizes=(64, 64), random_state=0).fit(X_train, y_train)
 
 # %%
-# The density of 64 pixels is too sure of itself. It is raised to a power that rows set aside have chosen, and then the
-# probabilities mean what they say.
+# The density of 64 pixels is too sure of itself. It is raised to a power, and multiplied by a power of a normal law about the
+# mean of each class. Rows set aside have chosen both powers, and then the probabilities mean what they say.
 
 proba = classifier.predict_proba(X_test)
 print(f"accuracy {classifier.score(X_test, y_test):.3f}, mean probability of the class named {proba.max(axis=1).mean():.3f}")
-print(f"log-loss {log_loss(y_test, proba):.3f}; power of the densities {classifier.power_:.2f}")
+print(f"log-loss {log_loss(y_test, proba):.3f}; powers {classifier.powers_.round(2)}")
 
 # %%
 # Six draws of each digit.
