@@ -3,9 +3,9 @@
     python benchmarks/classifier.py --seeds 0 1 2 3 4    runs what the CSV file does not have yet, then prints the report
     python benchmarks/classifier.py --report             prints the report alone
 
-30% of the rows are the test. Digits come as they are, integers, and with uniform noise that makes them continuous. Linear
-models and neighbours get standardised columns. The gap is the mean probability of the class named, less the share that is right:
-above 0 a tool is too sure of itself. Every result is written to the CSV file as soon as it is known.
+30% of the rows are the test. Digits come as they are, integers, and with uniform noise that makes them continuous. Logistic
+regression and neighbours get standardised columns. The gap is the mean probability of the class named, less the share that is
+right: above 0 a tool is too sure of itself. Every result is written to the CSV file as soon as it is known.
 """
 
 import argparse

@@ -256,7 +256,7 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
 
 
 class _NormalClasses:
-    """A normal law about the mean of each class, the covariance shared, of standardised numbers and indicators of categories."""
+    """A normal law about the mean of each class, of one covariance; of standardised numbers and indicators of categories."""
 
     def __init__(self, X, weights, given, n_categories):
         self.columns = find_columns(smooth, X, weights, n_categories)
