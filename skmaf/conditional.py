@@ -162,6 +162,8 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
 
     def _declare(self, y, Y):
         """Look at what is declared of the targets."""
+        if hasattr(y, "to_frame"):  # a column has a name, too
+            y = y.to_frame()
         names, n = getattr(y, "columns", None), Y.shape[1]
         schema = Schema(None if names is None else list(names), "array", [Y.dtype] * n, [None] * n, [{"numbers"}] * n)
         self._kinds = declared_kinds(Y if names is None else y, self.column_kinds)

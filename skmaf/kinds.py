@@ -36,7 +36,7 @@ def declared_kinds(X, column_kinds):
     names, kinds = list(getattr(X, "columns", range(np.shape(X)[-1]))), {}
     for name, kind in column_kinds.items():
         if name not in names and not (isinstance(name, Integral) and 0 <= name < len(names)):
-            raise ValueError(f"column_kinds names {name!r}, which is no column of X.")
+            raise ValueError(f"column_kinds names {name!r}, which is no column; there are {names[:10]}.")
         if kind not in KINDS and not _is_bounds(kind):
             raise ValueError(
                 f"column_kinds[{name!r}] must be one of {', '.join(KINDS)}, or bounds (low, high) of which one may be None; "

@@ -273,6 +273,8 @@ class TestKindsOfTargets:
         Y = pd.DataFrame({"price": np.exp(y), "other": y})
         density = small(column_kinds={"price": (0, None)}).fit(X, Y)
         assert density.sample(X, 5, random_state=0)[..., 0].min() >= 0
+        density = small(column_kinds={"price": (0, None)}).fit(X, Y["price"])
+        assert density.predict(X[:3]).shape == (3,)
         with pytest.raises(ValueError, match="Column 'other' holds .* outside of the bounds"):
             small(column_kinds={"other": (0, None)}).fit(X, Y)
         with pytest.raises(ValueError, match="column_kinds names 'cost'"):

@@ -175,8 +175,8 @@ def test_kind_of_categories(kind_of, expected):
 @pytest.mark.parametrize(
     "column_kinds, message",
     [
-        ({"d": "grid"}, "column_kinds names 'd', which is no column of X"),
-        ({7: "grid"}, "column_kinds names 7, which is no column of X"),
+        ({"d": "grid"}, "column_kinds names 'd', which is no column"),
+        ({7: "grid"}, "column_kinds names 7, which is no column"),
         ({"a": "integer"}, r"column_kinds\['a'\] must be one of continuous, grid, categorical, heavy-tailed, or bounds"),
         ({"a": (1, 0)}, r"column_kinds\['a'\] must be one of"),
         ({"a": (None, None)}, r"column_kinds\['a'\] must be one of"),
