@@ -30,8 +30,10 @@ MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
 N_LEVELS = 9  # of noise, from the lowest to the highest
 KERNEL_ROWS = 5000  # of the kernel density, at most
-MAX_GAP = 3.0  # nats that a row which a level was learned from may gain by that
+# what a row may gain at a level by having been learned from: a share of the spread of other rows' log-densities, or some nats
+GAIN_SHARE, GAIN_NATS = 0.75, 1.0
 TRIMMED = 0.1  # of the rows at both ends, when gains are averaged: outliers must not decide
+SPREAD = 16, 84  # percentiles, two standard deviations apart in a normal law
 
 
 class MultiscaleDensity(FlowDensity):
@@ -179,8 +181,11 @@ class MultiscaleDensity(FlowDensity):
         self._kernel_rows = Z[kept], weights[kept]
         return self._mix(noise.contexts(N_LEVELS).numpy())
 
-    def gaps(self, fitted, held_out):
-        """How much better the network knows rows that `fit` saw than others, at each level of noise.
+    def overfit(self, fitted, held_out):
+        """How much too well the network knows rows that `fit` saw, at each level of noise.
+
+        A row gains log-density by having been learned from. That does no harm where it is little beside the differences between
+        rows, which tell the anomalies: 0.75 of the standard deviation of held-out rows, or 1 nat, are allowed.
 
         Parameters
         ----------
@@ -191,42 +196,45 @@ class MultiscaleDensity(FlowDensity):
 
         Returns
         -------
-        gaps : ndarray of shape (9,)
-            Differences of mean log-densities, the lowest and the highest tenth of the rows aside, in nats.
+        overfit : ndarray of shape (9,)
+            The mean gain of a row, as a multiple of what is allowed. Means are without the lowest and the highest tenth of the
+            rows, and the standard deviation is half the distance of the percentiles 16 and 84.
         """
-        return self._gaps_of_numbers(self._read(fitted), self._read(held_out))
+        return self._overfit_of_numbers(self._read(fitted), self._read(held_out))
 
-    def _gaps_of_numbers(self, fitted, held_out):
+    def _overfit_of_numbers(self, fitted, held_out):
         if self.columns_.n_values == 0:
             return np.zeros(N_LEVELS)
-        contexts, means = self._noise().contexts(N_LEVELS).numpy(), []
-        for X in (fitted, held_out):
-            Z = self.columns_.to_flow(X)
-            with torch.no_grad(), threads_for(1):
-                batches = gen_batches(len(Z), self.flow_.batch_rows)
-                scores = np.concatenate([self._level_scores(self.flow_, Z[rows], contexts) for rows in batches], axis=1)
-            means.append(trim_mean(scores, TRIMMED, axis=1))
-        return means[0] - means[1]
+        fitted, held_out = self._scores_of_levels(fitted), self._scores_of_levels(held_out)
+        gains = trim_mean(fitted, TRIMMED, axis=1) - trim_mean(held_out, TRIMMED, axis=1)
+        [spreads] = np.diff(np.percentile(held_out, SPREAD, axis=1), axis=0) / 2
+        return gains / np.maximum(GAIN_SHARE * spreads, GAIN_NATS)
 
-    def settle(self, gaps):
+    def _scores_of_levels(self, X):
+        Z, contexts = self.columns_.to_flow(X), self._noise().contexts(N_LEVELS).numpy()
+        with torch.no_grad(), threads_for(1):
+            batches = gen_batches(len(Z), self.flow_.batch_rows)
+            return np.concatenate([self._level_scores(self.flow_, Z[rows], contexts) for rows in batches], axis=1)
+
+    def settle(self, overfit):
         """Leave out the levels at which the network knows the rows that it was fitted on too well.
 
         Parameters
         ----------
-        gaps : ndarray of shape (9,)
-            What `gaps` gives. The finest level that is mixed becomes that at which the gap falls to 3 nats.
+        overfit : ndarray of shape (9,)
+            What `overfit` gives. The finest level that is mixed becomes that at which it falls to 1.
 
         Returns
         -------
         self : MultiscaleDensity
         """
         contexts = self._noise().contexts(N_LEVELS).numpy()
-        high = np.flatnonzero(gaps > MAX_GAP)
+        high = np.flatnonzero(overfit > 1)
         n_out = high[-1] + 1 if len(high) else 0
         if n_out == 0 or n_out == N_LEVELS:
             return self._mix(contexts if n_out == 0 else contexts[-1:])
         below, above = n_out, n_out - 1
-        finest = np.interp(MAX_GAP, gaps[[below, above]], contexts[[below, above]])
+        finest = np.interp(1, overfit[[below, above]], contexts[[below, above]])
         return self._mix(np.linspace(finest, 1, N_LEVELS - n_out))
 
     def _train(self, flow, Z, weights, generator):

@@ -24,7 +24,7 @@ MIN_ROWS = 4  # two folds of two
 N_STEPS = 7000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
 CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
-GAP_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on
+SEEN_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on
 CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
 
 
@@ -389,12 +389,12 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             [(fitted, held_out)] = folds
             held_out, n_choosing = rng.permutation(held_out), max(1, len(held_out) // 5)
             choosing, folds = [held_out[:n_choosing]], [(fitted, held_out[n_choosing:])]
-        gaps = []
+        overfit = []
         for estimator, (fitted, _), unseen in zip(self.estimators_, folds, choosing):
-            seen = rng.permutation(fitted)[:GAP_ROWS]
-            gaps.append(estimator._gaps_of_numbers(X[seen], X[unseen]))
+            seen = rng.permutation(fitted)[:SEEN_ROWS]
+            overfit.append(estimator._overfit_of_numbers(X[seen], X[unseen]))
         for k, estimator in enumerate(self.estimators_):
-            others = np.delete(gaps, k, axis=0) if len(folds) > 1 else gaps
+            others = np.delete(overfit, k, axis=0) if len(folds) > 1 else overfit
             estimator.settle(np.mean(others, axis=0))
         return folds
 

@@ -85,32 +85,43 @@ def test_settling_leaves_out_the_levels_that_are_known_too_well(line):
     density = small().fit(X)
     levels = np.geomspace(0.05, 1, N_LEVELS)
     np.testing.assert_allclose(density.levels_, levels, rtol=1e-5)
-    density.settle(np.array([9.0, 4, 2, 0, 0, 0, 0, -1, 0]))
-    finest = np.sqrt(levels[1] * levels[2])  # half-way from 4 to 2
+    density.settle(np.array([9.0, 4 / 3, 2 / 3, 0, 0, 0, 0, -1, 0]))
+    finest = np.sqrt(levels[1] * levels[2])  # half-way from 4/3 to 2/3
     np.testing.assert_allclose(density.levels_, np.geomspace(finest, 1, N_LEVELS - 2), rtol=1e-5)
     assert density.score(X) < small().fit(X).score(X)
     np.testing.assert_allclose(density.settle(np.full(N_LEVELS, 9.0)).levels_, [1.0], rtol=1e-5)
-    np.testing.assert_allclose(density.settle(np.r_[np.full(N_LEVELS - 1, 4.0), 2]).levels_, [np.sqrt(levels[-2])], rtol=1e-5)
-    second = density.settle(np.r_[4.0, np.full(N_LEVELS - 1, 2.0)]).levels_
+    np.testing.assert_allclose(density.settle(np.r_[np.full(N_LEVELS - 1, 4.0), 2] / 3).levels_, [np.sqrt(levels[-2])], rtol=1e-5)
+    second = density.settle(np.r_[4.0, np.full(N_LEVELS - 1, 2.0)] / 3).levels_
     np.testing.assert_allclose(second[0], np.sqrt(levels[0] * levels[1]), rtol=1e-5)
     np.testing.assert_allclose(density.settle(np.zeros(N_LEVELS)).levels_, levels, rtol=1e-5)
 
 
-def test_gaps_grow_as_rows_become_fewer_and_noise_finer():
+def test_overfit_grows_as_rows_become_fewer_and_noise_finer():
     rng = np.random.default_rng(0)
     few, many, new = (rng.normal(size=(n, 8)) for n in (20, 2000, 2000))
-    gaps_few = small(max_iter=600).fit(few).gaps(few, new)
-    gaps_many = small(max_iter=600).fit(many).gaps(many, new)
-    assert gaps_few[0] > 10 and (np.diff(gaps_few) < 0).all()
-    assert np.abs(gaps_many).max() < 0.5
+    of_few = small(max_iter=600).fit(few).overfit(few, new)
+    of_many = small(max_iter=600).fit(many).overfit(many, new)
+    assert of_few.min() > 1
+    assert (np.diff(of_many) < 0).all() and 0 < of_many[-1] and of_many[0] < 0.3
 
 
-def test_gaps_are_not_decided_by_outliers(line):
+def test_overfit_is_the_gain_beside_the_spread_of_rows(line, monkeypatch):
+    _, X = line
+    density = small().fit(X)
+    held_out = np.linspace(-1, 1, 1001)  # percentiles 16 and 84 are at -0.68 and 0.68
+    spreads = np.geomspace(0.1, 100, N_LEVELS)[:, None]
+    scores = iter([spreads * (held_out + 3), spreads * held_out])
+    monkeypatch.setattr(MultiscaleDensity, "_scores_of_levels", lambda self, X: next(scores))
+    expected = 3 * spreads[:, 0] / np.maximum(1, 0.75 * 0.68 * spreads[:, 0])
+    np.testing.assert_allclose(density.overfit(X, X), expected)
+
+
+def test_overfit_is_not_decided_by_outliers(line):
     _, X = line
     density = small().fit(X[:250])
     odd = X[250:].copy()
     odd[::20] *= 1000
-    np.testing.assert_allclose(density.gaps(X[:250], odd), density.gaps(X[:250], X[250:]), atol=1)
+    np.testing.assert_allclose(density.overfit(X[:250], odd), density.overfit(X[:250], X[250:]), atol=0.3)
 
 
 def test_lower_noise_makes_a_sharper_density(line):

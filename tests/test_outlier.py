@@ -97,9 +97,9 @@ def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
 
 def test_other_folds_choose_the_levels_of_noise(rows, monkeypatch):
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
-    told, gaps = [], iter(range(5))
-    monkeypatch.setattr(MultiscaleDensity, "_gaps_of_numbers", lambda self, *rows: np.full(N_LEVELS, float(next(gaps))))
-    monkeypatch.setattr(MultiscaleDensity, "settle", lambda self, gaps: told.append(gaps[0]))
+    told, overfit = [], iter(range(5))
+    monkeypatch.setattr(MultiscaleDensity, "_overfit_of_numbers", lambda self, *rows: np.full(N_LEVELS, float(next(overfit))))
+    monkeypatch.setattr(MultiscaleDensity, "settle", lambda self, overfit: told.append(overfit[0]))
     DensityOutlierDetector(random_state=0).fit(rows)
     assert told == [(10 - k) / 4 for k in range(5)]
 
@@ -107,13 +107,13 @@ def test_other_folds_choose_the_levels_of_noise(rows, monkeypatch):
 @pytest.mark.parametrize("n_rows", [4, 100])
 def test_rows_of_a_single_split_choose_the_levels_or_calibrate(rows, n_rows, monkeypatch):
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
-    choosing, genuine = [], MultiscaleDensity._gaps_of_numbers
+    choosing, genuine = [], MultiscaleDensity._overfit_of_numbers
 
-    def gaps(self, fitted, held_out):
+    def overfit(self, fitted, held_out):
         choosing.append(held_out)
         return genuine(self, fitted, held_out)
 
-    monkeypatch.setattr(MultiscaleDensity, "_gaps_of_numbers", gaps)
+    monkeypatch.setattr(MultiscaleDensity, "_overfit_of_numbers", overfit)
     detector = DensityOutlierDetector(n_folds=1, random_state=0).fit(rows[:n_rows])
     held_out = max(2, n_rows // 5)
     assert len(choosing[0]) == max(1, held_out // 5) and detector.calibration_.total == held_out - len(choosing[0])
