@@ -367,10 +367,9 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
     def _nodes(self, column, given):
         """One continuous target: where the flow takes the nodes of base space, and what stands beside the flow."""
         flow = self._flow_for(self._dtype)
-        z = torch.as_tensor(np.tile(NODES, len(given)))[:, None]
         with threads_for(1), torch.no_grad():
-            to = flow.tensor(given.repeat(len(NODES), axis=0))
-            values = flow.values.draw(flow.tensor(z), to[:, :0], to).cpu().double().numpy().reshape(len(given), -1) @ BETWEEN
+            nodes = flow.values.flow.inverse_of_many(flow.tensor(NODES), flow.tensor(given))
+        values = nodes.cpu().double().numpy() @ BETWEEN
         weights = np.tile(MASSES, (len(given), 1))
         if self.background_ is not None:
             share = self.background_.share

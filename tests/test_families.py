@@ -52,6 +52,15 @@ def test_density_is_that_of_the_autograd_jacobian(family, bijector, n_columns, r
         close(log_prob, base_log_prob(flow(row[None])[0][0]) + torch.linalg.slogdet(jacobian)[1])
 
 
+@every_masked
+def test_inverse_of_many_values_of_one_column(family, bijector, randomise):
+    flow = randomise(new_flow(1, family, bijector, n_context=N_CONTEXT), size=0.7)
+    z, context = 2 * normal(9), normal(4, N_CONTEXT)
+    with torch.no_grad():
+        expected = flow.inverse(z.repeat(4)[:, None], context.repeat_interleave(9, 0))[0]
+        close(flow.inverse_of_many(z, context), expected.view(4, 9))
+
+
 @every_kind
 @every_width
 def test_inverse_undoes_forward_and_has_its_log_determinant(family, bijector, n_columns, randomise):

@@ -58,6 +58,18 @@ class MaskedLayer(nn.Module):
             log_det = log_det + log_derivative.sum(0)
         return walk.values[0][self.conditioner.n_context :][self.places], log_det
 
+    def inverse_of_many(self, z, context):
+        """Of a layer of one column: what is taken to each of ``z``, shape (values, rows), all of a row given its context."""
+        return self.bijector.inverse(z, self._params_of_one(z, context))[0]
+
+    def forward_of_many(self, x, context):
+        """The other way."""
+        return self.bijector.forward(x, self._params_of_one(x, context))[0]
+
+    def _params_of_one(self, values, context):
+        # a column alone is given nothing but the context
+        return self.conditioner(values.new_zeros(1, values.shape[1]), context).expand(-1, len(values), -1)
+
 
 class Inverted(nn.Module):
     """A layer the other way round: a draw takes what was the way of the density, and a density that of a draw [1]_.
@@ -86,6 +98,10 @@ class Inverted(nn.Module):
         """The columns whose image is ``z``, and the log-determinant of the Jacobian of `forward` there."""
         x, log_det = self.layer(z, context, present)
         return x, -log_det
+
+    def inverse_of_many(self, z, context):
+        """As that of `MaskedLayer`."""
+        return self.layer.forward_of_many(z, context)
 
 
 class RowDensity(nn.Module):
@@ -152,6 +168,13 @@ class Flow(RowDensity):
             x, log_det = layer.inverse(x, context, present)
             total = total + log_det
         return x.T, total
+
+    def inverse_of_many(self, z, context):
+        """Of a flow of one column: the values whose image is each of ``z``, for each row of the context: shape (rows, values)."""
+        x, context = z[:, None].expand(-1, len(context)), context.T
+        for layer in reversed(self.layers):
+            x = layer.inverse_of_many(x, context)
+        return x.T
 
     def log_prob(self, x, context=None, present=None):
         """Log-density of each row, in nats, given its context."""
