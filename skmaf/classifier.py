@@ -1,6 +1,7 @@
 """MAFClassifier: Bayes' rule over the densities of the classes."""
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.base import ClassifierMixin, _fit_context
@@ -103,8 +104,7 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
             raise ValueError("MAFClassifier requires y to be passed, but the target y is None.")
         check_consistent_length(X, y)
         warm = self.warm_start and hasattr(self, "flow_")
-        y = _check_y(y, estimator=self)
-        check_classification_targets(y)
+        y = self._check_classes(y)
         y, _ = without_weightless(y, sample_weight)
         X, sample_weight = without_weightless(X, sample_weight)
         X = self._read(X) if warm else self._read_training_rows(X)
@@ -121,6 +121,17 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         self._normal = _NormalClasses(X[fit], weights[fit], self._given(codes[fit]), self.schema_.n_categories)
         self._calibrate(X[calibration], codes[calibration], weights[calibration])
         return self
+
+    def _check_classes(self, y):
+        labels = np.asarray(y, dtype=object).ravel()
+        missing = np.flatnonzero(pd.isna(labels))
+        if len(missing):
+            raise ValueError(f"Input y contains NaN or None, first in row {missing[0]}: give every row a class, or leave it out.")
+        if 0 < sum(isinstance(label, str) for label in labels) < len(labels):
+            raise ValueError("Some labels in y are strings, and others are not: make all of them strings.")
+        y = _check_y(y, estimator=self)
+        check_classification_targets(y)
+        return y
 
     def _split(self, codes):
         """Rows to fit on, with some of each class, and rows that calibrate."""

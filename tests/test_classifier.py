@@ -306,6 +306,8 @@ class TestBadInput:
             (np.zeros(9), "inconsistent numbers of samples"),
             (np.linspace(0, 1.5, 50), "Unknown label type: continuous"),
             (np.where(np.arange(50) == 3, np.nan, 1.0), "NaN"),
+            (np.array(["yes", "no"] * 24 + ["no", None], dtype=object), "NaN or None, first in row 49"),
+            (np.array(["yes", 1] * 25, dtype=object), "Some labels in y are strings"),
             (np.zeros((50, 2)), "1d array"),
         ],
     )

@@ -170,7 +170,7 @@ class Flow(RowDensity):
         return x.T, total
 
     def inverse_of_many(self, z, context):
-        """Of a flow of one column: the values whose image is each of ``z``, for each row of the context: shape (rows, values)."""
+        """Of a flow of one column: what is taken to each of ``z``, for each row of the context; shape (rows, values)."""
         x, context = z[:, None].expand(-1, len(context)), context.T
         for layer in reversed(self.layers):
             x = layer.inverse_of_many(x, context)
