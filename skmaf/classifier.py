@@ -126,7 +126,7 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         labels = np.asarray(y, dtype=object).ravel()
         missing = np.flatnonzero(pd.isna(labels))
         if len(missing):
-            raise ValueError(f"Input y contains NaN or None, first in row {missing[0]}: give every row a class, or leave it out.")
+            raise ValueError(f"Input y contains NaN or None, first in row {missing[0]}: give it a class, or leave it out.")
         if 0 < sum(isinstance(label, str) for label in labels) < len(labels):
             raise ValueError("Some labels in y are strings, and others are not: make all of them strings.")
         y = _check_y(y, estimator=self)
