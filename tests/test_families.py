@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import polars as pl
-import polars.testing
 import pytest
 import torch
 from scipy import stats
@@ -404,7 +403,8 @@ def test_polars_frames_come_back():
     X = pl.DataFrame({name: X[name].tolist() for name in X})
     density = of_family("maf", max_iter=2).fit(X)
     back = density.inverse_transform(density.transform(X))
-    pl.testing.assert_frame_equal(back, X, rel_tol=1e-7, abs_tol=1e-7)
+    assert back.schema == X.schema and back["kind"].equals(X["kind"])
+    np.testing.assert_allclose(back.drop("kind"), X.drop("kind"), rtol=1e-7, atol=1e-7)  # polars renamed its own tolerances
 
 
 def test_float32_comes_back(rows):
