@@ -143,24 +143,10 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         return np.eye(len(self.classes_))[codes]
 
     def _calibrate(self, X, codes, weights):
-        """Find the powers that are most likely, given these classes, if a sum of about 1 is before."""
         self.powers_ = np.array([1.0, 0.0])
-        if len(X) == 0 or len(self.classes_) == 1:
-            return
-        parts = self._class_scores(X), self._normal.class_scores(X)
-        parts = np.stack([np.maximum(part - part.max(axis=1, keepdims=True), -FAR) for part in parts])
-        own = parts[:, np.arange(len(codes)), codes]
-
-        def loss(log_powers):
-            powers, log_total = np.exp(log_powers), logsumexp(log_powers)
-            log_proba = log_softmax(np.tensordot(powers, parts, 1) + self.class_log_prior_, axis=1)
-            slope = powers * ((own - (np.exp(log_proba) * parts).sum(axis=2)) @ weights)
-            before = (log_total / TOTAL_SPREAD) ** 2 / 2 + (np.diff(log_powers)[0] / RATIO_SPREAD) ** 2 / 2
-            slope_before = log_total / TOTAL_SPREAD**2 * powers / powers.sum()
-            slope_before += np.array([-1, 1]) * np.diff(log_powers) / RATIO_SPREAD**2
-            return before - weights @ log_proba[np.arange(len(codes)), codes], slope_before - slope
-
-        self.powers_ = np.exp(minimize(loss, np.log([0.5, 0.5]), jac=True, bounds=[LOG_POWERS] * 2, method="L-BFGS-B").x)
+        if len(X) and len(self.classes_) > 1:
+            parts = np.stack([self._class_scores(X), self._normal.class_scores(X)])
+            self.powers_ = best_powers(parts, codes, weights, self.class_log_prior_)
 
     def _class_scores(self, X):
         """Log-density of each row in each class, shape (n, n_classes)."""
@@ -264,6 +250,38 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
 
     def __sklearn_tags__(self):
         return tagged(super().__sklearn_tags__())
+
+
+def best_powers(parts, codes, weights, class_log_prior):
+    """Powers of densities whose product is most likely to have drawn the classes, if before any row a sum near 1 is likely.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (2, n_rows, n_classes)
+        Log-densities of rows in each class, up to what is the same in all.
+    codes : ndarray of int, shape (n_rows,)
+        Classes of the rows.
+    weights : ndarray of shape (n_rows,)
+    class_log_prior : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    powers : ndarray of shape (2,)
+    """
+    parts = np.maximum(parts - parts.max(axis=2, keepdims=True), -FAR)
+    rows = np.arange(len(codes))
+
+    def loss(log_powers):
+        powers = np.exp(log_powers)
+        log_proba = log_softmax(np.tensordot(powers, parts, 1) + class_log_prior, axis=1)
+        surprise = parts[:, rows, codes] - (np.exp(log_proba) * parts).sum(axis=2)
+        log_total, log_ratio = logsumexp(log_powers) / TOTAL_SPREAD, np.diff(log_powers) / RATIO_SPREAD
+        value = (log_total**2 + log_ratio[0] ** 2) / 2 - weights @ log_proba[rows, codes]
+        slope = log_total / TOTAL_SPREAD * powers / powers.sum() + log_ratio / RATIO_SPREAD * [-1, 1]
+        return value, slope - powers * (surprise @ weights)
+
+    found = minimize(loss, np.log([0.5, 0.5]), jac=True, bounds=[LOG_POWERS] * 2, method="L-BFGS-B")
+    return np.exp(found.x)
 
 
 class _NormalClasses:

@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skmaf import MAFClassifier
+from skmaf.classifier import RATIO_SPREAD, TOTAL_SPREAD, best_powers
 
 # a short max_iter, on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -129,6 +130,24 @@ class TestProbabilities:
     def test_power_is_near_one_where_the_density_is_right(self, fitted):
         assert 0.7 < fitted.powers_.sum() < 1.4
         assert fitted.powers_[0] > 0.7
+
+    @pytest.mark.parametrize("n_rows", [5, 500])
+    def test_powers_are_the_best(self, n_rows):
+        rng = np.random.default_rng(0)
+        parts, codes, weights = rng.standard_normal((2, n_rows, 3)), rng.integers(0, 3, n_rows), rng.random(n_rows)
+        parts[0, np.arange(n_rows), codes] += 1
+        prior = np.log([0.2, 0.3, 0.5])
+
+        def loss(powers):
+            logits = np.tensordot(powers, parts, 1) + prior
+            log_likelihood = weights @ (logits[np.arange(n_rows), codes] - logsumexp(logits, axis=1))
+            total, ratio = np.log(powers.sum()) / TOTAL_SPREAD, np.log(powers[1] / powers[0]) / RATIO_SPREAD
+            return (total**2 + ratio**2) / 2 - log_likelihood
+
+        powers = best_powers(parts, codes, weights, prior)
+        for other in [(1.05, 1), (0.95, 1), (1, 1.05), (1, 0.95), (1.1, 0.9), (0.9, 1.1), (0.5, 2), (2, 0.5)]:
+            assert loss(powers) < loss(powers * other)
+        assert n_rows == 5 or powers[0] > 0.7 > 0.3 > powers[1]  # truly 1 and 0
 
     def test_calibration_on_fresh_rows(self, fitted):
         X, y = two_normals(4000, seed=2)
