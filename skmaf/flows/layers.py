@@ -47,7 +47,7 @@ class MaskedLayer(nn.Module):
         It takes one walk through the conditioner, whatever the number of columns.
         """
         order = self.conditioner.order
-        walk, log_det = self.conditioner.walk(z.shape[1], context), z.new_zeros(z.shape[1])
+        walk, log_derivatives = self.conditioner.walk(z.shape[1], context), []
         z = z[order]
         present = None if present is None else present[order]
         for group in walk.groups:
@@ -55,7 +55,8 @@ class MaskedLayer(nn.Module):
             if present is not None:
                 x, log_derivative = x * present[group], log_derivative * present[group]
             walk.feed(x)
-            log_det = log_det + log_derivative.sum(0)
+            log_derivatives.append(log_derivative)
+        log_det = torch.cat(log_derivatives).sum(0)  # once: a step of the walk has little else to do
         return walk.values[0][self.conditioner.n_context :][self.places], log_det
 
     def inverse_of_many(self, z, context):
