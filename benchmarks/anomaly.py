@@ -7,7 +7,6 @@
 as the table does, and no label is used: half of all rows train.
 """
 
-import argparse
 import time
 import warnings
 from importlib import import_module
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from records import append, is_done
+from records import append, is_done, options
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.mixture import GaussianMixture
@@ -146,14 +145,11 @@ def report(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "anomaly.csv")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "anomaly", help="where NAME.npz are")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "anomaly.csv", help="the CSV file")
     parser.add_argument("--tables", nargs="+", help="all of the directory unless given")
     parser.add_argument("--tools", nargs="+", choices=TOOLS | EXTRAS, default=list(TOOLS), help="all but extras unless given")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--contaminated", action="store_true", help="train on a half of all rows, anomalies included")
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

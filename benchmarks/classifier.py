@@ -8,14 +8,12 @@ regression and neighbours get standardised columns. The gap is the mean probabil
 right: above 0 a tool is too sure of itself. Every result is written to the CSV file as soon as it is known.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from records import append, is_done, show
+from records import append, is_done, options, show
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -30,7 +28,6 @@ from threadpoolctl import threadpool_limits
 
 from skmaf import MAFClassifier
 
-HERE = Path(__file__).resolve().parent
 KEY = ["table", "tool", "seed"]
 TABLES = {
     "iris": load_iris,
@@ -83,10 +80,7 @@ def report(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "classifier.csv", help="the CSV file")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
+    parser = options(__doc__, "classifier.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

@@ -24,7 +24,6 @@ ngboost, gp and linear predict a normal. The 90% interval of every peer lies bet
 Every result is written to the CSV file as soon as it is known.
 """
 
-import argparse
 import math
 import time
 import warnings
@@ -36,7 +35,7 @@ import pandas as pd
 import torch
 from ngboost import NGBRegressor
 from ngboost.distns import Normal
-from records import append, is_done, number, show
+from records import append, is_done, number, options, show
 from scipy.optimize import minimize
 from scipy.stats import norm
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -337,13 +336,10 @@ def report(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "conditional.csv")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "conditional.csv", help="the CSV file")
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

@@ -6,7 +6,6 @@
 A tenth of the training rows of the density benchmark judges the fits on the rest; its test rows are not touched.
 """
 
-import argparse
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from time import process_time
 import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from records import append
+from records import append, options
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -107,12 +106,9 @@ def report(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "defaults.csv")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "defaults.csv", help="the CSV file")
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=TABLES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

@@ -6,7 +6,6 @@
 Every result is written to the CSV file as soon as it is known.
 """
 
-import argparse
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from peers import PEERS
-from records import append, is_done, number, show
+from records import append, is_done, number, options, show
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -110,14 +109,11 @@ def lead(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "density.csv")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "density.csv", help="the CSV file")
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=TOOLS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds to fit, for each peer")
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

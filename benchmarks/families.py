@@ -7,7 +7,6 @@ Rows are scored in float32 and drawn in float64. A fit that takes more than --li
 result is written to the CSV file as soon as it is known.
 """
 
-import argparse
 import signal
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from records import append, is_done, number, show
+from records import append, is_done, number, options, show
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -111,14 +110,11 @@ def report(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "families.csv")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "families.csv", help="the CSV file")
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of processor time for a fit")
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

@@ -1,7 +1,21 @@
 """Results in a CSV file, a line each, so that an interrupted benchmark goes on where it was; and tables of them."""
 
+import argparse
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def options(description, name):
+    """A parser with what all benchmarks have that keep their results in a CSV file, by default the one of that name."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=RESULTS / name, help="the CSV file")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
+    return parser
 
 
 def is_done(path, key):

@@ -4,7 +4,6 @@
     python benchmarks/small.py --report             prints the report alone
 """
 
-import argparse
 from pathlib import Path
 from time import process_time
 
@@ -15,7 +14,7 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
-from records import append
+from records import append, options
 from tables import draw
 from threadpoolctl import threadpool_limits
 
@@ -103,11 +102,8 @@ def lead(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "small.csv")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data", help="with density/ and anomaly/")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "small.csv", help="the CSV file")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

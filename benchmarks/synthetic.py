@@ -17,7 +17,6 @@ largest of the one-hot columns counts, and an indicator over 0.5. `MAFDensity.sa
 missing cells, all tools are compared by complete rows, against real rows that are complete.
 """
 
-import argparse
 import time
 import warnings
 from importlib.util import find_spec
@@ -26,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from records import append, is_done
+from records import append, is_done, options
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
@@ -180,14 +179,11 @@ def report(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "synthetic.csv")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data", help="with density/ and anomaly/")
     parser.add_argument("--frames", type=Path, help="a directory of CSV files, mixed tables, in place of those of --data")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "synthetic.csv", help="the CSV file")
     parser.add_argument("--tables", nargs="+", help="all of the directory unless given; NAME.csv for those of --frames")
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS), help="all unless given")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

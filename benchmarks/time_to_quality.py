@@ -7,7 +7,6 @@ The weights that a fit would give back if it ended now are judged after each epo
 interrupted when they pass.
 """
 
-import argparse
 import warnings
 from pathlib import Path
 from time import process_time
@@ -15,7 +14,7 @@ from time import process_time
 import numpy as np
 import pandas as pd
 import torch
-from records import append
+from records import append, options
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -105,13 +104,10 @@ def geometric_mean(x):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, "time_to_quality.csv")
     parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
     parser.add_argument("--density", type=Path, default=HERE / "results" / "density.csv", help="results of density.py")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "time_to_quality.csv", help="the CSV file")
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

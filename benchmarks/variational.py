@@ -10,17 +10,15 @@ coefficient with the prior N(0, 2²); Hamiltonian Monte Carlo gives the means an
 Every result is written to the CSV file as soon as it is known.
 """
 
-import argparse
 import math
 import time
 import warnings
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from records import append, is_done
+from records import append, is_done, options
 from scipy.special import expit
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import scale
@@ -32,7 +30,6 @@ FAMILIES = ["iaf", "realnvp", "planar", "radial"]
 PRIOR_SD = 2.0
 N_CHAINS, N_WARM_UP, N_DRAWS, N_LEAPFROG = 64, 200, 500, 10
 N_FLOW_DRAWS = 50_000
-HERE = Path(__file__).resolve().parent
 KEY = ["target", "family", "seed", "max_iter"]
 
 
@@ -192,13 +189,10 @@ def report(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "variational.csv", help="the CSV file")
+    parser = options(__doc__, "variational.csv")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--max-iter", type=int, default=VariationalFlow(None, 1).max_iter, help="steps of each fit")
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
