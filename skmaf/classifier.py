@@ -117,8 +117,9 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         self.class_log_prior_ = np.log(np.bincount(codes, weights, len(classes)) / weights.sum())
         fit, calibration = self._split(codes)
         with_gaps = self._with_gaps if warm else bool(np.isnan(X).any())
-        self._fit_numbers(X[fit], weights[fit], with_gaps, warm, self._given(codes[fit]))
-        self._normal = _NormalClasses(X[fit], weights[fit], self._given(codes[fit]), self.schema_.n_categories)
+        given = self._given(codes[fit])
+        self._fit_numbers(X[fit], weights[fit], with_gaps, warm, given)
+        self._normal = _NormalClasses(X[fit], weights[fit], given, self.schema_.n_categories)
         self._calibrate(X[calibration], codes[calibration], weights[calibration])
         return self
 

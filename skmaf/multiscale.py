@@ -179,7 +179,7 @@ class MultiscaleDensity(FlowDensity):
         self.loss_curve_ = [loss - log_jacobian for loss in history.loss_curve]
         kept = torch.randperm(len(Z), generator=generator)[:KERNEL_ROWS].numpy()
         self._kernel_rows = Z[kept], weights[kept]
-        return self._mix(noise.contexts(N_LEVELS).numpy())
+        return self._mix(self._all_contexts())
 
     def overfit(self, fitted, held_out):
         """How much too well the network knows rows that `fit` saw, at each level of noise.
@@ -211,7 +211,7 @@ class MultiscaleDensity(FlowDensity):
         return gains / np.maximum(GAIN_SHARE * spreads, GAIN_NATS)
 
     def _scores_of_levels(self, X):
-        Z, contexts = self.columns_.to_flow(X), self._noise().contexts(N_LEVELS).numpy()
+        Z, contexts = self.columns_.to_flow(X), self._all_contexts()
         with torch.no_grad(), threads_for(1):
             batches = gen_batches(len(Z), self.flow_.batch_rows)
             return np.concatenate([self._level_scores(self.flow_, Z[rows], contexts) for rows in batches], axis=1)
@@ -228,7 +228,7 @@ class MultiscaleDensity(FlowDensity):
         -------
         self : MultiscaleDensity
         """
-        contexts = self._noise().contexts(N_LEVELS).numpy()
+        contexts = self._all_contexts()
         high = np.flatnonzero(overfit > 1)
         n_out = high[-1] + 1 if len(high) else 0
         if n_out == 0 or n_out == N_LEVELS:
@@ -262,6 +262,10 @@ class MultiscaleDensity(FlowDensity):
 
     def _noise(self):
         return NoiseLevels(self.lowest_noise, self.highest_noise)
+
+    def _all_contexts(self):
+        """The contexts that stand for all levels, those that `settle` leaves out included."""
+        return self._noise().contexts(N_LEVELS).numpy()
 
     def _mix(self, contexts):
         """Make the density that of the levels which these contexts stand for."""
