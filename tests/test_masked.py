@@ -119,12 +119,20 @@ def test_walk_computes_every_hidden_unit_at_most_once(degrees, hidden_sizes, ran
     assert sum(computed) == sum(hidden_sizes)
 
 
-def test_products_that_skip_the_zeros_give_the_whole_product(randomise):
-    """Wide layers leave zeros out where no gradient is asked for."""
+def test_products_that_skip_the_zeros_give_the_whole_product_and_its_gradients(randomise, monkeypatch):
     n_columns = 2 * masked.WIDE
     network = make_network(list(range(n_columns, 0, -1)), (masked.WIDE, masked.WIDE + 1), randomise)
-    assert all(len(layer.blocks) > 1 for layer in [*network.hidden, network.output])
-    x = torch.randn(n_columns, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    whole = network(x)
-    with torch.no_grad():
-        torch.testing.assert_close(network(x), whole, rtol=0, atol=1e-12)
+    layers = [*network.requires_grad_().hidden, network.output]
+    assert all(len(layer.blocks) > 1 for layer in layers)
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(n_columns, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    along = torch.randn(N_PARAMS, n_columns, 3, generator=generator, dtype=torch.float64)
+
+    def value_and_gradients():
+        params = network(x)
+        return params, torch.autograd.grad((params * along).sum(), [x, *network.parameters()])
+
+    skipping = value_and_gradients()
+    for layer in layers:
+        monkeypatch.setattr(layer, "blocks", [])
+    torch.testing.assert_close(skipping, value_and_gradients(), rtol=0, atol=1e-11)

@@ -115,7 +115,7 @@ class DiscreteMADE(nn.Module):
         inputs = levels.feature_degrees(degrees)
         self.network = MaskedNetwork(degrees, n_params, hidden_sizes, activation, generator, n_context, inputs)
         with torch.no_grad():
-            _, means, widths = self.network.output.bias.view(n_params, -1)[: 3 * N_COMPONENTS].chunk(3)
+            _, means, widths = self.network.output.bias.view(-1, n_params).T[: 3 * N_COMPONENTS].chunk(3)
             means[:, levels.is_number] = torch.linspace(-SPREAD, SPREAD, N_COMPONENTS)[:, None]
             widths[:, levels.is_number] = math.log(math.expm1(WIDTH))
 

@@ -21,7 +21,7 @@ from torch import nn
 # in place: a walk writes where it reads, and training keeps one tensor less
 ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "silu": partial(F.silu, inplace=True)}
 
-BLOCK = 64  # rows of a staircase that are multiplied together
+BLOCK = 128  # rows of a staircase that are multiplied together
 WIDE = 256  # connections of a unit from which skipping the zeros of a staircase pays
 
 
@@ -41,10 +41,9 @@ class MaskedLinear(nn.Module):
 
     def forward(self, x):
         weight, bias = self.masked_weight(), self.bias[:, None]
-        # with gradients, those of the blocks, each padded to the whole, would cost more than the zeros
-        if torch.is_grad_enabled() or not self.blocks:
+        if not self.blocks:
             return torch.addmm(bias, weight, x)
-        return torch.cat([torch.addmm(bias[rows], weight[rows, seen], x[seen]) for rows, seen in self.blocks])
+        return StaircaseProduct.apply(bias, weight, x, self.blocks)
 
 
 def _blocks(mask):
@@ -52,6 +51,25 @@ def _blocks(mask):
     starts = range(0, len(mask), BLOCK)
     seen = [mask[start : start + BLOCK].any(0).nonzero()[:, 0].tolist() or [0] for start in starts]
     return [(slice(start, start + BLOCK), slice(cols[0], cols[-1] + 1)) for start, cols in zip(starts, seen)]
+
+
+class StaircaseProduct(torch.autograd.Function):
+    """``bias + weight @ x`` for a weight that is zero outside blocks, the zeros skipped there and in the gradients."""
+
+    @staticmethod
+    def forward(ctx, bias, weight, x, blocks):
+        ctx.save_for_backward(weight, x)
+        ctx.blocks = blocks
+        return torch.cat([torch.addmm(bias[rows], weight[rows, seen], x[seen]) for rows, seen in blocks])
+
+    @staticmethod
+    def backward(ctx, grad):
+        weight, x = ctx.saved_tensors
+        grad_weight, grad_x = torch.zeros_like(weight), torch.zeros_like(x)
+        for rows, seen in ctx.blocks:
+            grad_weight[rows, seen] = grad[rows] @ x[seen].T
+            grad_x[seen].addmm_(weight[rows, seen].T, grad[rows])
+        return grad.sum(1, keepdim=True), grad_weight, grad_x, None
 
 
 class MaskedNetwork(nn.Module):
@@ -86,7 +104,7 @@ class MaskedNetwork(nn.Module):
         units += [hidden_degrees(size, self.n_groups, n_context > 0) for size in hidden_sizes]
         self.hidden = nn.ModuleList(MaskedLinear(own[:, None] >= below, generator) for below, own in pairwise(units))
         below = units[-1]
-        self.output = MaskedLinear(degrees.repeat(n_params)[:, None] > below, generator)
+        self.output = MaskedLinear(degrees.repeat_interleave(n_params)[:, None] > below, generator)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
         self.register_buffer("order", degrees.argsort(stable=True))
@@ -110,7 +128,7 @@ class MaskedNetwork(nn.Module):
         h = x if context is None else torch.cat([context, x])
         for layer in self.hidden:
             h = act(layer(h))
-        return self.output(h).view(self.n_params, len(self.degrees), x.shape[1])
+        return self.output(h).view(len(self.degrees), self.n_params, -1).transpose(0, 1)
 
     def walk(self, n_rows, context=None):
         """Start an incremental evaluation, which computes every hidden unit once."""
@@ -149,8 +167,8 @@ class Walk:
         self.weights = [first.masked_weight()[:, inputs], *(layer.masked_weight() for layer in others)]
         self.biases = [layer.bias[:, None] for layer in network.hidden]
         n_params, n_columns = network.n_params, len(network.order)
-        self.output_weight = network.output.weight.view(n_params, n_columns, -1)[:, network.order]
-        self.output_bias = network.output.bias.view(n_params, n_columns, 1)[:, network.order]
+        self.output_weight = network.output.weight.view(n_columns, n_params, -1)[network.order]
+        self.output_bias = network.output.bias.view(n_columns, n_params, 1)[network.order]
         in_place = not torch.is_grad_enabled()
         self.values = [first.weight.new_empty(size if in_place else 0, n_rows) for size in self.known[-1]]
         self.step = 0
@@ -179,10 +197,9 @@ class Walk:
     def params(self):
         """Parameters, shape (n_params, columns of the group, rows), of the next group."""
         group, known = self.groups[self.step], self.known[self.step][-1]
-        weight = self.output_weight[:, group, :known].flatten(0, 1)
-        bias = self.output_bias[:, group].flatten(0, 1)
-        out = torch.addmm(bias, weight, self.values[-1][:known])
-        return out.view(len(self.output_bias), -1, out.shape[1])
+        weight, bias = self.output_weight[group, :, :known], self.output_bias[group]
+        out = torch.addmm(bias.flatten(0, 1), weight.flatten(0, 1), self.values[-1][:known])
+        return out.view(*bias.shape[:2], -1).transpose(0, 1)
 
     def feed(self, x):
         """Take the values, shape (columns of the group, rows), of the group whose parameters were asked for."""

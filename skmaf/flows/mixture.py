@@ -46,8 +46,8 @@ class MixtureMADE(RowDensity):
         degrees, n_context = torch.arange(1, n_columns + 1), 1 + (n_columns if with_gaps else 0)
         self.network = MaskedNetwork(degrees, 3 * n_components, hidden_sizes, "relu", generator, n_context=n_context)
         with torch.no_grad():
-            means = self.network.output.bias.view(3, n_components, n_columns)[1]
-            means += torch.linspace(-SPREAD, SPREAD, n_components)[:, None]
+            means = self.network.output.bias.view(n_columns, 3, n_components)[:, 1]
+            means += torch.linspace(-SPREAD, SPREAD, n_components)
 
     @property
     def widest(self):
