@@ -31,7 +31,7 @@ FEWEST_STEPS = 0.05  # of max_iter
 N_LEVELS = 9  # of noise, from the lowest to the highest
 KERNEL_ROWS = 5000  # of the kernel density, at most
 # what a row may gain at a level by having been learned from: a share of the spread of other rows' log-densities, or some nats
-GAIN_SHARE, GAIN_NATS = 0.6, 1.0
+GAIN_SHARE, GAIN_NATS = 0.75, 1.0
 TRIMMED = 0.1  # of the rows at both ends, when gains are averaged: outliers must not decide
 SPREAD = 16, 84  # percentiles, two standard deviations apart in a normal law
 
@@ -185,7 +185,7 @@ class MultiscaleDensity(FlowDensity):
         """How much too well the network knows rows that `fit` saw, at each level of noise.
 
         A row gains log-density by having been learned from. That does no harm where it is little beside the differences between
-        rows, which tell the anomalies: 0.6 of the standard deviation of held-out rows, or 1 nat, are allowed.
+        rows, which tell the anomalies: 0.75 of the standard deviation of held-out rows, or 1 nat, are allowed.
 
         Parameters
         ----------

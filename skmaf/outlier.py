@@ -24,8 +24,6 @@ MIN_ROWS = 4  # two folds of two
 N_STEPS = 7000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
 CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
-FEWEST_FOLDS, MOST_FOLDS = 5, 8  # below
-FOLD_ROWS = 20_000  # rows times folds, between these two: folds share the steps, and many rows want many steps in each
 SEEN_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on
 CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
 
@@ -47,7 +45,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         with a probability of 5%. A float is for training rows with outliers among them: their share, in (0, 0.5].
     n_folds : int or "auto", default="auto"
         Number of folds, and so of fits; 1 is a single split that leaves a fifth of the rows, 2,000 at most, for calibration
-        alone. "auto" is 8 for up to 2,500 rows, 5 for 4,000 to 5,000, and 1 beyond.
+        alone. "auto" is 5 for up to 5,000 rows and 1 beyond.
     verbose : bool, default=False
         Whether to show a progress bar of the folds.
     random_state : int, RandomState instance or None, default=None
@@ -361,7 +359,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """Pairs of positions: rows to fit, and rows held out."""
         n_folds = self.n_folds
         if n_folds == "auto":
-            n_folds = np.clip(FOLD_ROWS // n_rows, FEWEST_FOLDS, MOST_FOLDS) if n_rows <= CROSS_ROWS else 1
+            n_folds = 5 if n_rows <= CROSS_ROWS else 1
         if n_folds == 1:
             n_held_out = max(2, min(CALIBRATION_ROWS, n_rows // 5))
             return [train_test_split(np.arange(n_rows), test_size=n_held_out, random_state=seed)]

@@ -113,7 +113,7 @@ def test_overfit_is_the_gain_beside_the_spread_of_rows(line, monkeypatch):
     spreads = np.geomspace(0.1, 100, N_LEVELS)[:, None]
     scores = iter([spreads * (held_out + 3), spreads * held_out])
     monkeypatch.setattr(MultiscaleDensity, "_scores_of_levels", lambda self, X: next(scores))
-    expected = 3 * spreads[:, 0] / np.maximum(1, 0.6 * 0.68 * spreads[:, 0])
+    expected = 3 * spreads[:, 0] / np.maximum(1, 0.75 * 0.68 * spreads[:, 0])
     np.testing.assert_allclose(density.overfit(X, X), expected)
 
 
