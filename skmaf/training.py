@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+from torch.optim.adamw import adamw
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
 MAX_GRADIENT_NORM = 5.0
+ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "amsgrad": False, "maximize": False}
 WARM_UP = 0.02  # share of the steps in which the learning rate climbs to its peak
 BACKGROUND_SHARE = 0.1  # of the background beside a flow that is judged
 
@@ -173,6 +175,33 @@ def schedule(n_done, n_steps):
     return min(1.0, (n_done + 1) / (WARM_UP * n_steps)) * (1 + math.cos(math.pi * n_done / n_steps)) / 2
 
 
+class AdamW:
+    """AdamW by torch's function for it: the class of torch imports a compiler at its first use, which takes seconds."""
+
+    def __init__(self, weights, weight_decay=0.0):
+        self.weights = list(weights)
+        self.weight_decay = weight_decay
+        self._means, self._squares = ([torch.zeros_like(weight) for weight in self.weights] for _ in range(2))
+        self._counts = [torch.zeros((), device=weight.device) for weight in self.weights]
+
+    def step(self, loss, rate):
+        """Move the weights down the gradient of a loss, its norm clipped, if it is finite; return whether it was."""
+        for weight in self.weights:
+            weight.grad = None
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
+        finite = bool(torch.isfinite(norm))
+        if finite:
+            self._move(rate)
+        return finite
+
+    @torch.no_grad()
+    def _move(self, rate):
+        gradients = [weight.grad for weight in self.weights]
+        state = self._means, self._squares, [], self._counts
+        adamw(self.weights, gradients, *state, fused=True, lr=rate, weight_decay=self.weight_decay, **ADAM)
+
+
 class _Optimiser:
     """AdamW on a flow with a warm-up, a cosine schedule and a moving average of the weights."""
 
@@ -187,21 +216,17 @@ class _Optimiser:
     def restart(self, at_rate):
         """Forget all moments and averages, and go on from the flow's weights at a share of the rate."""
         self.peak *= at_rate
-        self._adam = torch.optim.AdamW(self.flow.parameters(), weight_decay=self.weight_decay, fused=True)
+        self._adam = AdamW(self.flow.parameters(), self.weight_decay)
         self.averaged = copy.deepcopy(self.flow)
-        self._averages, self._weights = list(self.averaged.parameters()), list(self.flow.parameters())
+        self._averages = list(self.averaged.parameters())
         self._n_averaged = 0
 
     def step(self, x, weights, context=None):
         """Move the flow by one batch; return its loss, or NaN, without a move, if loss or gradient are not finite."""
         loss = -(self.flow.log_prob(x, context) * weights).mean()
-        self._adam.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.flow.parameters(), MAX_GRADIENT_NORM)
-        if not torch.isfinite(loss + norm):
+        rate = self.peak * schedule(self.n_done, self.n_steps)
+        if not torch.isfinite(loss) or not self._adam.step(loss, rate):
             return math.nan
-        self._adam.param_groups[0]["lr"] = self.peak * schedule(self.n_done, self.n_steps)
-        self._adam.step()
         self._move_average()
         self.n_done += 1
         return loss.item()
@@ -210,7 +235,7 @@ class _Optimiser:
     def _move_average(self):
         n = self._n_averaged  # torch's AveragedModel does the same, and looks all weights up in each step
         decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
-        get_ema_multi_avg_fn(decay)(self._averages, self._weights, n)
+        get_ema_multi_avg_fn(decay)(self._averages, self._adam.weights, n)
         self._n_averaged += 1
 
 

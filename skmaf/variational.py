@@ -20,7 +20,7 @@ from .devices import pick_device
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, make_flow
 from .flows.layers import base_log_prob
 from .threads import threads_for
-from .training import MAX_GRADIENT_NORM, in_batches, schedule
+from .training import AdamW, in_batches, schedule
 from .validation import check_count, check_sizes, seed_from
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
@@ -301,12 +301,12 @@ class VariationalFlow(BaseEstimator):
         return self._evidence(n_samples, torch.Generator().manual_seed(seed_from(random_state)), 3)
 
     def _train(self, flow, generator):
-        adam, moves = torch.optim.Adam(flow.parameters(), fused=True), 0
+        adam, moves = AdamW(flow.parameters()), 0
         try:
             for step in tqdm(range(self.max_iter), desc=type(self).__name__, unit="step", disable=not self.verbose):
-                adam.param_groups[0]["lr"] = self.learning_rate_init * schedule(step, self.max_iter)
+                rate = self.learning_rate_init * schedule(step, self.max_iter)
                 weight = min(1.0, FIRST_WEIGHT + step / self.max_iter / ANNEALED)
-                loss, moved = self._step(flow, adam, weight, generator)
+                loss, moved = self._step(flow, adam, rate, weight, generator)
                 self.loss_curve_.append(loss)
                 moves += moved
         except KeyboardInterrupt:
@@ -317,18 +317,14 @@ class VariationalFlow(BaseEstimator):
         if self.loss_curve_ and not moves:
             raise ValueError("log_density had no finite gradient for any batch of draws: look for roots and norms of 0 in it.")
 
-    def _step(self, flow, adam, weight, generator):
+    def _step(self, flow, adam, rate, weight, generator):
         """Move the flow by one batch of draws, ``log p`` having a weight; return the loss without it, and whether it moved."""
         z = flow.tensor(torch.randn((self.batch_size, self.n_dims), generator=generator))
         x, log_det = flow.inverse(z)
         log_q, log_p = base_log_prob(z) + log_det, self._log_p(x)
-        adam.zero_grad()
-        (log_q - weight * log_p).mean().backward()
-        norm = torch.nn.utils.clip_grad_norm_(flow.parameters(), MAX_GRADIENT_NORM)
-        has_gradient = bool(torch.isfinite(norm))  # a rare draw, such as one where a norm is 0, has none
-        if has_gradient:
-            adam.step()
-        return (log_q - log_p).detach().mean().item(), has_gradient
+        # a rare draw, such as one where a norm is 0, has no gradient
+        moved = adam.step((log_q - weight * log_p).mean(), rate)
+        return (log_q - log_p).detach().mean().item(), moved
 
     def _log_p(self, x):
         """The user's log-density of some draws, checked."""
