@@ -1,6 +1,8 @@
 """The training loop: the best weights come back, whatever happens on the way."""
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 
 from skmaf.budget import Budget
 from skmaf.flows import Flow, make_flow
-from skmaf.training import WeightedRows, mean_log_prob, train
+from skmaf.training import MAX_GRADIENT_NORM, AdamW, WeightedRows, mean_log_prob, train
 
 
 def new_flow(seed=0):
@@ -270,3 +272,41 @@ def test_score_beside_a_background_is_that_of_the_mixture():
     background = torch.linspace(-9, 1, 50, dtype=torch.float64)
     mixture = (0.9 * flow.log_prob(rows.x).double().exp() + 0.1 * background.exp()).log()
     assert mean_log_prob(flow, rows._replace(background=background)) == pytest.approx(mixture.mean().item())
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_steps_are_those_of_torch(weight_decay):
+    """With gradients above and below the largest norm."""
+    flow, other, rows = new_flow(), new_flow(), draw(64, 0).x
+    ours = AdamW(flow.parameters(), weight_decay)
+    theirs = torch.optim.AdamW(other.parameters(), weight_decay=weight_decay)
+    norms = []
+    for rate, scale in [(1e-3, 1.0), (1e-2, 100.0), (2e-2, 1.0), (5e-3, 0.1)]:
+        assert ours.step(-scale * flow.log_prob(rows).mean(), rate)
+        theirs.param_groups[0]["lr"] = rate
+        theirs.zero_grad()
+        (-scale * other.log_prob(rows).mean()).backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(other.parameters(), MAX_GRADIENT_NORM))
+        theirs.step()
+    assert min(norms) < MAX_GRADIENT_NORM < max(norms)
+    for weight, expected in zip(flow.parameters(), other.parameters()):
+        torch.testing.assert_close(weight, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_no_step_along_a_gradient_that_is_not_finite():
+    weight = torch.nn.Parameter(torch.zeros(3))
+    assert not AdamW([weight]).step(weight.sqrt().sum(), 0.1)
+    assert torch.equal(weight, torch.zeros(3))
+
+
+def test_training_imports_no_compiler():
+    """It would take seconds."""
+    code = """if True:
+        import sys
+        import numpy as np
+        from skmaf import MAFDensity, VariationalFlow
+        MAFDensity(max_iter=1, early_stopping=False).fit(np.eye(9, 2))
+        VariationalFlow(lambda x: -x.square().sum(1) / 2, 2, max_iter=1).fit()
+        sys.exit("torch._dynamo" in sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
