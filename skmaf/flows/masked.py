@@ -128,7 +128,7 @@ class MaskedNetwork(nn.Module):
         h = x if context is None else torch.cat([context, x])
         for layer in self.hidden:
             h = act(layer(h))
-        return self.output(h).view(len(self.degrees), self.n_params, -1).transpose(0, 1)
+        return self.output(h).view(len(self.degrees), self.n_params, x.shape[1]).transpose(0, 1)
 
     def walk(self, n_rows, context=None):
         """Start an incremental evaluation, which computes every hidden unit once."""
@@ -199,7 +199,7 @@ class Walk:
         group, known = self.groups[self.step], self.known[self.step][-1]
         weight, bias = self.output_weight[group, :, :known], self.output_bias[group]
         out = torch.addmm(bias.flatten(0, 1), weight.flatten(0, 1), self.values[-1][:known])
-        return out.view(*bias.shape[:2], -1).transpose(0, 1)
+        return out.view(*bias.shape[:2], out.shape[1]).transpose(0, 1)
 
     def feed(self, x):
         """Take the values, shape (columns of the group, rows), of the group whose parameters were asked for."""
