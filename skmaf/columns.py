@@ -160,8 +160,8 @@ class Discrete:
             return np.zeros(len(self.levels)) if self.ordered else None
         gaps = np.diff(self.levels)
         places = np.append(0.0, np.minimum(gaps, WIDE_GAP * np.median(gaps)).cumsum())
-        centre = places @ self.shares
-        return (places - centre) / np.sqrt((places - centre) ** 2 @ self.shares)
+        mean, scale = moments(places, self.shares)
+        return (places - mean) / scale
 
     def codes(self, x):
         nearest, new = self._nearest(x)
@@ -176,13 +176,9 @@ class Discrete:
     def log_jacobian(self, x):
         new = self.log_new
         if self.ordered:
-            new = new + cauchy(x, *self._moments())
+            new = new + cauchy(x, *moments(self.levels, self.shares))
         old = np.log1p(-np.exp(self.log_new)) - np.log(self.step)
         return np.where(np.isnan(x), 0.0, np.where(self._nearest(x)[1], new, old))
-
-    def _moments(self):
-        centre = self.levels @ self.shares
-        return centre, np.sqrt((self.levels - centre) ** 2 @ self.shares)
 
     def back(self, codes, values):
         return self.levels[codes.astype(int)]
@@ -361,6 +357,14 @@ class Columns:
         """What to add to the log-density in flow space to get that in units of X, shape (n,)."""
         X = np.asarray(X, dtype=np.float64)
         return sum(column.log_jacobian(X[:, j]) for j, column in enumerate(self.columns)) + np.zeros(len(X))
+
+
+def moments(t, weights):
+    """Weighted mean and standard deviation."""
+    size = np.abs(t).max() or 1.0
+    # divided by the largest magnitude, squares neither overflow nor vanish
+    mean = size * np.average(t / size, weights=weights)
+    return mean, size * np.sqrt(np.average((t / size - mean / size) ** 2, weights=weights))
 
 
 def cauchy(x, centre, size):

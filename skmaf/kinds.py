@@ -9,7 +9,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from .columns import Atomic, Columns, Constant, Continuous, Discrete, OneHot
+from .columns import Atomic, Columns, Constant, Continuous, Discrete, OneHot, moments
 from .warps import Asinh, bounded
 
 MIN_STEP = 1e-6  # a step below this share of the range is floating-point resolution, not a grid
@@ -163,22 +163,14 @@ def _for_tails(x, weights, kind):
     warp = Asinh.around(x)
     if kind == "heavy-tailed":
         return warp
-    before, after = (_moments(t, weights)[1] for t in (x, warp.forward(x)))
+    before, after = (moments(t, weights)[1] for t in (x, warp.forward(x)))
     gain = np.log(before) - np.log(after) + np.average(warp.log_derivative(x), weights=weights)
     return warp if gain > TAIL_GAIN and np.abs(x - warp.centre).max() > TAIL_REACH * before else None
 
 
-def _moments(t, weights):
-    """Weighted mean and standard deviation."""
-    size = np.abs(t).max() or 1.0
-    # divided by the largest magnitude, squares neither overflow nor vanish
-    mean = size * np.average(t / size, weights=weights)
-    return mean, size * np.sqrt(np.average((t / size - mean / size) ** 2, weights=weights))
-
-
 def continuous(x, resolution, weights, warp=None, spread=True):
     """A `Continuous` column with the mean, scale and step of the weighted values ``x``."""
-    mean, scale = _moments(x if warp is None else warp.forward(x), weights)
+    mean, scale = moments(x if warp is None else warp.forward(x), weights)
     values, counts = np.unique(x, return_counts=True)
     if spread and (step := grid_step(values, resolution)) > 0:
         return Continuous(mean, scale, step, values, regular=True, warp=warp)

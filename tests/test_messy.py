@@ -325,6 +325,7 @@ def frames(draw):
 
 @settings(max_examples=60, phases=set(Phase) - {Phase.shrink, Phase.explain})  # to shrink frames takes long
 @example(pd.DataFrame({"large": [0.0] * 9 + [1.0, 1.0, 2.0, 2e17]}), True)
+@example(pd.DataFrame({"small": [-2e-245] + [0.0] * 5}), False)
 @given(frames(), st.booleans())
 def test_any_frame_gives_finite_scores_and_rows_that_are_taken_back(tiny, frame, early_stopping):
     density = tiny(early_stopping=early_stopping)
