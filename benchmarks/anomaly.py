@@ -111,7 +111,9 @@ def run(args):
                 score_samples = (TOOLS | EXTRAS)[tool](train, seed)
                 fitted = time.process_time()
                 # scores that overflow stand at the far end
-                scores = np.nan_to_num(-score_samples(test), nan=np.inf, posinf=1e300, neginf=-1e300)
+                scores = np.nan_to_num(
+                    -score_samples(test), nan=np.inf, posinf=1e300, neginf=-1e300
+                )
                 result = key | {
                     "auc": 100 * roc_auc_score(y, scores),
                     "ap": 100 * average_precision_score(y, scores),
@@ -121,13 +123,22 @@ def run(args):
                     "columns": train.shape[1],
                 }
                 append(args.out, result)
-                print("{table}, seed {seed}, {tool}: AUC {auc:.1f}, AP {ap:.1f}, {fit_s:.1f} s".format(**result), flush=True)
+                print(
+                    "{table}, seed {seed}, {tool}: AUC {auc:.1f}, AP {ap:.1f}, {fit_s:.1f} s".format(
+                        **result
+                    ),
+                    flush=True,
+                )
 
 
 def report(results):
     """Print ROC AUC and average precision, a line for each table, a column for each tool; and times to fit."""
     tools = [tool for tool in TOOLS | EXTRAS if tool in set(results["tool"])]
-    for metric, title in [("auc", "ROC AUC, %"), ("ap", "Average precision, %"), ("fit_s", "Seconds to fit")]:
+    for metric, title in [
+        ("auc", "ROC AUC, %"),
+        ("ap", "Average precision, %"),
+        ("fit_s", "Seconds to fit"),
+    ]:
         by_table = results.pivot_table(metric, "table", "tool")[tools]
         by_seed = results.groupby(["seed", "tool"])[metric].mean().unstack()[tools]
         print(f"\n{title}, mean over seeds {sorted(set(results['seed']))}:\n")
@@ -141,15 +152,34 @@ def report(results):
         if metric == "auc" and "kNN" in tools:
             worst = by_table.sub(by_table["kNN"], axis=0).min()
             print("| at worst against kNN | " + " | ".join(f"{d:+.1f}" for d in worst) + " |")
-        print("| mean ± sd over seeds | " + " | ".join(f"{m:.1f} ± {s:.1f}" for m, s in zip(by_seed.mean(), spread)) + " |")
+        print(
+            "| mean ± sd over seeds | "
+            + " | ".join(f"{m:.1f} ± {s:.1f}" for m, s in zip(by_seed.mean(), spread))
+            + " |"
+        )
 
 
 def main():
     parser = options(__doc__, "anomaly.csv")
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "anomaly", help="where NAME.npz are")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=HERE.parents[1] / "shared" / "data" / "anomaly",
+        help="where NAME.npz are",
+    )
     parser.add_argument("--tables", nargs="+", help="all of the directory unless given")
-    parser.add_argument("--tools", nargs="+", choices=TOOLS | EXTRAS, default=list(TOOLS), help="all but extras unless given")
-    parser.add_argument("--contaminated", action="store_true", help="train on a half of all rows, anomalies included")
+    parser.add_argument(
+        "--tools",
+        nargs="+",
+        choices=TOOLS | EXTRAS,
+        default=list(TOOLS),
+        help="all but extras unless given",
+    )
+    parser.add_argument(
+        "--contaminated",
+        action="store_true",
+        help="train on a half of all rows, anomalies included",
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

@@ -40,11 +40,18 @@ TOOLS = {
     "skmaf": lambda seed: MAFClassifier(random_state=seed),
     "LDA": lambda seed: LinearDiscriminantAnalysis(),
     "GaussianNB": lambda seed: GaussianNB(),
-    "LogisticRegression": lambda seed: make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+    "LogisticRegression": lambda seed: make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=1000)
+    ),
     "kNN": lambda seed: make_pipeline(StandardScaler(), KNeighborsClassifier()),
     "HistGradientBoosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
 }
-METRICS = {"accuracy": "Share that is right, %", "log_loss": "Log-loss, nats", "gap": "Gap, %", "fit_s": "Seconds to fit"}
+METRICS = {
+    "accuracy": "Share that is right, %",
+    "log_loss": "Log-loss, nats",
+    "gap": "Gap, %",
+    "fit_s": "Seconds to fit",
+}
 
 
 def load(name, seed):
@@ -75,7 +82,9 @@ def report(results):
     for metric, title in METRICS.items():
         by_tool = results.groupby(["table", "tool"], sort=False)[metric]
         digits = 3 if metric == "log_loss" else 1
-        cells = by_tool.agg(lambda values: f"{values.mean():.{digits}f} ± {values.std():.{digits}f}").unstack()
+        cells = by_tool.agg(
+            lambda values: f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
+        ).unstack()
         show(title, cells.reindex(index=list(TABLES), columns=list(TOOLS)))
 
 

@@ -152,8 +152,14 @@ class NGBoost(Gaussian):
                 break
             model, losses = self._boost(X[fit], y[fit], X[val], y[val], learning_rate, deadline)
             if losses and np.nanmin(losses) < best:
-                best, self.model, self.n_estimators = np.nanmin(losses), model, int(np.nanargmin(losses)) + 1
-                self.detail = f"learning rate {learning_rate}, estimator {self.n_estimators} of {len(losses)}"
+                best, self.model, self.n_estimators = (
+                    np.nanmin(losses),
+                    model,
+                    int(np.nanargmin(losses)) + 1,
+                )
+                self.detail = (
+                    f"learning rate {learning_rate}, estimator {self.n_estimators} of {len(losses)}"
+                )
 
     def _boost(self, X, y, X_val, y_val, learning_rate, deadline):
         losses = []
@@ -175,8 +181,13 @@ class NGBoost(Gaussian):
         )
         with np.errstate(all="ignore"):
             try:
-                model.fit(X, y, X_val, y_val, val_loss_monitor=monitor, early_stopping_rounds=PATIENCE)
-            except (OutOfTime, np.linalg.LinAlgError):  # a vanishing variance is a failure of numbers: what was before counts
+                model.fit(
+                    X, y, X_val, y_val, val_loss_monitor=monitor, early_stopping_rounds=PATIENCE
+                )
+            except (
+                OutOfTime,
+                np.linalg.LinAlgError,
+            ):  # a vanishing variance is a failure of numbers: what was before counts
                 pass
         return model, losses
 
@@ -189,7 +200,10 @@ class QuantileTrees:
     """Boosted trees, a model for each level of `TREE_LEVELS`."""
 
     def __init__(self, seed):
-        self.models = [HistGradientBoostingRegressor(loss="quantile", quantile=q, random_state=seed) for q in TREE_LEVELS]
+        self.models = [
+            HistGradientBoostingRegressor(loss="quantile", quantile=q, random_state=seed)
+            for q in TREE_LEVELS
+        ]
 
     def fit(self, X, y):
         for model in self.models:
@@ -218,15 +232,28 @@ class GaussianProcess(Gaussian):
 
     def fit(self, X, y):
         rows = np.random.default_rng(self.seed).permutation(len(X))[:GP_ROWS]
-        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(np.full(X.shape[1], math.sqrt(X.shape[1])), (1e-2, 1e4))
+        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(
+            np.full(X.shape[1], math.sqrt(X.shape[1])), (1e-2, 1e4)
+        )
         kernel += WhiteKernel(0.1, (1e-6, 1e1))
-        self.model = GaussianProcessRegressor(kernel, optimizer=self._optimize, random_state=self.seed)
+        self.model = GaussianProcessRegressor(
+            kernel, optimizer=self._optimize, random_state=self.seed
+        )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound: a column of no use
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # a length scale at its bound: a column of no use
             self.model.fit(X[rows], y[rows])
 
     def _optimize(self, objective, start, bounds):
-        found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": GP_STEPS})
+        found = minimize(
+            objective,
+            start,
+            jac=True,
+            bounds=bounds,
+            method="L-BFGS-B",
+            options={"maxiter": GP_STEPS},
+        )
         self.detail = f"{found.nit} steps"
         return found.x, found.fun
 
@@ -244,7 +271,13 @@ class Linear(Gaussian):
         return self.model.predict(X, return_std=True)
 
 
-TOOLS = {"skmaf": Skmaf, "ngboost": NGBoost, "hgb-quantile": QuantileTrees, "gp": GaussianProcess, "linear": Linear}
+TOOLS = {
+    "skmaf": Skmaf,
+    "ngboost": NGBoost,
+    "hgb-quantile": QuantileTrees,
+    "gp": GaussianProcess,
+    "linear": Linear,
+}
 
 
 def measure(tool, table, seed):
@@ -315,19 +348,29 @@ def report(results):
     tools = [tool for tool in TOOLS if tool in set(results["tool"])]
 
     def over_seeds(column, how):
-        return results.pivot_table(column, "table", "tool", how).reindex(index=tables, columns=tools)
+        return results.pivot_table(column, "table", "tool", how).reindex(
+            index=tables, columns=tools
+        )
 
     def show_measure(title, column, digits, factor=1):
-        means, spreads = (over_seeds(column, how).map(lambda x: number(factor * x, digits)) for how in ("mean", "std"))
+        means, spreads = (
+            over_seeds(column, how).map(lambda x: number(factor * x, digits))
+            for how in ("mean", "std")
+        )
         show(title, means + spreads.map(lambda std: std and f" ± {std}"))
 
     seeds = ", ".join(map(str, sorted(set(results["seed"]))))
-    print(f"Seeds {seeds}: means over them, ± the standard deviation over seeds. Units of the standardised target.")
+    print(
+        f"Seeds {seeds}: means over them, ± the standard deviation over seeds. Units of the standardised target."
+    )
     counts = over_seeds("seed", "count").fillna(0)
     if counts.stack().nunique() > 1:
         show("Seeds measured so far", counts.map(lambda x: number(x, 0)))
     show_measure("Mean test log-likelihood in nats", "mean", 3)
-    show("Its standard error over the test rows", over_seeds("stderr", "mean").map(lambda x: number(x, 3)))
+    show(
+        "Its standard error over the test rows",
+        over_seeds("stderr", "mean").map(lambda x: number(x, 3)),
+    )
     show_measure("CRPS (twice the mean pinball loss at 99 levels)", "crps", 4)
     show_measure("Coverage of the central 90% interval, in percent", "coverage", 1, 100)
     show_measure("Mean width of the central 90% interval", "width", 3)
@@ -337,7 +380,12 @@ def report(results):
 
 def main():
     parser = options(__doc__, "conditional.csv")
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=HERE.parents[1] / "shared" / "data" / "density",
+        help="where NAME.npz are",
+    )
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
     args = parser.parse_args()
@@ -349,7 +397,9 @@ def main():
         except FileNotFoundError as error:
             parser.error(str(error))
     if not args.out.exists():
-        parser.error(f"no results at {args.out}: run without --report first, or name the file by --out.")
+        parser.error(
+            f"no results at {args.out}: run without --report first, or name the file by --out."
+        )
     report(pd.read_csv(args.out))
 
 

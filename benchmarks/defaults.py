@@ -13,8 +13,8 @@ from time import process_time
 
 import pandas as pd
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from records import append, options
+from sklearn.exceptions import ConvergenceWarning
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
@@ -70,7 +70,12 @@ def measure(table, variant, seed, default_epochs):
     if change == "flow":
         density.background_ = None
     scores = density.score_samples(table.val)
-    return {"mean": scores.mean(), "lowest": scores.min(), "fit_s": fit_time, "epochs": density.n_iter_}
+    return {
+        "mean": scores.mean(),
+        "lowest": scores.min(),
+        "fit_s": fit_time,
+        "epochs": density.n_iter_,
+    }
 
 
 def run(args):
@@ -79,14 +84,27 @@ def run(args):
         for name in args.tables:
             table = load(args.data, name, seed)
             for variant in VARIANTS:
-                results = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=[*KEY, "epochs"])
-                here = results[(results["table"] == name) & (results["seed"] == seed)].set_index("variant")
+                results = (
+                    pd.read_csv(args.out)
+                    if args.out.exists()
+                    else pd.DataFrame(columns=[*KEY, "epochs"])
+                )
+                here = results[(results["table"] == name) & (results["seed"] == seed)].set_index(
+                    "variant"
+                )
                 if variant in here.index:
                     continue
                 default_epochs = here["epochs"].get("defaults")
-                result = dict(zip(KEY, (name, variant, seed))) | measure(table, variant, seed, default_epochs)
+                result = dict(zip(KEY, (name, variant, seed))) | measure(
+                    table, variant, seed, default_epochs
+                )
                 append(args.out, result)
-                print("{table}, seed {seed}, {variant}: {mean:.2f} nats, {fit_s:.0f} s".format(**result), flush=True)
+                print(
+                    "{table}, seed {seed}, {variant}: {mean:.2f} nats, {fit_s:.0f} s".format(
+                        **result
+                    ),
+                    flush=True,
+                )
 
 
 def report(results):
@@ -96,18 +114,34 @@ def report(results):
     times = results.pivot_table("fit_s", ["table", "seed"], "variant")
     ratios = times.div(times["defaults"], axis=0)
     tables = [name for name in NAMES if name in set(results["table"])]
-    print(f"\nHeld-out score less that of the defaults, in nats (seeds {sorted(set(results['seed']))}):\n")
-    print("| changed | " + " | ".join(tables) + " | mean | time |\n|---|" + "---:|" * (len(tables) + 2))
+    print(
+        f"\nHeld-out score less that of the defaults, in nats (seeds {sorted(set(results['seed']))}):\n"
+    )
+    print(
+        "| changed | "
+        + " | ".join(tables)
+        + " | mean | time |\n|---|"
+        + "---:|" * (len(tables) + 2)
+    )
     for variant in VARIANTS:
         if variant in differences:
             by_table = differences[variant].groupby("table").mean()
             cells = [f"{by_table[name]:+.2f}" for name in tables]
-            print(f"| {variant} | " + " | ".join(cells) + f" | {by_table.mean():+.2f} | {ratios[variant].mean():.1f}x |")
+            print(
+                f"| {variant} | "
+                + " | ".join(cells)
+                + f" | {by_table.mean():+.2f} | {ratios[variant].mean():.1f}x |"
+            )
 
 
 def main():
     parser = options(__doc__, "defaults.csv")
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=HERE.parents[1] / "shared" / "data" / "density",
+        help="where NAME.npz are",
+    )
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=TABLES)
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -34,7 +34,9 @@ class Skmaf:
 
     def fit(self, X_train, X_val):
         self.density.fit(np.concatenate([X_train, X_val]))
-        self.detail = f"epoch {np.argmax(self.density.validation_scores_) + 1} of {self.density.n_iter_}"
+        self.detail = (
+            f"epoch {np.argmax(self.density.validation_scores_) + 1} of {self.density.n_iter_}"
+        )
 
     def log_prob(self, X):
         # rows in float32 are scored in float32, as the other flows do
@@ -74,7 +76,12 @@ def run(args):
                     continue
                 result = key | measure(tool, table, args.budget, seed)
                 append(args.out, result)
-                print("{table}, seed {seed}, {tool}: {mean:.2f} nats, {fit_s:.0f} s, {detail}".format(**result), flush=True)
+                print(
+                    "{table}, seed {seed}, {tool}: {mean:.2f} nats, {fit_s:.0f} s, {detail}".format(
+                        **result
+                    ),
+                    flush=True,
+                )
 
 
 def report(results):
@@ -83,7 +90,9 @@ def report(results):
     tools = [tool for tool in TOOLS if tool in set(results["tool"])]
 
     def over_seeds(column, how="mean"):
-        return results.pivot_table(column, "table", "tool", how).reindex(index=tables, columns=tools)
+        return results.pivot_table(column, "table", "tool", how).reindex(
+            index=tables, columns=tools
+        )
 
     means = over_seeds("mean")
     scores = (means.map(number) + " ± " + over_seeds("stderr").map(number)).where(means.notna(), "")
@@ -110,10 +119,17 @@ def lead(results):
 
 def main():
     parser = options(__doc__, "density.csv")
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=HERE.parents[1] / "shared" / "data" / "density",
+        help="where NAME.npz are",
+    )
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=TOOLS)
-    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds to fit, for each peer")
+    parser.add_argument(
+        "--budget", type=float, default=BUDGET, help="seconds to fit, for each peer"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
@@ -123,7 +139,9 @@ def main():
         except FileNotFoundError as error:
             parser.error(str(error))
     if not args.out.exists():
-        parser.error(f"no results at {args.out}: run without --report first, or name the file by --out.")
+        parser.error(
+            f"no results at {args.out}: run without --report first, or name the file by --out."
+        )
     results = pd.read_csv(args.out)
     report(results[results["budget"] == args.budget])
 

@@ -50,7 +50,11 @@ def measure(tool, table, seed, limit):
     try:
         density.fit(np.concatenate([table.fit, table.val]))
     except TimeoutError:
-        return dict(dict.fromkeys(["mean", "stderr", "lowest"]), fit_s=time.process_time() - start, detail="given up")
+        return dict(
+            dict.fromkeys(["mean", "stderr", "lowest"]),
+            fit_s=time.process_time() - start,
+            detail="given up",
+        )
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     fit_time = time.process_time() - start
@@ -86,7 +90,10 @@ def run(args):
                 result = key | measure(tool, table, seed, args.limit)
                 append(args.out, result)
                 score = "-" if result["mean"] is None else f"{result['mean']:.2f}"
-                print(f"{name}, seed {seed}, {tool}: {score} nats, {result['fit_s']:.0f} s, {result['detail']}", flush=True)
+                print(
+                    f"{name}, seed {seed}, {tool}: {score} nats, {result['fit_s']:.0f} s, {result['detail']}",
+                    flush=True,
+                )
 
 
 def report(results):
@@ -102,7 +109,10 @@ def report(results):
     scores = (means.map(number) + " ± " + over_seeds("stderr").map(number)).where(means.notna(), "")
     scores.loc["mean"] = means.mean(skipna=False).map(number)
     seeds = ", ".join(map(str, sorted(set(results["seed"]))))
-    show(f"Mean test log-likelihood in nats ± its standard error (seeds {seeds}; empty: given up)", scores)
+    show(
+        f"Mean test log-likelihood in nats ± its standard error (seeds {seeds}; empty: given up)",
+        scores,
+    )
     show("Time to fit, in seconds", over_seeds("fit_s").map(number))
     show("Time to score a thousand test rows, in milliseconds", over_seeds("score_ms").map(number))
     show("Time to draw a thousand rows, in milliseconds", over_seeds("sample_ms").map(number))
@@ -111,10 +121,17 @@ def report(results):
 
 def main():
     parser = options(__doc__, "families.csv")
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=HERE.parents[1] / "shared" / "data" / "density",
+        help="where NAME.npz are",
+    )
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
-    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of processor time for a fit")
+    parser.add_argument(
+        "--limit", type=float, default=LIMIT, help="seconds of processor time for a fit"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
@@ -125,7 +142,9 @@ def main():
         except FileNotFoundError as error:
             parser.error(str(error))
     if not args.out.exists():
-        parser.error(f"no results at {args.out}: run without --report first, or name the file by --out.")
+        parser.error(
+            f"no results at {args.out}: run without --report first, or name the file by --out."
+        )
     report(pd.read_csv(args.out))
 
 

@@ -1,7 +1,7 @@
 """How the time of a fit grows with rows and columns, and a million rows against GaussianMixture.
 
-    python benchmarks/growth.py              seconds for each epoch, on one thread
-    python benchmarks/growth.py --million    a whole fit with the defaults, on two threads
+python benchmarks/growth.py              seconds for each epoch, on one thread
+python benchmarks/growth.py --million    a whole fit with the defaults, on two threads
 """
 
 import argparse
@@ -30,10 +30,15 @@ def curved_clusters(n_rows, n_columns, seed=0):
     n_latent = max(1, n_columns // 2)
     latent = rng.standard_normal((n_rows, n_latent))
     mixing = rng.standard_normal((N_CLUSTERS, n_latent, n_columns))
-    X = rng.normal(scale=2, size=(N_CLUSTERS, n_columns))[which] + 0.1 * rng.standard_normal((n_rows, n_columns))
+    X = rng.normal(scale=2, size=(N_CLUSTERS, n_columns))[which] + 0.1 * rng.standard_normal(
+        (n_rows, n_columns)
+    )
     for k in range(N_CLUSTERS):
         rows = which == k
-        X[rows] += np.tanh(latent[rows] @ mixing[k]) + 0.3 * (latent[rows] ** 2) @ mixing[k][:, ::-1] / n_latent
+        X[rows] += (
+            np.tanh(latent[rows] @ mixing[k])
+            + 0.3 * (latent[rows] ** 2) @ mixing[k][:, ::-1] / n_latent
+        )
     return X
 
 
@@ -64,8 +69,15 @@ def show_growth(label, tables):
     before = None
     for size, X in tables:
         seconds, batch = epoch_seconds(X, n_epochs=3 if X.size >= 10**6 else 6)
-        power = "" if before is None else f"{np.log(seconds / before[1]) / np.log(size / before[0]):.2f}"
-        print(f"| {size:,} | {batch} | {seconds:.3f} | {1e6 * seconds / len(X):.0f} | {power} |", flush=True)
+        power = (
+            ""
+            if before is None
+            else f"{np.log(seconds / before[1]) / np.log(size / before[0]):.2f}"
+        )
+        print(
+            f"| {size:,} | {batch} | {seconds:.3f} | {1e6 * seconds / len(X):.0f} | {power} |",
+            flush=True,
+        )
         before = size, seconds
 
 
@@ -74,18 +86,25 @@ def show_million():
     fit, test = X[:-N_TEST], X[-N_TEST:]
     models = {"MAFDensity()": MAFDensity(random_state=0)}
     models[f"GaussianMixture({N_CLUSTERS})"] = GaussianMixture(N_CLUSTERS, random_state=0)
-    print("| model | fit, s | test score, nats | lowest test row | score 100,000 rows, s |\n|---|---:|---:|---:|---:|")
+    print(
+        "| model | fit, s | test score, nats | lowest test row | score 100,000 rows, s |\n|---|---:|---:|---:|---:|"
+    )
     for name, model in models.items():
         start = time.perf_counter()
         model.fit(fit)
         fitted = time.perf_counter()
         scores = model.score_samples(test)
         end = time.perf_counter()
-        print(f"| {name} | {fitted - start:.0f} | {scores.mean():.2f} | {scores.min():.0f} | {end - fitted:.1f} |", flush=True)
+        print(
+            f"| {name} | {fitted - start:.0f} | {scores.mean():.2f} | {scores.min():.0f} | {end - fitted:.1f} |",
+            flush=True,
+        )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--million", action="store_true", help="fit a million rows instead")
     args = parser.parse_args()
     n_threads = 2 if args.million else 1
@@ -95,7 +114,9 @@ def main():
         show_million()
         return
     show_growth(f"rows of {ROWS_AT} columns", ((n, curved_clusters(n, ROWS_AT)) for n in ROWS))
-    show_growth(f"columns of {COLUMNS_AT:,} rows", ((d, curved_clusters(COLUMNS_AT, d)) for d in COLUMNS))
+    show_growth(
+        f"columns of {COLUMNS_AT:,} rows", ((d, curved_clusters(COLUMNS_AT, d)) for d in COLUMNS)
+    )
 
 
 if __name__ == "__main__":

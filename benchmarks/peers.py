@@ -13,7 +13,11 @@ import torch
 import zuko
 from nflows.distributions import StandardNormal
 from nflows.flows import Flow, MaskedAutoregressiveFlow
-from nflows.transforms import CompositeTransform, MaskedPiecewiseRationalQuadraticAutoregressiveTransform, ReversePermutation
+from nflows.transforms import (
+    CompositeTransform,
+    MaskedPiecewiseRationalQuadraticAutoregressiveTransform,
+    ReversePermutation,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
@@ -27,7 +31,9 @@ PATIENCE = 30  # epochs
 MAX_GRADIENT_NORM = 5.0
 N_COMPONENTS = (1, 2, 5, 10, 20, 40)
 BANDWIDTHS = np.geomspace(2, 0.02, 20)
-BANDWIDTH_ROWS = 2000  # held-out rows that choose the bandwidth: scoring takes fit rows x held-out rows
+BANDWIDTH_ROWS = (
+    2000  # held-out rows that choose the bandwidth: scoring takes fit rows x held-out rows
+)
 
 
 def zuko_flow(bijector, n_columns, hidden=HIDDEN):
@@ -119,7 +125,9 @@ class Mixture:
                 best, self.mixture = score, mixture
         self.detail = f"{self.mixture.n_components} of up to {n_components} components"
         if time.process_time() < deadline:
-            self.mixture = self._fit(np.concatenate([X_train, X_val]), self.mixture.n_components, deadline)
+            self.mixture = self._fit(
+                np.concatenate([X_train, X_val]), self.mixture.n_components, deadline
+            )
 
     def _fit(self, X, n_components, deadline):
         # a few iterations at a time, so that the deadline is kept
@@ -152,7 +160,9 @@ class Kernel:
             if score > best:
                 best, self.kernel = score, kernel
         self.detail = f"bandwidth {self.kernel.bandwidth:.3f}, tried down to {bandwidth:.3f}"
-        self.kernel = KernelDensity(bandwidth=self.kernel.bandwidth).fit(np.concatenate([X_train, X_val]))
+        self.kernel = KernelDensity(bandwidth=self.kernel.bandwidth).fit(
+            np.concatenate([X_train, X_val])
+        )
 
     def log_prob(self, X):
         return self.kernel.score_samples(X)

@@ -11,10 +11,14 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 def options(description, name):
     """A parser with what all benchmarks have that keep their results in a CSV file, by default the one of that name."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / name, help="the CSV file")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--report", action="store_true", help="print the report of the CSV file and run nothing")
+    parser.add_argument(
+        "--report", action="store_true", help="print the report of the CSV file and run nothing"
+    )
     return parser
 
 

@@ -44,7 +44,12 @@ def fitted(bijector, n_columns, hidden):
     """An estimator of one epoch, and float32 rows: X in float32 is scored and sampled in float32."""
     X = np.random.default_rng(0).standard_normal((N_ROWS, n_columns), dtype=np.float32)
     density = MAFDensity(
-        bijector=bijector, n_layers=N_LAYERS, n_bins=N_BINS, hidden_layer_sizes=(hidden, hidden), max_iter=1, random_state=0
+        bijector=bijector,
+        n_layers=N_LAYERS,
+        n_bins=N_BINS,
+        hidden_layer_sizes=(hidden, hidden),
+        max_iter=1,
+        random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -62,8 +67,12 @@ def measure(bijector, n_columns, hidden, n_repeats):
     density, X = fitted(bijector, n_columns, hidden)
     score = seconds(lambda: density.score_samples(X), n_repeats)
     sample = seconds(lambda: density.sample(N_ROWS, random_state=0), n_repeats)
-    zuko = peer_seconds(zuko_flow, bijector, n_columns, hidden, lambda flow: flow().sample((N_ROWS,)))
-    nflows = peer_seconds(nflows_flow, bijector, n_columns, hidden, lambda flow: flow.sample(N_ROWS))
+    zuko = peer_seconds(
+        zuko_flow, bijector, n_columns, hidden, lambda flow: flow().sample((N_ROWS,))
+    )
+    nflows = peer_seconds(
+        nflows_flow, bijector, n_columns, hidden, lambda flow: flow.sample(N_ROWS)
+    )
     return [
         n_columns, f"2x{hidden}", bijector, f"{1e3 * score:.1f}", f"{1e3 * sample:.1f}", f"{sample / score:.2f}",
         f"{N_ROWS / sample:,.0f}", f"{1e3 * zuko:,.0f}", f"{zuko / sample:.1f}", f"{1e3 * nflows:,.0f}",
@@ -72,10 +81,23 @@ def measure(bijector, n_columns, hidden, n_repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--columns", type=int, nargs="+", choices=HIDDEN, default=list(HIDDEN), help="numbers of columns")
-    parser.add_argument("--bijectors", nargs="+", choices=["affine", "spline"], default=["affine", "spline"])
-    parser.add_argument("--repeats", type=int, default=15, help="of skmaf's calls; the median counts")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--columns",
+        type=int,
+        nargs="+",
+        choices=HIDDEN,
+        default=list(HIDDEN),
+        help="numbers of columns",
+    )
+    parser.add_argument(
+        "--bijectors", nargs="+", choices=["affine", "spline"], default=["affine", "spline"]
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=15, help="of skmaf's calls; the median counts"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

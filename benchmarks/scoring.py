@@ -19,7 +19,17 @@ from threadpoolctl import threadpool_limits
 
 N_ROWS = 20_000
 MILLION = 1_000_000, 20
-HEADER = ["D", "hidden", "bijector", "dtype", "skmaf ms", "zuko ms", "speed-up over zuko", "nflows ms", "speed-up over nflows"]
+HEADER = [
+    "D",
+    "hidden",
+    "bijector",
+    "dtype",
+    "skmaf ms",
+    "zuko ms",
+    "speed-up over zuko",
+    "nflows ms",
+    "speed-up over nflows",
+]
 
 
 def peer_seconds(make, X, bijector, hidden, log_prob, n_repeats):
@@ -39,8 +49,12 @@ def measure(bijector, n_columns, hidden, dtype, n_repeats):
     density, _ = fitted(bijector, n_columns, hidden)
     X = np.random.default_rng(1).standard_normal((N_ROWS, n_columns)).astype(dtype)
     ours = seconds(lambda: density.score_samples(X), n_repeats)
-    zuko = peer_seconds(zuko_flow, X, bijector, hidden, lambda flow, x: flow().log_prob(x), n_repeats)
-    nflows = peer_seconds(nflows_flow, X, bijector, hidden, lambda flow, x: flow.log_prob(x), n_repeats)
+    zuko = peer_seconds(
+        zuko_flow, X, bijector, hidden, lambda flow, x: flow().log_prob(x), n_repeats
+    )
+    nflows = peer_seconds(
+        nflows_flow, X, bijector, hidden, lambda flow, x: flow.log_prob(x), n_repeats
+    )
     return [
         n_columns, f"2x{hidden}", bijector, dtype, f"{1e3 * ours:,.0f}", f"{1e3 * zuko:,.0f}", f"{zuko / ours:.2f}",
         f"{1e3 * nflows:,.0f}", f"{nflows / ours:.2f}",
@@ -61,15 +75,30 @@ def peak_memory(dtype):
 
 def kilobytes(name):
     """What Linux says of this process: VmRSS, the memory that it holds, or VmHWM, the peak of that."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)]
+    (line,) = [
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)
+    ]
     return int(line.split()[1])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--columns", type=int, nargs="+", choices=HIDDEN, default=list(HIDDEN), help="numbers of columns")
-    parser.add_argument("--dtypes", nargs="+", choices=["float32", "float64"], default=["float32", "float64"])
-    parser.add_argument("--repeats", type=int, default=5, help="calls of each tool; the median counts")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--columns",
+        type=int,
+        nargs="+",
+        choices=HIDDEN,
+        default=list(HIDDEN),
+        help="numbers of columns",
+    )
+    parser.add_argument(
+        "--dtypes", nargs="+", choices=["float32", "float64"], default=["float32", "float64"]
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="calls of each tool; the median counts"
+    )
     parser.add_argument("--memory", action="store_true", help="measure memory instead of time")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -79,7 +108,10 @@ def main():
             # a process of its own: the peak of a process never falls
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 megabytes = pool.submit(peak_memory, dtype).result()
-            print(f"{MILLION[0]:,} x {MILLION[1]}, {dtype}: {megabytes:.0f} MB beside the rows", flush=True)
+            print(
+                f"{MILLION[0]:,} x {MILLION[1]}, {dtype}: {megabytes:.0f} MB beside the rows",
+                flush=True,
+            )
         return
     print("| " + " | ".join(HEADER) + " |")
     print("|" + "---|" * len(HEADER))

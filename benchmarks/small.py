@@ -1,7 +1,7 @@
 """Few rows: skmaf with its defaults beside a shrunk Gaussian and a kernel density, on draws from fourteen tables.
 
-    python benchmarks/small.py --seeds 0 1 2 3 4    runs what the CSV file does not have yet, then prints the report
-    python benchmarks/small.py --report             prints the report alone
+python benchmarks/small.py --seeds 0 1 2 3 4    runs what the CSV file does not have yet, then prints the report
+python benchmarks/small.py --report             prints the report alone
 """
 
 from pathlib import Path
@@ -10,11 +10,11 @@ from time import process_time
 import numpy as np
 import pandas as pd
 import torch
+from records import append, options
 from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
-from records import append, options
 from tables import draw
 from threadpoolctl import threadpool_limits
 
@@ -23,7 +23,15 @@ from skmaf import MAFDensity
 HERE = Path(__file__).resolve().parent
 TABLES = {
     "density": ("energy", "concrete", "parkinsons", "bike", "elevators", "keggdirected", "protein"),
-    "anomaly": ("glass", "Pima", "wine", "vowels", "Ionosphere", "satellite", "magic.gamma"),  # normal rows alone
+    "anomaly": (
+        "glass",
+        "Pima",
+        "wine",
+        "vowels",
+        "Ionosphere",
+        "satellite",
+        "magic.gamma",
+    ),  # normal rows alone
 }
 SIZES = (50, 100, 200, 500)
 MIN_TEST_ROWS = 30
@@ -58,12 +66,19 @@ def measure(fit_rows, test_rows, seed):
         result[name], result[f"{name}_lowest"] = scores[name].mean(), scores[name].min()
     peer = max(("gaussian", "kde"), key=lambda name: result[name])
     difference = scores["skmaf"] - scores[peer]
-    return result | {"lead": difference.mean(), "stderr": difference.std(ddof=1) / np.sqrt(len(difference))}
+    return result | {
+        "lead": difference.mean(),
+        "stderr": difference.std(ddof=1) / np.sqrt(len(difference)),
+    }
 
 
 def run(args):
     """Measure what the file does not have yet."""
-    done = set(pd.read_csv(args.out)[KEY].itertuples(index=False, name=None)) if args.out.exists() else set()
+    done = (
+        set(pd.read_csv(args.out)[KEY].itertuples(index=False, name=None))
+        if args.out.exists()
+        else set()
+    )
     for seed in args.seeds:
         for kind, names in TABLES.items():
             for name in names:
@@ -75,15 +90,24 @@ def run(args):
                         continue
                     result = dict(zip(KEY, (name, n, seed))) | measure(fit_rows, test_rows, seed)
                     append(args.out, result)
-                    print("{table}, {n} rows, seed {seed}: {lead:+.2f} ± {stderr:.2f}".format(**result), flush=True)
+                    print(
+                        "{table}, {n} rows, seed {seed}: {lead:+.2f} ± {stderr:.2f}".format(
+                            **result
+                        ),
+                        flush=True,
+                    )
 
 
 def report(results):
     """Print, for each table and size, the mean lead over the better peer with its standard error over the draws."""
     seeds = ", ".join(map(str, sorted(set(results["seed"]))))
-    print(f"\nLead over the better of the Gaussian and the kernel density, in nats ± standard error over seeds {seeds}:\n")
+    print(
+        f"\nLead over the better of the Gaussian and the kernel density, in nats ± standard error over seeds {seeds}:\n"
+    )
     sizes = sorted(set(results["n"]))
-    print("| table | " + " | ".join(f"{n} rows" for n in sizes) + " |\n|---|" + "---:|" * len(sizes))
+    print(
+        "| table | " + " | ".join(f"{n} rows" for n in sizes) + " |\n|---|" + "---:|" * len(sizes)
+    )
     for name in dict.fromkeys(results["table"]):
         cells = [lead(results[(results["table"] == name) & (results["n"] == n)]) for n in sizes]
         print(f"| {name} | " + " | ".join(cells) + " |")
@@ -103,7 +127,12 @@ def lead(results):
 
 def main():
     parser = options(__doc__, "small.csv")
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data", help="with density/ and anomaly/")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=HERE.parents[1] / "shared" / "data",
+        help="with density/ and anomaly/",
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)

@@ -77,7 +77,9 @@ class Encoding:
                 decoded[name] = self.levels[name].take(np.argmax(one_hot, axis=0))
             else:
                 number = next(columns)
-                decoded[name] = np.where(next(columns) > 0.5, np.nan, number) if x.hasnans else number
+                decoded[name] = (
+                    np.where(next(columns) > 0.5, np.nan, number) if x.hasnans else number
+                )
         return pd.DataFrame(decoded)
 
 
@@ -95,13 +97,17 @@ def skmaf(frame, seed):
 def mixture(frame, seed):
     encoding = Encoding(frame)
     counts = [k for k in (1, 2, 4, 8, 16, 32) if k <= 0.8 * len(frame)]
-    best = best_of([GaussianMixture(k, reg_covar=1e-4, random_state=seed) for k in counts], encoding.Z, seed)
+    best = best_of(
+        [GaussianMixture(k, reg_covar=1e-4, random_state=seed) for k in counts], encoding.Z, seed
+    )
     return lambda n: encoding.decode(best.sample(n)[0])
 
 
 def kernel_density(frame, seed):
     encoding = Encoding(frame)
-    best = best_of([KernelDensity(bandwidth=h) for h in np.geomspace(0.02, 1, 12)], encoding.Z, seed)
+    best = best_of(
+        [KernelDensity(bandwidth=h) for h in np.geomspace(0.02, 1, 12)], encoding.Z, seed
+    )
     return lambda n: encoding.decode(best.sample(n, random_state=seed))
 
 
@@ -109,8 +115,13 @@ def sdv_copula(frame, seed):
     from sdv.metadata import Metadata
     from sdv.single_table import GaussianCopulaSynthesizer
 
-    kinds = {name: {"sdtype": "categorical" if x.dtype == "category" else "numerical"} for name, x in frame.items()}
-    copula = GaussianCopulaSynthesizer(Metadata.load_from_dict({"tables": {"rows": {"columns": kinds}}}))
+    kinds = {
+        name: {"sdtype": "categorical" if x.dtype == "category" else "numerical"}
+        for name, x in frame.items()
+    }
+    copula = GaussianCopulaSynthesizer(
+        Metadata.load_from_dict({"tables": {"rows": {"columns": kinds}}})
+    )
     copula.fit({"rows": frame})
     return lambda n: copula.sample(n)["rows"]
 
@@ -137,11 +148,21 @@ def measure(tool, frame, seed):
     if frame.isna().any(axis=None):
         real = real.dropna()
         drawn = drawn.dropna()[: len(real)]
-    rows, is_real = pd.concat([real, drawn], ignore_index=True), np.repeat([1, 0], [len(real), len(drawn)])
-    classifier = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
+    rows, is_real = (
+        pd.concat([real, drawn], ignore_index=True),
+        np.repeat([1, 0], [len(real), len(drawn)]),
+    )
+    classifier = HistGradientBoostingClassifier(
+        categorical_features="from_dtype", random_state=seed
+    )
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     scores = cross_val_predict(classifier, rows, is_real, cv=folds, method="predict_proba")[:, 1]
-    return {"auc": roc_auc_score(is_real, scores), **times, "rows": len(fit), "columns": fit.shape[1]}
+    return {
+        "auc": roc_auc_score(is_real, scores),
+        **times,
+        "rows": len(fit),
+        "columns": fit.shape[1],
+    }
 
 
 def run(args):
@@ -157,7 +178,10 @@ def run(args):
                     continue
                 result = key | measure(tool, frame, seed)
                 append(args.out, result)
-                print("{table}, seed {seed}, {tool}: AUC {auc:.3f}, {fit_s:.1f} s".format(**result), flush=True)
+                print(
+                    "{table}, seed {seed}, {tool}: AUC {auc:.3f}, {fit_s:.1f} s".format(**result),
+                    flush=True,
+                )
 
 
 def report(results):
@@ -170,20 +194,47 @@ def report(results):
     rivals = shared["distance"].drop(columns="training rows", errors="ignore")
     closest = rivals.eq(rivals.min(axis=1), axis=0).sum()
     lines = [(name, row, ".3f") for name, row in by_table["auc"].iterrows()]
-    lines += [("mean distance to 0.5", means.loc["distance"], ".3f"), (f"closest, of {len(shared)} tables", closest, ".0f")]
-    lines += [("seconds to fit", means.loc["fit_s"], ".1f"), ("seconds to sample", means.loc["sample_s"], ".2f")]
-    print(f"\nROC AUC of real rows against sampled ones, mean over seeds {sorted(set(results['seed']))}; 0.5 is best:\n")
+    lines += [
+        ("mean distance to 0.5", means.loc["distance"], ".3f"),
+        (f"closest, of {len(shared)} tables", closest, ".0f"),
+    ]
+    lines += [
+        ("seconds to fit", means.loc["fit_s"], ".1f"),
+        ("seconds to sample", means.loc["sample_s"], ".2f"),
+    ]
+    print(
+        f"\nROC AUC of real rows against sampled ones, mean over seeds {sorted(set(results['seed']))}; 0.5 is best:\n"
+    )
     print("| table | " + " | ".join(tools) + " |\n|---|" + "---:|" * len(tools))
     for name, row, form in lines:
-        print(f"| {name} | " + " | ".join("" if np.isnan(x) else f"{x:{form}}" for x in row.reindex(tools)) + " |")
+        print(
+            f"| {name} | "
+            + " | ".join("" if np.isnan(x) else f"{x:{form}}" for x in row.reindex(tools))
+            + " |"
+        )
 
 
 def main():
     parser = options(__doc__, "synthetic.csv")
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data", help="with density/ and anomaly/")
-    parser.add_argument("--frames", type=Path, help="a directory of CSV files, mixed tables, in place of those of --data")
-    parser.add_argument("--tables", nargs="+", help="all of the directory unless given; NAME.csv for those of --frames")
-    parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS), help="all unless given")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=HERE.parents[1] / "shared" / "data",
+        help="with density/ and anomaly/",
+    )
+    parser.add_argument(
+        "--frames",
+        type=Path,
+        help="a directory of CSV files, mixed tables, in place of those of --data",
+    )
+    parser.add_argument(
+        "--tables",
+        nargs="+",
+        help="all of the directory unless given; NAME.csv for those of --frames",
+    )
+    parser.add_argument(
+        "--tools", nargs="+", choices=TOOLS, default=list(TOOLS), help="all unless given"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
@@ -191,7 +242,9 @@ def main():
     if not args.report:
         if "SDV copula" in args.tools and not find_spec("sdv"):
             args.tools.remove("SDV copula")
-            print("SDV copula is left out: sdv is not installed. It wants pandas below 3: give it an environment of its own.")
+            print(
+                "SDV copula is left out: sdv is not installed. It wants pandas below 3: give it an environment of its own."
+            )
         run(args)
     report(pd.read_csv(args.out))
 

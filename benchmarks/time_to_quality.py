@@ -68,14 +68,23 @@ def measure(table, seed, target):
 
 def run(args, peers):
     """Measure what the file does not have yet."""
-    done = set(pd.read_csv(args.out)[KEY].itertuples(index=False, name=None)) if args.out.exists() else set()
+    done = (
+        set(pd.read_csv(args.out)[KEY].itertuples(index=False, name=None))
+        if args.out.exists()
+        else set()
+    )
     for peer in peers.itertuples():
         if (peer.table, peer.seed) in done or peer.seed not in args.seeds:
             continue
         table = load(args.data, peer.table, peer.seed)
         result = dict(zip(KEY, (peer.table, peer.seed))) | measure(table, peer.seed, peer.mean)
         append(args.out, result)
-        print("{table}, seed {seed}: {score:.2f} nats after {seconds:.1f} s, {epochs} epochs".format(**result), flush=True)
+        print(
+            "{table}, seed {seed}: {score:.2f} nats after {seconds:.1f} s, {epochs} epochs".format(
+                **result
+            ),
+            flush=True,
+        )
 
 
 def report(results, peers):
@@ -83,16 +92,28 @@ def report(results, peers):
     both = results.merge(peers, on=KEY, suffixes=("", "_zuko"))
     epochs = both["detail"].str.extract(r"epoch (\d+) of (\d+)").astype(float)
     both["best_s"] = both["fit_s"] * epochs[0] / epochs[1]
-    both["to fit"], both["to best epoch"] = both["seconds"] / both["fit_s"], both["seconds"] / both["best_s"]
-    print(f"\nSeconds of skmaf to pass the final test score of zuko-maf (seeds {sorted(set(both['seed']))}):\n")
-    print("| table | zuko-maf | its best epoch, s | its fit, s | skmaf passes, s | share of its fit | of its best epoch |")
+    both["to fit"], both["to best epoch"] = (
+        both["seconds"] / both["fit_s"],
+        both["seconds"] / both["best_s"],
+    )
+    print(
+        f"\nSeconds of skmaf to pass the final test score of zuko-maf (seeds {sorted(set(both['seed']))}):\n"
+    )
+    print(
+        "| table | zuko-maf | its best epoch, s | its fit, s | skmaf passes, s | share of its fit | of its best epoch |"
+    )
     print("|---|" + "---:|" * 6)
     for name, rows in both.groupby("table", sort=False):
         means = rows[["mean", "best_s", "fit_s", "seconds"]].mean()
-        cells = [f"{means['mean']:.2f}", *(f"{means[c]:.1f}" for c in ("best_s", "fit_s", "seconds"))]
+        cells = [
+            f"{means['mean']:.2f}",
+            *(f"{means[c]:.1f}" for c in ("best_s", "fit_s", "seconds")),
+        ]
         cells += [spread(rows["to fit"]), spread(rows["to best epoch"])]
         print(f"| {name} | " + " | ".join(cells) + " |")
-    print(f"| geometric mean | | | | | {geometric_mean(both['to fit']):.2f} | {geometric_mean(both['to best epoch']):.2f} |")
+    print(
+        f"| geometric mean | | | | | {geometric_mean(both['to fit']):.2f} | {geometric_mean(both['to best epoch']):.2f} |"
+    )
 
 
 def spread(ratios):
@@ -105,8 +126,18 @@ def geometric_mean(x):
 
 def main():
     parser = options(__doc__, "time_to_quality.csv")
-    parser.add_argument("--data", type=Path, default=HERE.parents[1] / "shared" / "data" / "density", help="where NAME.npz are")
-    parser.add_argument("--density", type=Path, default=HERE / "results" / "density.csv", help="results of density.py")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=HERE.parents[1] / "shared" / "data" / "density",
+        help="where NAME.npz are",
+    )
+    parser.add_argument(
+        "--density",
+        type=Path,
+        default=HERE / "results" / "density.csv",
+        help="results of density.py",
+    )
     parser.add_argument("--tables", nargs="+", choices=NAMES, default=NAMES)
     args = parser.parse_args()
     torch.set_num_threads(1)

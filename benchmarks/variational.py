@@ -51,7 +51,9 @@ def two(a, b):
 
 
 ENERGIES = {
-    "U1": lambda x: 0.5 * ((x.norm(dim=1) - 2) / 0.4) ** 2 - two((x[:, 0] - 2) / 0.6, (x[:, 0] + 2) / 0.6),
+    "U1": lambda x: (
+        0.5 * ((x.norm(dim=1) - 2) / 0.4) ** 2 - two((x[:, 0] - 2) / 0.6, (x[:, 0] + 2) / 0.6)
+    ),
     "U2": lambda x: 0.5 * ((x[:, 1] - wave(x)) / 0.4) ** 2,
     "U3": lambda x: -two((x[:, 1] - wave(x)) / 0.35, (x[:, 1] - wave(x) + bump(x)) / 0.35),
     "U4": lambda x: -two((x[:, 1] - wave(x)) / 0.4, (x[:, 1] - wave(x) + step(x)) / 0.35),
@@ -68,7 +70,9 @@ def walled(energy, x):
 def grid_evidence(energy):
     """Logarithm of the integral on a grid of which each cell is 0.01 wide, far finer than anything in the energies."""
     axis = torch.linspace(-8, 8, 1601, dtype=torch.float64)
-    return (walled(energy, torch.cartesian_prod(axis, axis)).logsumexp(0) + 2 * math.log(0.01)).item()
+    return (
+        walled(energy, torch.cartesian_prod(axis, axis)).logsumexp(0) + 2 * math.log(0.01)
+    ).item()
 
 
 def logistic_data():
@@ -89,7 +93,9 @@ def reference():
     """Mean and standard deviation of each coefficient, the largest error of both in standard deviations, the largest R-hat."""
     draws = hmc(logistic_data(), np.random.default_rng(0))
     mean, sd = draws.mean((0, 1)), draws.std((0, 1))
-    chains = np.stack([draws.mean(1), np.sqrt(((draws - mean) ** 2).mean(1))])  # independent, so their spread gives the error
+    chains = np.stack(
+        [draws.mean(1), np.sqrt(((draws - mean) ** 2).mean(1))]
+    )  # independent, so their spread gives the error
     error = (chains.std(1, ddof=1) / math.sqrt(N_CHAINS) / sd).max()
     halves = np.concatenate(np.split(draws, 2, axis=1))
     within = halves.var(1, ddof=1).mean(0)
@@ -119,8 +125,14 @@ def hmc(X, rng):
         moved = momentum - size / 2 * gradient(mode + v @ root.T) @ root
         for j in range(N_LEAPFROG):
             v = v + size * moved
-            moved = moved - (size if j < N_LEAPFROG - 1 else size / 2) * gradient(mode + v @ root.T) @ root
-        before, after = (negative_log(mode + w @ root.T) + 0.5 * (p**2).sum(1) for w, p in ((u, momentum), (v, moved)))
+            moved = (
+                moved
+                - (size if j < N_LEAPFROG - 1 else size / 2) * gradient(mode + v @ root.T) @ root
+            )
+        before, after = (
+            negative_log(mode + w @ root.T) + 0.5 * (p**2).sum(1)
+            for w, p in ((u, momentum), (v, moved))
+        )
         u = np.where((rng.random(N_CHAINS) < np.exp(np.minimum(0, before - after)))[:, None], v, u)
         if i >= N_WARM_UP:
             draws.append(mode + u @ root.T)
@@ -134,14 +146,23 @@ def measure(target, family, seed, max_iter):
         log_density, n_dims = partial(logistic_density, X), X.shape[1]
     else:
         log_density, n_dims = partial(walled, ENERGIES[target]), 2
-    flow = VariationalFlow(log_density, n_dims, family=family, max_iter=max_iter, device="cpu", random_state=seed)
+    flow = VariationalFlow(
+        log_density, n_dims, family=family, max_iter=max_iter, device="cpu", random_state=seed
+    )
     start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # k-hat is in the report
         flow.fit()
-    result = {"fit_s": time.process_time() - start, "k_hat": flow.k_hat_, "standard_error": flow.log_evidence_error_}
+    result = {
+        "fit_s": time.process_time() - start,
+        "k_hat": flow.k_hat_,
+        "standard_error": flow.log_evidence_error_,
+    }
     truth = flow.log_evidence_ if target == LOGISTIC else grid_evidence(ENERGIES[target])
-    result |= {"evidence_error": flow.log_evidence_ - truth, "gap": truth + np.mean(flow.loss_curve_[-100:])}
+    result |= {
+        "evidence_error": flow.log_evidence_ - truth,
+        "gap": truth + np.mean(flow.loss_curve_[-100:]),
+    }
     result |= dict.fromkeys(["mean_error", "sd_error", "reference_error", "r_hat"], np.nan)
     if target == LOGISTIC:
         mean, sd, result["reference_error"], result["r_hat"] = reference()
@@ -162,7 +183,12 @@ def run(args):
                     continue
                 result = key | measure(target, family, seed, args.max_iter)
                 append(args.out, result)
-                print("{target}, seed {seed}, {family}: gap {gap:.3f} nats, {fit_s:.0f} s".format(**result), flush=True)
+                print(
+                    "{target}, seed {seed}, {family}: gap {gap:.3f} nats, {fit_s:.0f} s".format(
+                        **result
+                    ),
+                    flush=True,
+                )
 
 
 def report(results):
@@ -176,30 +202,44 @@ def report(results):
         "sd_error": "sds (sd)",
         "fit_s": "fit (s)",
     }
-    print(f"\nSeeds {sorted(set(results['seed']))}; largest errors of posterior means and sds in units of the reference's sd.")
+    print(
+        f"\nSeeds {sorted(set(results['seed']))}; largest errors of posterior means and sds in units of the reference's sd."
+    )
     print("Of the logistic regression the ELBO is compared with the flow's own evidence.\n")
     print("| target | family | " + " | ".join(names.values()) + " |")
     print("|---|---|" + "---:|" * len(names))
-    for (target, family), mean in results.groupby(["target", "family"])[list(names)].mean().iterrows():
-        cells = ["" if np.isnan(value) else f"{value:.3f}" for value in mean[:-1]] + [f"{mean['fit_s']:.0f}"]
+    for (target, family), mean in (
+        results.groupby(["target", "family"])[list(names)].mean().iterrows()
+    ):
+        cells = ["" if np.isnan(value) else f"{value:.3f}" for value in mean[:-1]] + [
+            f"{mean['fit_s']:.0f}"
+        ]
         print("| " + " | ".join([target, family, *cells]) + " |")
     errors = results[["reference_error", "r_hat"]].max()
     if errors.notna().all():
-        print("\nMonte Carlo error of the reference {reference_error:.4f} sd at most, R-hat {r_hat:.4f}.".format(**errors))
+        print(
+            "\nMonte Carlo error of the reference {reference_error:.4f} sd at most, R-hat {r_hat:.4f}.".format(
+                **errors
+            )
+        )
 
 
 def main():
     parser = options(__doc__, "variational.csv")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
-    parser.add_argument("--max-iter", type=int, default=VariationalFlow(None, 1).max_iter, help="steps of each fit")
+    parser.add_argument(
+        "--max-iter", type=int, default=VariationalFlow(None, 1).max_iter, help="steps of each fit"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     threadpool_limits(1)
     if not args.report:
         run(args)
     if not args.out.exists():
-        parser.error(f"no results at {args.out}: run without --report first, or name the file by --out.")
+        parser.error(
+            f"no results at {args.out}: run without --report first, or name the file by --out."
+        )
     results = pd.read_csv(args.out)
     report(results[results["max_iter"] == args.max_iter])
 

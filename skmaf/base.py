@@ -9,11 +9,11 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import _safe_indexing, gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from .devices import pick_device
-from .imputation import fill
-from .schema import read_table, restore
-from .threads import threads_for
-from .validation import check_count, refuse_gaps, seed_from, tagged
+from ._devices import pick_device
+from ._threads import threads_for
+from ._validation import check_count, refuse_gaps, seed_from, tagged
+from .inference.imputation import fill
+from .table.schema import read_table, restore
 
 LOWEST = -1e300  # a mean over many such scores is still finite
 
@@ -68,7 +68,9 @@ class FlowEstimator(BaseEstimator):
             device = torch.device("cpu")
         if dtype == np.float32 and device.type == "cpu":
             return self.flow_
-        return copy.deepcopy(self.flow_).to(device, torch.float64 if dtype == np.float64 else torch.float32)
+        return copy.deepcopy(self.flow_).to(
+            device, torch.float64 if dtype == np.float64 else torch.float32
+        )
 
 
 class FlowDensity(DensityMixin, FlowEstimator):
@@ -149,7 +151,9 @@ class FlowDensity(DensityMixin, FlowEstimator):
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
-        return self._write(self._draws(self._flow_for(self._dtype), np.empty((n_samples, 0)), random_state))
+        return self._write(
+            self._draws(self._flow_for(self._dtype), np.empty((n_samples, 0)), random_state)
+        )
 
     def impute(self, X, n_draws=1, random_state=None):
         """Draw the missing cells, each given the other cells of its row.
@@ -180,7 +184,13 @@ class FlowDensity(DensityMixin, FlowEstimator):
         check_count("n_draws", n_draws)
         rows = np.tile(self._read(X), (n_draws, 1))
         missing, rng = np.isnan(rows), np.random.RandomState(seed_from(random_state))
-        fill(rows, self.columns_, self._score_numbers, lambda rows: self._scores(rows, self._sharp_log_density), rng)
+        fill(
+            rows,
+            self.columns_,
+            self._score_numbers,
+            lambda rows: self._scores(rows, self._sharp_log_density),
+            rng,
+        )
         given = _safe_indexing(X, np.tile(np.arange(len(X)), n_draws))
         return restore(self._write(rows), given, missing)
 
@@ -198,9 +208,13 @@ class FlowDensity(DensityMixin, FlowEstimator):
         self : estimator
         """
         if transform not in (None, "default", "pandas", "polars"):
-            raise ValueError(f"transform must be 'default', 'pandas' or 'polars', got {transform!r}.")
+            raise ValueError(
+                f"transform must be 'default', 'pandas' or 'polars', got {transform!r}."
+            )
         if transform is not None:
-            self._sklearn_output_config = {"transform": transform}  # under this name `clone` keeps it
+            self._sklearn_output_config = {
+                "transform": transform
+            }  # under this name `clone` keeps it
         return self
 
     def _write(self, X):
@@ -227,5 +241,7 @@ def weighted_mean(scores, sample_weight, X):
         return float(scores.mean())
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weights.any():  # older versions of scikit-learn let this pass
-        raise ValueError("sample_weight is zero in all rows: give a positive weight to at least one.")
+        raise ValueError(
+            "sample_weight is zero in all rows: give a positive weight to at least one."
+        )
     return float(np.average(scores, weights=weights))

@@ -9,11 +9,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
-from .background import Gaussian, Trend
-from .budget import set_aside
-from .kinds import find_columns, smooth
+from ._validation import check_count, seed_from, tagged, weigh, without_weightless
 from .maf import MAFEstimator
-from .validation import check_count, seed_from, tagged, weigh, without_weightless
+from .models.baseline import Gaussian, Trend
+from .table.column_kinds import find_columns, smooth
+from .training.budget import set_aside
 
 LOG_POWERS = -8.0, 2.0  # within which powers are sought
 # of the logarithms of the powers' sum about 0, and of their ratio, before any row is seen: few rows ask for extremes
@@ -127,16 +127,22 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         labels = np.asarray(y, dtype=object).ravel()
         missing = np.flatnonzero(pd.isna(labels))
         if len(missing):
-            raise ValueError(f"Input y contains NaN or None, first in row {missing[0]}: give it a class, or leave it out.")
+            raise ValueError(
+                f"Input y contains NaN or None, first in row {missing[0]}: give it a class, or leave it out."
+            )
         if 0 < sum(isinstance(label, str) for label in labels) < len(labels):
-            raise ValueError("Some labels in y are strings, and others are not: make all of them strings.")
+            raise ValueError(
+                "Some labels in y are strings, and others are not: make all of them strings."
+            )
         y = _check_y(y, estimator=self)
         check_classification_targets(y)
         return y
 
     def _split(self, codes):
         """Rows to fit on, with some of each class, and rows that calibrate."""
-        fit, calibration = set_aside(len(codes), self.validation_fraction, seed_from(self.random_state))
+        fit, calibration = set_aside(
+            len(codes), self.validation_fraction, seed_from(self.random_state)
+        )
         lost = ~np.isin(codes[calibration], codes[fit])
         return np.concatenate([fit, calibration[lost]]), calibration[~lost]
 
@@ -152,7 +158,9 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
     def _class_scores(self, X):
         """Log-density of each row in each class, shape (n, n_classes)."""
         given = self._given(np.arange(len(self.classes_)))
-        return np.column_stack([self._scores(X, self._log_density, np.tile(own, (len(X), 1))) for own in given])
+        return np.column_stack(
+            [self._scores(X, self._log_density, np.tile(own, (len(X), 1))) for own in given]
+        )
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities of the classes.
@@ -168,7 +176,9 @@ class MAFClassifier(ClassifierMixin, MAFEstimator):
         """
         check_is_fitted(self)
         X = self._read(X)
-        logits = self.powers_[0] * self._class_scores(X) + self.powers_[1] * self._normal.class_scores(X)
+        logits = self.powers_[0] * self._class_scores(X) + self.powers_[
+            1
+        ] * self._normal.class_scores(X)
         return log_softmax(logits + self.class_log_prior_, axis=1)
 
     def predict_proba(self, X):
@@ -276,9 +286,15 @@ def best_powers(parts, codes, weights, class_log_prior):
         powers = np.exp(log_powers)
         log_proba = log_softmax(np.tensordot(powers, parts, 1) + class_log_prior, axis=1)
         surprise = parts[:, rows, codes] - (np.exp(log_proba) * parts).sum(axis=2)
-        log_total, log_ratio = logsumexp(log_powers) / TOTAL_SPREAD, np.diff(log_powers) / RATIO_SPREAD
+        log_total, log_ratio = (
+            logsumexp(log_powers) / TOTAL_SPREAD,
+            np.diff(log_powers) / RATIO_SPREAD,
+        )
         value = (log_total**2 + log_ratio[0] ** 2) / 2 - weights @ log_proba[rows, codes]
-        slope = log_total / TOTAL_SPREAD * powers / powers.sum() + log_ratio / RATIO_SPREAD * [-1, 1]
+        slope = log_total / TOTAL_SPREAD * powers / powers.sum() + log_ratio / RATIO_SPREAD * [
+            -1,
+            1,
+        ]
         return value, slope - powers * (surprise @ weights)
 
     found = minimize(loss, np.log([0.5, 0.5]), jac=True, bounds=[LOG_POWERS] * 2, method="L-BFGS-B")

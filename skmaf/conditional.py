@@ -10,23 +10,26 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import assert_all_finite, gen_batches
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
+from ._threads import threads_for
+from ._validation import check_count, refuse_gaps, seed_from, tagged, weigh, without_weightless
 from .base import weighted_mean
-from .budget import set_aside
-from .columns import Continuous, Discrete
-from .given import Given
-from .kinds import check_kinds, declared_kinds
+from .inference.prediction import Points
 from .maf import MAFEstimator
-from .predictive import Points
-from .schema import Schema, read_table
-from .threads import threads_for
-from .validation import check_count, refuse_gaps, seed_from, tagged, weigh, without_weightless
+from .models.context import Given
+from .table.column_kinds import check_kinds, declared_kinds
+from .table.columns import Continuous, Discrete
+from .table.schema import Schema, read_table
+from .training.budget import set_aside
 
 NODES = np.linspace(-6, 6, 73)  # of base space, where it is the line
 PLACES = np.linspace(-6, 6, 577)  # between them, which have the masses about them
 BETWEEN = np.array([np.interp(PLACES, NODES, own) for own in np.eye(len(NODES))])
 MASSES = np.diff(ndtr(np.concatenate([[-np.inf], (PLACES[1:] + PLACES[:-1]) / 2, [np.inf]])))
 N_DRAWS = 1000  # for each row, where base space is wider
-N_BACKGROUND, N_ERRORS = 200, 20_000  # points of what stands beside the flow, means of so many draws
+N_BACKGROUND, N_ERRORS = (
+    200,
+    20_000,
+)  # points of what stands beside the flow, means of so many draws
 BATCH_NUMBERS = 2**18  # points at a time
 
 
@@ -96,7 +99,9 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
     True
     """
 
-    _decay_rows = 1000  # fewer than of other densities: a target may follow from X by what decay would blur
+    _decay_rows = (
+        1000  # fewer than of other densities: a target may follow from X by what decay would blur
+    )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -122,7 +127,9 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
             else as `MAFDensity.fit`.
         """
         if y is None:
-            raise ValueError("ConditionalMAFDensity requires y to be passed, but the target y is None.")
+            raise ValueError(
+                "ConditionalMAFDensity requires y to be passed, but the target y is None."
+            )
         check_consistent_length(X, y)
         warm = self.warm_start and hasattr(self, "flow_")
         Y, _ = without_weightless(self._read_targets(y, reset=not warm), sample_weight)
@@ -145,7 +152,11 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
 
     def _read_targets(self, y, reset):
         Y = _check_y(y, multi_output=True, estimator=self)
-        if Y.dtype.kind not in "biufO" or Y.dtype == object and not all(isinstance(cell, Real) for cell in Y.flat):
+        if (
+            Y.dtype.kind not in "biufO"
+            or Y.dtype == object
+            and not all(isinstance(cell, Real) for cell in Y.flat)
+        ):
             raise ValueError("y must hold numbers; for classes use MAFClassifier.")
         Y = Y.astype(np.float64)
         assert_all_finite(Y, input_name="y")
@@ -153,7 +164,9 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
             self._y_is_1d = Y.ndim == 1
         Y = Y[:, None] if Y.ndim == 1 else Y
         if not reset and Y.shape[1] != len(self.columns_.columns):
-            raise ValueError(f"y has {Y.shape[1]} columns, and it had {len(self.columns_.columns)} in fit.")
+            raise ValueError(
+                f"y has {Y.shape[1]} columns, and it had {len(self.columns_.columns)} in fit."
+            )
         return Y
 
     def _read_given(self, X):
@@ -165,11 +178,19 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         if hasattr(y, "to_frame"):  # a column has a name, too
             y = y.to_frame()
         names, n = getattr(y, "columns", None), Y.shape[1]
-        schema = Schema(None if names is None else list(names), "array", [Y.dtype] * n, [None] * n, [{"numbers"}] * n)
+        schema = Schema(
+            None if names is None else list(names),
+            "array",
+            [Y.dtype] * n,
+            [None] * n,
+            [{"numbers"}] * n,
+        )
         self._kinds = declared_kinds(Y if names is None else y, self.column_kinds)
         check_kinds(self._kinds, Y, schema)
         if "categorical" in self._kinds.values():
-            raise ValueError("column_kinds calls a target categorical: for classes use MAFClassifier.")
+            raise ValueError(
+                "column_kinds calls a target categorical: for classes use MAFClassifier."
+            )
 
     def _n_categories(self, n_columns):
         return [None] * n_columns
@@ -198,7 +219,9 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         given = self.given_(self._read_given(X))
         if y is None:
             of_row = zip(self._drawn(given), given)
-            return np.array([self._score_numbers(Y, np.tile(own, (N_DRAWS, 1))).mean() for Y, own in of_row])
+            return np.array(
+                [self._score_numbers(Y, np.tile(own, (N_DRAWS, 1))).mean() for Y, own in of_row]
+            )
         check_consistent_length(X, y)
         return self._score_numbers(self._read_targets(y, reset=False), given)
 
@@ -251,7 +274,9 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         given = self.given_(self._read_given(X))
-        drawn = self._draws(self._flow_for(self._dtype), given.repeat(n_samples, axis=0), random_state)
+        drawn = self._draws(
+            self._flow_for(self._dtype), given.repeat(n_samples, axis=0), random_state
+        )
         return self._shaped(drawn.reshape(len(given), n_samples, -1))
 
     def predict(self, X):
@@ -289,10 +314,18 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         """
         levels = np.asarray(q, dtype=np.float64)
         if levels.ndim > 1 or levels.size == 0 or not np.all((levels > 0) & (levels < 1)):
-            raise ValueError(f"q must be one or more levels between 0 and 1, both excluded, got {q!r}.")
-        quantiles = self._of_points(X, lambda points, place: points.quantiles(np.atleast_1d(levels)))
+            raise ValueError(
+                f"q must be one or more levels between 0 and 1, both excluded, got {q!r}."
+            )
+        quantiles = self._of_points(
+            X, lambda points, place: points.quantiles(np.atleast_1d(levels))
+        )
         quantiles = quantiles if levels.ndim else quantiles[:, 0]
-        return self._shaped(quantiles) if quantiles.ndim == 2 else self._shaped(np.moveaxis(quantiles, 1, 2), axis=1)
+        return (
+            self._shaped(quantiles)
+            if quantiles.ndim == 2
+            else self._shaped(np.moveaxis(quantiles, 1, 2), axis=1)
+        )
 
     def predict_interval(self, X, coverage=0.9):
         """Central intervals of each target, which hold it with probability ``coverage`` at least.
@@ -345,7 +378,9 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         parts = []
         for rows in gen_batches(len(given), max(1, BATCH_NUMBERS // (N_BACKGROUND + N_DRAWS))):
             points = self._points(given[rows])
-            parts.append(np.stack([function(own, (rows, j)) for j, own in enumerate(points)], axis=-1))
+            parts.append(
+                np.stack([function(own, (rows, j)) for j, own in enumerate(points)], axis=-1)
+            )
         return np.concatenate(parts)
 
     def _calibrate(self, given, Y):
@@ -359,7 +394,9 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
             return self._drawn_points(given)
         if isinstance(column, Discrete):
             values = np.tile(column.levels, (len(given), 1))
-            scores = self._score_numbers(values.reshape(-1, 1), given.repeat(values.shape[1], axis=0))
+            scores = self._score_numbers(
+                values.reshape(-1, 1), given.repeat(values.shape[1], axis=0)
+            )
             weights = np.exp(scores).reshape(values.shape)
             return [Points(values, weights / weights.sum(axis=1, keepdims=True), is_discrete=True)]
         return [self._nodes(column, given)]

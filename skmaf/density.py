@@ -6,10 +6,10 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
+from ._threads import threads_for
+from ._validation import without_weightless
 from .base import FlowDensity
 from .maf import MAFEstimator
-from .threads import threads_for
-from .validation import without_weightless
 
 
 class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
@@ -204,7 +204,10 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
         check_is_fitted(self)
         X = self._read(X)
         flow = self._flow_for(X.dtype)
-        Z, largest = np.empty((len(X), len(self.columns_.owners)), dtype=X.dtype), np.finfo(X.dtype).max
+        Z, largest = (
+            np.empty((len(X), len(self.columns_.owners)), dtype=X.dtype),
+            np.finfo(X.dtype).max,
+        )
         with threads_for(1), torch.no_grad():
             for rows in gen_batches(len(X), flow.batch_rows):
                 Z[rows] = flow.transform(flow.tensor(self.columns_.to_flow(X[rows]))).cpu().numpy()
@@ -232,9 +235,13 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
         """
         check_is_fitted(self)
         n_columns = len(self.columns_.owners)
-        Z = check_array(Z, dtype=self._dtype, ensure_min_features=0, force_writeable=True)  # torch takes no other
+        Z = check_array(
+            Z, dtype=self._dtype, ensure_min_features=0, force_writeable=True
+        )  # torch takes no other
         if Z.shape[1] != n_columns:
-            raise ValueError(f"Z has {Z.shape[1]} columns, and transform gives {n_columns}: give rows of base space.")
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, and transform gives {n_columns}: give rows of base space."
+            )
         flow = self._flow_for(self._dtype)
         X, none = np.empty((len(Z), self.n_features_in_), dtype=self._dtype), np.empty((len(Z), 0))
         with threads_for(1), torch.no_grad():
@@ -260,7 +267,9 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
         names = _check_feature_names_in(self, input_features)[self.columns_.owners]
         codes = names[: self.columns_.n_codes]
         twice = np.isin(codes, names[self.columns_.n_codes :])
-        return np.concatenate([np.where(twice, codes + "_code", codes), names[self.columns_.n_codes :]]).astype(object)
+        return np.concatenate(
+            [np.where(twice, codes + "_code", codes), names[self.columns_.n_codes :]]
+        ).astype(object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

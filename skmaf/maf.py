@@ -10,17 +10,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
-from .background import Background
+from ._devices import pick_device
+from ._threads import threads_for
+from ._validation import check_sizes, seed_from, weigh
 from .base import FlowEstimator, warn_if_interrupted
-from .budget import WEIGHT_DECAY_ROWS, hold_out, make_budget
-from .devices import pick_device
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, Levels, make_table_flow, resolve
-from .gaps import Hiding
-from .kinds import check_kinds, declared_kinds, find_columns, sharp
-from .schema import read_table
-from .threads import threads_for
-from .training import in_batches, joined, train, weighted_rows
-from .validation import check_sizes, seed_from, weigh
+from .models.baseline import Background
+from .table.column_kinds import check_kinds, declared_kinds, find_columns, sharp
+from .table.schema import read_table
+from .training.budget import WEIGHT_DECAY_ROWS, hold_out, make_budget
+from .training.hiding import Hiding
+from .training.loop import in_batches, joined, train, weighted_rows
 
 
 class MAFEstimator(FlowEstimator):
@@ -95,7 +95,12 @@ class MAFEstimator(FlowEstimator):
     def _read_training_rows(self, X):
         """The table as numbers, its schema learned; what is declared of its columns goes into ``_kinds``."""
         self._kinds = declared_kinds(X, self.column_kinds)
-        X = read_table(self, X, reset=True, categorical=[j for j, kind in self._kinds.items() if kind == "categorical"])
+        X = read_table(
+            self,
+            X,
+            reset=True,
+            categorical=[j for j, kind in self._kinds.items() if kind == "categorical"],
+        )
         check_kinds(self._kinds, X, self.schema_)
         return X
 
@@ -111,7 +116,9 @@ class MAFEstimator(FlowEstimator):
         X, given = X[rows], given[rows]
         device = pick_device(self.device)
         generator = torch.Generator().manual_seed(seed_from(self.random_state))
-        held_in, held_out = hold_out(len(X), self.validation_fraction if self.early_stopping else 0, generator)
+        held_in, held_out = hold_out(
+            len(X), self.validation_fraction if self.early_stopping else 0, generator
+        )
         shape = self._shape()
         if warm:
             flow = self._flow_to_go_on(shape)
@@ -123,26 +130,38 @@ class MAFEstimator(FlowEstimator):
         Z, widths = np.hstack([self.columns_.to_flow(X), given]), self.columns_.widths(X)
         widths = np.pad(widths, ((0, 0), (0, given.shape[1])))
         # spread once and for all: the judge of the weights must not change
-        spread = Z + (torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5) * widths
+        spread = (
+            Z
+            + (torch.rand(Z.shape, generator=generator, dtype=torch.float64).numpy() - 0.5) * widths
+        )
         self.background_ = None
         if len(held_out):
             level_shares = [column.shares for column in self.columns_.discrete]
-            self.background_ = Background(spread[held_in], weights[held_in], level_shares, given.shape[1])
-        jacobians = self._mean_log_jacobian(X, weights, held_in), self._mean_log_jacobian(X, weights, held_out)
+            self.background_ = Background(
+                spread[held_in], weights[held_in], level_shares, given.shape[1]
+            )
+        jacobians = (
+            self._mean_log_jacobian(X, weights, held_in),
+            self._mean_log_jacobian(X, weights, held_out),
+        )
         flow = flow.to(device)
         rows = weighted_rows(flow, Z[held_in], weights[held_in])
         if len(widths) > 1:
             widths = widths[held_in]
         sizes = [self.columns_.n_codes, self.columns_.n_values][-len(flow.parts) :]
         histories = []
-        for part, size, judges in zip(flow.parts, sizes, self._judges(flow, spread[held_out], weights[held_out])):
+        for part, size, judges in zip(
+            flow.parts, sizes, self._judges(flow, spread[held_out], weights[held_out])
+        ):
             histories.append(self._train(part, size, judges, rows, widths, jacobians[1], generator))
             if histories[-1].interrupted:
                 break
         history = joined(histories)
         self._warn(history)
         if len(held_out):
-            self.background_.share_out(self._flow_log_probs(flow, spread[held_out]), spread[held_out], weights[held_out])
+            self.background_.share_out(
+                self._flow_log_probs(flow, spread[held_out]), spread[held_out], weights[held_out]
+            )
             self.background_.refit(spread, weights)
         self._keep(flow, history, *jacobians)
         return self
@@ -150,7 +169,9 @@ class MAFEstimator(FlowEstimator):
     def _find_columns(self, X, weights, held_in):
         # a column that the rows held in know nothing of is described by all rows
         some = held_in if (~np.isnan(X[held_in])).any(axis=0).all() else slice(None)
-        return find_columns(sharp, X[some], weights[some], self._n_categories(X.shape[1]), self._kinds)
+        return find_columns(
+            sharp, X[some], weights[some], self._n_categories(X.shape[1]), self._kinds
+        )
 
     def _n_categories(self, n_columns):
         return self.schema_.n_categories
@@ -160,14 +181,20 @@ class MAFEstimator(FlowEstimator):
         _, n_layers = resolve(self.family, self.bijector, self.n_layers)
         shape = {name: getattr(self, name) for name in ("family", "activation", "n_bins")}
         sizes = check_sizes(self.hidden_layer_sizes)
-        return shape | {"bijector": self.bijector, "n_layers": n_layers, "hidden_layer_sizes": sizes}
+        return shape | {
+            "bijector": self.bijector,
+            "n_layers": n_layers,
+            "hidden_layer_sizes": sizes,
+        }
 
     def _flow_to_go_on(self, shape):
         """A copy of the fitted flow, for a warm start."""
         changed = [name for name in shape if shape[name] != self._fitted_shape[name]]
         changed += ["column_kinds"] * (self.column_kinds != self._fitted_kinds)
         if changed:
-            raise ValueError(f"{changed[0]} has changed since the last fit: set it back, or set warm_start=False.")
+            raise ValueError(
+                f"{changed[0]} has changed since the last fit: set it back, or set warm_start=False."
+            )
         return copy.deepcopy(self.flow_).train().requires_grad_(True)
 
     def _new_flow(self, shape, n_given, generator):
@@ -176,11 +203,17 @@ class MAFEstimator(FlowEstimator):
         if columns.n_codes:
             shares, numbers = zip(*((column.shares, column.numbers) for column in columns.discrete))
             levels = Levels(shares, numbers, self._with_gaps)
-        return make_table_flow(levels, columns.gates, self._with_gaps, n_given=n_given, generator=generator, **shape)
+        return make_table_flow(
+            levels, columns.gates, self._with_gaps, n_given=n_given, generator=generator, **shape
+        )
 
     def _mean_log_jacobian(self, X, weights, rows):
         """What takes the mean log-density of some rows from flow space to the units of X."""
-        return np.average(self.columns_.log_jacobian(X[rows]), weights=weights[rows]) if len(rows) else 0.0
+        return (
+            np.average(self.columns_.log_jacobian(X[rows]), weights=weights[rows])
+            if len(rows)
+            else 0.0
+        )
 
     def _judges(self, flow, Z, weights):
         """For each part of the flow the rows that decide on its best weights, or None."""
@@ -204,12 +237,20 @@ class MAFEstimator(FlowEstimator):
         )
         with (
             threads_for(budget.batch_size * part.widest),
-            tqdm(total=budget.n_epochs, desc=type(self).__name__, unit="epoch", disable=not self.verbose) as bar,
+            tqdm(
+                total=budget.n_epochs,
+                desc=type(self).__name__,
+                unit="epoch",
+                disable=not self.verbose,
+            ) as bar,
         ):
 
             def show(history):
                 if history.validation_scores:
-                    bar.set_postfix_str(f"best held-out score {history.best_score + log_jacobian:.3f} nats", refresh=False)
+                    bar.set_postfix_str(
+                        f"best held-out score {history.best_score + log_jacobian:.3f} nats",
+                        refresh=False,
+                    )
                 bar.update()
 
             return train(
@@ -221,7 +262,9 @@ class MAFEstimator(FlowEstimator):
                 tol=self.tol,
                 generator=generator,
                 on_epoch=show,
-                hiding=Hiding(self.columns_.owners, self.columns_.n_codes) if self._with_gaps else None,
+                hiding=Hiding(self.columns_.owners, self.columns_.n_codes)
+                if self._with_gaps
+                else None,
             )
 
     def _keep(self, flow, history, log_jacobian_in, log_jacobian_out):
@@ -229,12 +272,18 @@ class MAFEstimator(FlowEstimator):
         self.flow_ = flow.cpu().eval().requires_grad_(False)
         self.loss_curve_ += [loss - log_jacobian_in for loss in history.loss_curve]
         self.validation_scores_ += [score + log_jacobian_out for score in history.validation_scores]
-        self.best_validation_score_ = history.best_score + log_jacobian_out if self.early_stopping else None
+        self.best_validation_score_ = (
+            history.best_score + log_jacobian_out if self.early_stopping else None
+        )
         self.n_iter_ = len(self.loss_curve_)
 
     def _warn(self, history):
         warn_if_interrupted(history)
-        if self.max_iter != "auto" and self.early_stopping and not (history.converged or history.interrupted):
+        if (
+            self.max_iter != "auto"
+            and self.early_stopping
+            and not (history.converged or history.interrupted)
+        ):
             warnings.warn(
                 f"Training reached max_iter={self.max_iter} before the held-out score stopped rising; the best weights so far "
                 "are kept. Raise max_iter, or leave it at 'auto'.",
@@ -249,7 +298,11 @@ class MAFEstimator(FlowEstimator):
 
     def _log_density(self, flow, Z):
         log_probs = self._flow_log_probs(flow, Z)
-        return log_probs.sum(axis=0) if self.background_ is None else self.background_.mix(log_probs, Z)
+        return (
+            log_probs.sum(axis=0)
+            if self.background_ is None
+            else self.background_.mix(log_probs, Z)
+        )
 
     def _sharp_log_density(self, flow, Z):
         return self._flow_log_probs(flow, Z).sum(axis=0)

@@ -10,18 +10,18 @@ from sklearn.base import _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
+from ._devices import pick_device
+from ._threads import threads_for
+from ._validation import seed_from, weigh, without_weightless
 from .base import FlowDensity, warn_if_interrupted
-from .budget import Budget
-from .devices import pick_device
 from .flows import Flow, MixtureMADE
-from .gaps import Hiding
-from .kernel import Kernel
-from .kinds import find_columns, smooth
-from .noise import NoiseLevels
-from .schema import read_table
-from .threads import threads_for
-from .training import train, weighted_rows
-from .validation import seed_from, weigh, without_weightless
+from .models.kernel import Kernel
+from .table.column_kinds import find_columns, smooth
+from .table.schema import read_table
+from .training.budget import Budget
+from .training.hiding import Hiding
+from .training.loop import train, weighted_rows
+from .training.noise import NoiseLevels
 
 BATCH_ROWS = 128
 EPOCH_BATCHES = 8  # at least: few rows are taken several times, so that batches are full
@@ -160,7 +160,9 @@ class MultiscaleDensity(FlowDensity):
     def _fit_numbers(self, X, sample_weight, with_gaps):
         """Learn from a table that is read already, its schema known; ``with_gaps`` if cells may be missing, here or not."""
         if self.lowest_noise > self.highest_noise:
-            raise ValueError(f"lowest_noise={self.lowest_noise} is above highest_noise={self.highest_noise}.")
+            raise ValueError(
+                f"lowest_noise={self.lowest_noise} is above highest_noise={self.highest_noise}."
+            )
         rows, weights = weigh(X, sample_weight)
         X, self._dtype, self._with_gaps = X[rows], X.dtype, with_gaps
         device = pick_device(self.device)
@@ -170,7 +172,11 @@ class MultiscaleDensity(FlowDensity):
         self._order = torch.randperm(n_columns, generator=generator).numpy()
         noise = self._noise()
         shape = self.n_components, self.hidden_layer_sizes
-        flow = MixtureMADE(n_columns, *shape, noise, generator, self._with_gaps).to(device) if n_columns else Flow([])
+        flow = (
+            MixtureMADE(n_columns, *shape, noise, generator, self._with_gaps).to(device)
+            if n_columns
+            else Flow([])
+        )
         Z = self.columns_.to_flow(X)
         history = self._train(flow, Z, weights, generator)
         warn_if_interrupted(history)
@@ -214,7 +220,9 @@ class MultiscaleDensity(FlowDensity):
         Z, contexts = self.columns_.to_flow(X), self._all_contexts()
         with torch.no_grad(), threads_for(1):
             batches = gen_batches(len(Z), self.flow_.batch_rows)
-            return np.concatenate([self._level_scores(self.flow_, Z[rows], contexts) for rows in batches], axis=1)
+            return np.concatenate(
+                [self._level_scores(self.flow_, Z[rows], contexts) for rows in batches], axis=1
+            )
 
     def settle(self, overfit):
         """Leave out the levels at which the network knows the rows that it was fitted on too well.
@@ -238,7 +246,9 @@ class MultiscaleDensity(FlowDensity):
         return self._mix(np.linspace(finest, 1, N_LEVELS - n_out))
 
     def _train(self, flow, Z, weights, generator):
-        n_steps = max(1, round(self.max_iter * np.clip(MANY_COLUMNS / max(1, Z.shape[1]), FEWEST_STEPS, 1)))
+        n_steps = max(
+            1, round(self.max_iter * np.clip(MANY_COLUMNS / max(1, Z.shape[1]), FEWEST_STEPS, 1))
+        )
         # no more rows than the steps take
         if len(Z) > n_steps * BATCH_ROWS:
             kept = torch.randperm(len(Z), generator=generator)[: n_steps * BATCH_ROWS].numpy()
@@ -251,7 +261,9 @@ class MultiscaleDensity(FlowDensity):
                 flow,
                 weighted_rows(flow, Z, weights),
                 None,
-                widths=flow.tensor(self.columns_.widths(np.empty((0, self.n_features_in_)))[:, self._order]),
+                widths=flow.tensor(
+                    self.columns_.widths(np.empty((0, self.n_features_in_)))[:, self._order]
+                ),
                 budget=Budget(n_epochs, BATCH_ROWS, PEAK_RATE, WEIGHT_DECAY, patience=n_epochs),
                 tol=0.0,
                 generator=generator,
@@ -277,20 +289,26 @@ class MultiscaleDensity(FlowDensity):
     def _level_scores(self, flow, Z, contexts):
         """Log-density of rows in flow space by the network at each level, shape (n_levels, n)."""
         z = flow.tensor(Z[:, self._order])
-        scores = [flow.log_prob(z, z.new_full((len(z), 1), context)) for context in contexts.tolist()]
+        scores = [
+            flow.log_prob(z, z.new_full((len(z), 1), context)) for context in contexts.tolist()
+        ]
         return torch.stack(scores).cpu().double().numpy()
 
     def _log_density(self, flow, Z):
         if Z.shape[1] == 0:
             return np.zeros(len(Z))
-        by_network = logsumexp(self._level_scores(flow, Z, self._contexts), axis=0) - np.log(len(self._contexts))
+        by_network = logsumexp(self._level_scores(flow, Z, self._contexts), axis=0) - np.log(
+            len(self._contexts)
+        )
         return np.logaddexp(by_network, self._kernel.score_by_others(Z)) - np.log(2)
 
     def _draw(self, flow, given, generator, rng):
         z = flow.tensor(torch.randn((len(given), self.columns_.n_values), generator=generator))
         Z = np.empty(z.shape)
         if Z.shape[1]:
-            contexts = flow.tensor(self._contexts[rng.randint(len(self._contexts), size=len(z))])[:, None]
+            contexts = flow.tensor(self._contexts[rng.randint(len(self._contexts), size=len(z))])[
+                :, None
+            ]
             chance = flow.tensor(rng.random_sample(z.shape))
             Z[:, self._order] = flow.draw(z, chance, contexts).cpu().double().numpy()
             by_heart = rng.random_sample(len(Z)) < 0.5

@@ -14,11 +14,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
+from ._validation import seed_from, tagged, weigh, without_weightless
 from .base import FlowDensity
-from .calibration import Calibration
-from .explanation import Repairs
+from .inference.calibration import Calibration
+from .inference.explanation import Repairs
 from .multiscale import MultiscaleDensity
-from .validation import seed_from, tagged, weigh, without_weightless
 
 MIN_ROWS = 4  # two folds of two
 N_STEPS = 7000  # of the default estimators' training, together
@@ -96,7 +96,15 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, contamination="auto", n_folds="auto", verbose=False, random_state=None):
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        contamination="auto",
+        n_folds="auto",
+        verbose=False,
+        random_state=None,
+    ):
         self.estimator = estimator
         self.contamination = contamination
         self.n_folds = n_folds
@@ -130,7 +138,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         X = self._read_training_rows(X)
         rows, weights = weigh(X, sample_weight)
         if len(rows) < MIN_ROWS:
-            raise ValueError(f"Found array with {len(rows)} sample(s) of positive weight; a minimum of {MIN_ROWS} is required.")
+            raise ValueError(
+                f"Found array with {len(rows)} sample(s) of positive weight; a minimum of {MIN_ROWS} is required."
+            )
         X = _safe_indexing(X, rows)
         seed = seed_from(self.random_state)
         self.estimators_ = []
@@ -138,11 +148,16 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         bar = tqdm(folds, desc="DensityOutlierDetector", unit="fold", disable=not self.verbose)
         for k, (fitted, _) in enumerate(bar):
             given = None if np.all(weights == 1) else weights[fitted]
-            self.estimators_.append(self._fit_one(_safe_indexing(X, fitted), given, len(folds), seed + k))
+            self.estimators_.append(
+                self._fit_one(_safe_indexing(X, fitted), given, len(folds), seed + k)
+            )
         if self.estimator is None:
             folds = self._settle(X, folds, seed)
         pairs = zip(self.estimators_, folds)
-        scores = [self._score(estimator, _safe_indexing(X, held_out)) for estimator, (_, held_out) in pairs]
+        scores = [
+            self._score(estimator, _safe_indexing(X, held_out))
+            for estimator, (_, held_out) in pairs
+        ]
         self.calibration_ = Calibration(scores, [weights[held_out] for _, held_out in folds])
         self._repairs = Repairs(X)
         if self.contamination == "auto":
@@ -267,7 +282,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             _check_rate("rate", rate)
             finest = self.calibration_.finest_rate
             if rate < finest:
-                raise ValueError(f"rate={rate} is finer than the calibration rows can tell: give {finest:.2g} or more.")
+                raise ValueError(
+                    f"rate={rate} is finer than the calibration rows can tell: give {finest:.2g} or more."
+                )
             self.offset_ = self.calibration_.threshold(rate)
         else:
             self.offset_ = self._best_threshold(*labelled)
@@ -363,12 +380,18 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if n_folds == 1:
             n_held_out = max(2, min(CALIBRATION_ROWS, n_rows // 5))
             return [train_test_split(np.arange(n_rows), test_size=n_held_out, random_state=seed)]
-        return list(KFold(min(n_folds, n_rows // 2), shuffle=True, random_state=seed).split(np.arange(n_rows)))
+        return list(
+            KFold(min(n_folds, n_rows // 2), shuffle=True, random_state=seed).split(
+                np.arange(n_rows)
+            )
+        )
 
     def _fit_one(self, X, sample_weight, n_folds, seed):
         """The density of a fold."""
         if self._reader is None:
-            return clone(self.estimator).fit(X, **({} if sample_weight is None else {"sample_weight": sample_weight}))
+            return clone(self.estimator).fit(
+                X, **({} if sample_weight is None else {"sample_weight": sample_weight})
+            )
         # what the whole table says of columns and missing cells goes for all folds
         density = copy.copy(self._reader)
         if self.estimator is None:
@@ -407,7 +430,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     def _best_threshold(self, X, y):
         y = np.asarray(y)
         if set(np.unique(y)) != {-1, 1}:
-            raise ValueError(f"Labels must be -1 for outliers and 1 for others, and hold both; got {np.unique(y)[:5]}.")
+            raise ValueError(
+                f"Labels must be -1 for outliers and 1 for others, and hold both; got {np.unique(y)[:5]}."
+            )
         false_alarms, found, thresholds = roc_curve(y == -1, -self.score_samples(X))
         # an outlier is below the threshold, not at it
         return float(np.nextafter(-thresholds[np.argmax(found - false_alarms)], np.inf))

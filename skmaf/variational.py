@@ -16,12 +16,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
-from .devices import pick_device
+from ._devices import pick_device
+from ._threads import threads_for
+from ._validation import check_count, check_sizes, seed_from
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, make_flow
 from .flows.layers import base_log_prob
-from .threads import threads_for
-from .training import AdamW, in_batches, schedule
-from .validation import check_count, check_sizes, seed_from
+from .training.loop import AdamW, in_batches, schedule
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
 FIRST_WEIGHT = 0.01  # at the first step, as in the paper
@@ -207,14 +207,21 @@ class VariationalFlow(BaseEstimator):
         sizes = check_sizes(self.hidden_layer_sizes)
         device = pick_device(self.device)
         generator = torch.Generator().manual_seed(seed_from(self.random_state))
-        shape = {name: getattr(self, name) for name in ("family", "bijector", "n_layers", "activation", "n_bins")}
-        flow = make_flow(self.n_dims, hidden_layer_sizes=sizes, generator=generator, **shape).to(device)
+        shape = {
+            name: getattr(self, name)
+            for name in ("family", "bijector", "n_layers", "activation", "n_bins")
+        }
+        flow = make_flow(self.n_dims, hidden_layer_sizes=sizes, generator=generator, **shape).to(
+            device
+        )
         self.loss_curve_ = []
         with threads_for(self.batch_size * flow.widest):
             self._train(flow, generator)
         self.n_iter_ = len(self.loss_curve_)
         self.flow_ = flow.cpu().eval().requires_grad_(False)
-        self.log_evidence_, self.log_evidence_error_, self.k_hat_ = self._evidence(EVIDENCE_DRAWS, generator, 4)
+        self.log_evidence_, self.log_evidence_error_, self.k_hat_ = self._evidence(
+            EVIDENCE_DRAWS, generator, 4
+        )
         return self
 
     def sample(self, n_samples=1, random_state=None):
@@ -297,13 +304,20 @@ class VariationalFlow(BaseEstimator):
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         if n_samples < FEWEST_DRAWS:
-            raise ValueError(f"n_samples={n_samples} are too few to judge importance weights by: draw {FEWEST_DRAWS} or more.")
+            raise ValueError(
+                f"n_samples={n_samples} are too few to judge importance weights by: draw {FEWEST_DRAWS} or more."
+            )
         return self._evidence(n_samples, torch.Generator().manual_seed(seed_from(random_state)), 3)
 
     def _train(self, flow, generator):
         adam, moves = AdamW(flow.parameters()), 0
         try:
-            for step in tqdm(range(self.max_iter), desc=type(self).__name__, unit="step", disable=not self.verbose):
+            for step in tqdm(
+                range(self.max_iter),
+                desc=type(self).__name__,
+                unit="step",
+                disable=not self.verbose,
+            ):
                 rate = self.learning_rate_init * schedule(step, self.max_iter)
                 weight = min(1.0, FIRST_WEIGHT + step / self.max_iter / ANNEALED)
                 loss, moved = self._step(flow, adam, rate, weight, generator)
@@ -315,7 +329,9 @@ class VariationalFlow(BaseEstimator):
                 stacklevel=4,
             )
         if self.loss_curve_ and not moves:
-            raise ValueError("log_density had no finite gradient for any batch of draws: look for roots and norms of 0 in it.")
+            raise ValueError(
+                "log_density had no finite gradient for any batch of draws: look for roots and norms of 0 in it."
+            )
 
     def _step(self, flow, adam, rate, weight, generator):
         """Move the flow by one batch of draws, ``log p`` having a weight; return the loss without it, and whether it moved."""
@@ -335,14 +351,20 @@ class VariationalFlow(BaseEstimator):
             shapes = f"({n},) for x of shape {tuple(x.shape)}, got {tuple(log_p.shape)}"
             raise ValueError(f"log_density must return shape {shapes}.")
         if x.requires_grad and not log_p.requires_grad:
-            raise ValueError("log_density has no gradient: compute it from x by torch alone, without detach, numpy or no_grad.")
+            raise ValueError(
+                "log_density has no gradient: compute it from x by torch alone, without detach, numpy or no_grad."
+            )
         if torch.isfinite(log_p).all():
             return log_p
         n_nan, n_high, n_low = log_p.isnan().sum(), log_p.isposinf().sum(), log_p.isneginf().sum()
         if n_nan:
-            raise ValueError(f"log_density is NaN for {n_nan} of {n} draws: they can be anywhere, so define it everywhere.")
+            raise ValueError(
+                f"log_density is NaN for {n_nan} of {n} draws: they can be anywhere, so define it everywhere."
+            )
         if n_high:
-            raise ValueError(f"log_density is +inf for {n_high} of {n} draws: it must be bounded where a density is.")
+            raise ValueError(
+                f"log_density is +inf for {n_high} of {n} draws: it must be bounded where a density is."
+            )
         if x.requires_grad:
             raise ValueError(
                 f"log_density is -inf for {n_low} of {n} draws, so the divergence is infinite: use a low finite value where "
@@ -358,7 +380,10 @@ class VariationalFlow(BaseEstimator):
         flow = self._exact_flow()
         z = torch.randn((n, self.n_dims), generator=generator, dtype=torch.float64)
         with threads_for(1), torch.no_grad():
-            parts = [(*flow.inverse(rows), base_log_prob(rows)) for rows in z.split(flow.batch_rows_inverse)]
+            parts = [
+                (*flow.inverse(rows), base_log_prob(rows))
+                for rows in z.split(flow.batch_rows_inverse)
+            ]
         x, log_det, base = map(torch.cat, zip(*parts))
         return x, base + log_det
 
@@ -366,7 +391,9 @@ class VariationalFlow(BaseEstimator):
         x, log_q = self._draws(n, generator)
         device = pick_device(self.device, fitted=True)
         with torch.no_grad():
-            log_p = [self._log_p(rows) for rows in self.flow_.tensor(x).to(device).split(self.batch_size)]
+            log_p = [
+                self._log_p(rows) for rows in self.flow_.tensor(x).to(device).split(self.batch_size)
+            ]
         log_weights = (torch.cat(log_p).cpu().double() - log_q).numpy()
         log_mean = logsumexp(log_weights) - math.log(n)
         error = np.exp(log_weights - log_mean).std(ddof=1) / math.sqrt(n)
@@ -393,7 +420,9 @@ def _k_hat(log_weights):
     try:
         from arviz_stats.base import array_stats  # of arviz 1
 
-        return float(array_stats.psislw(-log_weights)[1])  # which takes log-likelihoods that are left out
+        return float(
+            array_stats.psislw(-log_weights)[1]
+        )  # which takes log-likelihoods that are left out
     except ImportError:
         pass
     try:

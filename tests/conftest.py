@@ -14,7 +14,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # the same examples on every run: a test that fails now and then is a defect
 settings.register_profile(
-    "skmaf", derandomize=True, database=None, deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow]
+    "skmaf",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=15,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("skmaf")
 
@@ -64,7 +69,14 @@ def tiny():
     """A MAFDensity that fits in a moment; without held-out rows, because a short max_iter warns where there are some."""
 
     def make(**parameters):
-        defaults = dict(n_layers=2, hidden_layer_sizes=(8,), n_bins=4, max_iter=3, early_stopping=False, random_state=0)
+        defaults = dict(
+            n_layers=2,
+            hidden_layer_sizes=(8,),
+            n_bins=4,
+            max_iter=3,
+            early_stopping=False,
+            random_state=0,
+        )
         return MAFDensity(**{**defaults, **parameters})
 
     return make

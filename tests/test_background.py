@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.neighbors import KernelDensity
 
 from skmaf import MAFDensity
-from skmaf.background import IMAGINARY_ROWS, KERNEL_ROWS, Background, best_share
+from skmaf.models.baseline import IMAGINARY_ROWS, KERNEL_ROWS, Background, best_share
 
 
 def normal_rows(n, seed=0):
@@ -35,7 +35,9 @@ def test_share_of_densities_that_share_no_row():
     """Each row belongs to one density: shares are counts, with the imaginary rows of each."""
     own, simpler = IMAGINARY_ROWS
     log_prob = np.where(np.arange(12) < 9, 0.0, -1e4)
-    assert best_share(log_prob, -1e4 - log_prob, np.ones(12)) == pytest.approx((9 + own) / (12 + own + simpler))
+    assert best_share(log_prob, -1e4 - log_prob, np.ones(12)) == pytest.approx(
+        (9 + own) / (12 + own + simpler)
+    )
 
 
 @given(st.integers(0, 1000))
@@ -88,7 +90,9 @@ def test_mixture_is_the_weighted_sum_of_its_parts():
     background = made()
     background.share, background.kernel_share = 0.3, 0.6
     Z, flow = normal_rows(50, seed=2), np.linspace(-9, 1, 50)
-    gaussian, kernel = (np.exp(part.score_samples(Z)) for part in (background._gaussian, background._kernel))
+    gaussian, kernel = (
+        np.exp(part.score_samples(Z)) for part in (background._gaussian, background._kernel)
+    )
     expected = 0.7 * np.exp(flow) + 0.3 * (0.4 * gaussian + 0.6 * kernel)
     np.testing.assert_allclose(background.mix(alone(flow), Z), np.log(expected))
 
@@ -101,7 +105,9 @@ def test_gaussian_is_the_shrunk_one():
     np.testing.assert_allclose(gaussian._log_probs(Z)[0], truth.logpdf(Z))
     tails = stats.multivariate_t(expected.location_, expected.covariance_ / 3, df=3)
     share = gaussian.tail_share
-    np.testing.assert_allclose(gaussian.score_samples(Z), np.log((1 - share) * truth.pdf(Z) + share * tails.pdf(Z)))
+    np.testing.assert_allclose(
+        gaussian.score_samples(Z), np.log((1 - share) * truth.pdf(Z) + share * tails.pdf(Z))
+    )
 
 
 def test_tails_are_as_heavy_as_the_rows_say():
@@ -115,7 +121,9 @@ def test_tails_are_as_heavy_as_the_rows_say():
 
 
 def test_draws_of_heavy_tails_are_distributed_like_their_density():
-    gaussian = Background(np.random.default_rng(0).standard_t(3, (2000, 1)), np.ones(2000))._gaussian
+    gaussian = Background(
+        np.random.default_rng(0).standard_t(3, (2000, 1)), np.ones(2000)
+    )._gaussian
     t = np.linspace(-12, 12, 20_001)
     mass = np.exp(gaussian.score_samples(np.sinh(t)[:, None])) * np.cosh(t) * (t[1] - t[0])
     assert mass.sum() == pytest.approx(1, abs=1e-6)
@@ -125,10 +133,16 @@ def test_draws_of_heavy_tails_are_distributed_like_their_density():
 
 def test_weights_count_like_rows_in_the_gaussian_and_the_kernel():
     Z, counts = normal_rows(400), np.arange(400) % 3 + 1
-    weighted, repeated = Background(Z, counts), Background(Z.repeat(counts, axis=0), np.ones(counts.sum()))
+    weighted, repeated = (
+        Background(Z, counts),
+        Background(Z.repeat(counts, axis=0), np.ones(counts.sum())),
+    )
     repeated.bandwidth = weighted.bandwidth
     repeated.refit(Z.repeat(counts, axis=0), np.ones(counts.sum()))
-    for part, atol in [("_kernel", 1e-9), ("_gaussian", 0.3)]:  # the shrinkage counts rows, not weights
+    for part, atol in [
+        ("_kernel", 1e-9),
+        ("_gaussian", 0.3),
+    ]:  # the shrinkage counts rows, not weights
         expected = getattr(repeated, part).score_samples(Z)
         np.testing.assert_allclose(getattr(weighted, part).score_samples(Z), expected, atol=atol)
 
@@ -136,14 +150,18 @@ def test_weights_count_like_rows_in_the_gaussian_and_the_kernel():
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 def test_a_flow_without_a_number_counts_as_impossible(bad):
     background, Z = made(flow_log_prob=-3), normal_rows(5)
-    np.testing.assert_array_equal(background.mix(alone(np.full(5, bad)), Z), background.mix(alone(np.full(5, -1e9)), Z))
+    np.testing.assert_array_equal(
+        background.mix(alone(np.full(5, bad)), Z), background.mix(alone(np.full(5, -1e9)), Z)
+    )
 
 
 def test_far_and_collinear_rows_stay_finite():
     Z = normal_rows(100)[:, [0, 0, 1]]
     background = Background(Z, np.ones(100))
     background.share_out(alone(np.full(100, -1e6)), Z, np.ones(100))
-    assert np.isfinite(background.mix(alone(np.full(2, -np.inf)), np.array([[1e15, -1e15, 1e15], [0, 0, 0]]))).all()
+    assert np.isfinite(
+        background.mix(alone(np.full(2, -np.inf)), np.array([[1e15, -1e15, 1e15], [0, 0, 0]]))
+    ).all()
 
 
 def test_draws_follow_the_shares():
@@ -161,10 +179,14 @@ def test_mixture_of_one_column_integrates_to_one():
     assert 0.02 < density.background_.share < 0.98
     t = np.linspace(-9, 9, 40_001)
     grid = np.sinh(t) + x.mean()
-    assert np.trapezoid(np.exp(density.score_samples(grid[:, None])) * np.cosh(t), t) == pytest.approx(1, abs=1e-2)
+    assert np.trapezoid(
+        np.exp(density.score_samples(grid[:, None])) * np.cosh(t), t
+    ) == pytest.approx(1, abs=1e-2)
     sample = density.sample(20_000, random_state=0)
     inside = (grid > 2) & (grid < 8)
-    mass = np.trapezoid(np.exp(density.score_samples(grid[inside, None])) * np.cosh(t[inside]), t[inside])
+    mass = np.trapezoid(
+        np.exp(density.score_samples(grid[inside, None])) * np.cosh(t[inside]), t[inside]
+    )
     assert np.mean((sample > 2) & (sample < 8)) == pytest.approx(mass, abs=0.015)
 
 
@@ -209,7 +231,9 @@ def test_gaussian_of_rows_with_absent_cells_is_that_of_the_others():
         if len(there):
             block = gaussian.covariance[np.ix_(there, there)]
             normal = stats.multivariate_normal(gaussian.mean[there], block).pdf(Z[rows][:, there])
-            tails = stats.multivariate_t(gaussian.mean[there], block / 3, df=3).pdf(Z[rows][:, there])
+            tails = stats.multivariate_t(gaussian.mean[there], block / 3, df=3).pdf(
+                Z[rows][:, there]
+            )
             expected = np.log((1 - gaussian.tail_share) * normal + gaussian.tail_share * tails)
         np.testing.assert_allclose(gaussian.score_samples(gaps[rows]), expected, atol=1e-9)
 
@@ -224,7 +248,10 @@ def test_gaussian_learns_from_rows_with_absent_cells():
 
 def test_independent_codes_share_with_those_of_the_flow():
     """And absent or new ones count for nothing."""
-    Z, shares = np.array([[0.0, 1.0], [1.0, 0.0], [-1.0, 1.0], [0.0, -3.0]]), [np.array([0.25, 0.75]), np.array([0.5, 0.5])]
+    Z, shares = (
+        np.array([[0.0, 1.0], [1.0, 0.0], [-1.0, 1.0], [0.0, -3.0]]),
+        [np.array([0.25, 0.75]), np.array([0.5, 0.5])],
+    )
     background = Background(Z, np.ones(4), shares)
     independent = np.log([0.125, 0.375, 0.5, 0.25])
     np.testing.assert_allclose(background.score_parts(Z)[0], independent)
@@ -239,4 +266,6 @@ def test_draws_of_codes_follow_the_shares():
     background.code_share = 0.5
     codes = np.full((20_000, 1), 7.0)  # what the flow drew
     background.scatter_codes(codes, np.random.RandomState(0))
-    np.testing.assert_allclose([np.mean(codes == level) for level in (0, 1, 7)], [0.1, 0.4, 0.5], atol=0.01)
+    np.testing.assert_allclose(
+        [np.mean(codes == level) for level in (0, 1, 7)], [0.1, 0.4, 0.5], atol=0.01
+    )

@@ -8,7 +8,11 @@ from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from skmaf.flows.bijectors import Additive, Affine, Chain, Mixture, Spline
 
-MIXTURES = {"mixture": Mixture(), "mixture of 3": Mixture(3), "affine and mixture": Chain(Affine(), Mixture(5))}
+MIXTURES = {
+    "mixture": Mixture(),
+    "mixture of 3": Mixture(3),
+    "affine and mixture": Chain(Affine(), Mixture(5)),
+}
 OTHERS = {
     "additive": Additive(),
     "affine": Affine(),
@@ -26,7 +30,9 @@ every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], i
 
 def random_params(bijector, n_rows, seed=0, size=2.0):
     generator = torch.Generator().manual_seed(seed)
-    return size * torch.randn(bijector.n_params, 1, n_rows, generator=generator, dtype=torch.float64)
+    return size * torch.randn(
+        bijector.n_params, 1, n_rows, generator=generator, dtype=torch.float64
+    )
 
 
 def zero_params(bijector, n_rows):
@@ -40,7 +46,9 @@ def line(start, stop, n):
 @all_but_mixtures
 def test_zero_parameters_give_the_identity(bijector):
     x, zeros = line(-8, 8, 1001), torch.zeros(1, 1001, dtype=torch.float64)
-    for image, log_derivative in (f(x, zero_params(bijector, 1001)) for f in (bijector.forward, bijector.inverse)):
+    for image, log_derivative in (
+        f(x, zero_params(bijector, 1001)) for f in (bijector.forward, bijector.inverse)
+    ):
         torch.testing.assert_close(image, x, rtol=0, atol=1e-12)
         torch.testing.assert_close(log_derivative, zeros, rtol=0, atol=1e-12)
 
@@ -48,7 +56,9 @@ def test_zero_parameters_give_the_identity(bijector):
 @pytest.mark.parametrize("n_components", [1, 2, 3, 5, 8, 20])
 def test_zero_parameters_of_a_mixture_give_about_the_identity(n_components):
     x, mixture = line(-3, 3, 601), Mixture(n_components)
-    for image, log_derivative in (f(x, zero_params(mixture, 601)) for f in (mixture.forward, mixture.inverse)):
+    for image, log_derivative in (
+        f(x, zero_params(mixture, 601)) for f in (mixture.forward, mixture.inverse)
+    ):
         torch.testing.assert_close(image, x, rtol=0, atol=0.2)
         torch.testing.assert_close(log_derivative, torch.zeros_like(x), rtol=0, atol=0.2)
 
@@ -91,7 +101,9 @@ def test_inverse_undoes_forward_of_a_mixture(bijector, seed):
     z, log_derivative = bijector.forward(x, params)
     back, _ = bijector.inverse(z, params)
     torch.testing.assert_close(bijector.forward(back, params)[0], z, rtol=1e-12, atol=1e-12)
-    slope = (bijector.forward(x + 1e-3, params)[0] - z) / 1e-3  # the log-derivative itself is rounded in the far tails
+    slope = (
+        bijector.forward(x + 1e-3, params)[0] - z
+    ) / 1e-3  # the log-derivative itself is rounded in the far tails
     assert ((back - x).abs() <= 1e-11 * (1 + z.abs()) / slope + 1e-12 * x.abs()).all()
 
 
@@ -100,14 +112,21 @@ def test_forward_undoes_inverse(bijector):
     """In the direction of sampling, also far out."""
     z = torch.cat([line(-8, 8, 1001), line(-1e6, 1e6, 1000)], dim=1)
     params = random_params(bijector, z.shape[1], size=1.0)
-    torch.testing.assert_close(bijector.forward(bijector.inverse(z, params)[0], params)[0], z, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        bijector.forward(bijector.inverse(z, params)[0], params)[0], z, rtol=1e-10, atol=1e-10
+    )
 
 
 @every_bijector
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 def test_gradients_are_those_of_finite_differences(bijector, direction):
-    value, params = line(-3.61, 3.47, 6).requires_grad_(), random_params(bijector, 6, size=0.7).requires_grad_()
-    assert torch.autograd.gradcheck(getattr(bijector, direction), (value, params), eps=1e-6, atol=1e-5, rtol=1e-4)
+    value, params = (
+        line(-3.61, 3.47, 6).requires_grad_(),
+        random_params(bijector, 6, size=0.7).requires_grad_(),
+    )
+    assert torch.autograd.gradcheck(
+        getattr(bijector, direction), (value, params), eps=1e-6, atol=1e-5, rtol=1e-4
+    )
 
 
 @every_bijector
@@ -127,7 +146,10 @@ def test_extreme_parameters_stay_finite_and_invertible(bijector, dtype):
     params = (300 * torch.sign(random_params(bijector, 801))).to(dtype).requires_grad_()
     z, log_derivative = bijector.forward(x, params)
     assert z.isfinite().all() and log_derivative.isfinite().all()
-    for image, log_derivative in (bijector.inverse(z.detach(), params), bijector.inverse(x, params)):
+    for image, log_derivative in (
+        bijector.inverse(z.detach(), params),
+        bijector.inverse(x, params),
+    ):
         assert image.isfinite().all() and log_derivative.isfinite().all()
 
 
@@ -140,7 +162,9 @@ def test_no_rows(bijector):
 def test_affine_bounds_the_scale():
     params = torch.tensor([[[1e9, -1e9]], [[0.0, 0.0]]], dtype=torch.float64)
     z, log_scale = Affine().forward(torch.ones(1, 2, dtype=torch.float64), params)
-    torch.testing.assert_close(log_scale, torch.tensor([[7.0, -7.0]], dtype=torch.float64), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        log_scale, torch.tensor([[7.0, -7.0]], dtype=torch.float64), rtol=0, atol=1e-6
+    )
     torch.testing.assert_close(z, log_scale.exp())
 
 
@@ -164,15 +188,21 @@ def test_mixture_has_the_density_and_the_distribution_of_its_components(n_compon
     params = random_params(mixture, 901, size=size)
     z, log_derivative = mixture.forward(x, params)
     expected = torch_mixture(mixture, params)
-    torch.testing.assert_close(log_prob(x, z, log_derivative), expected.log_prob(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        log_prob(x, z, log_derivative), expected.log_prob(x), rtol=1e-12, atol=1e-12
+    )
     torch.testing.assert_close(torch.special.ndtr(z), expected.cdf(x), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_mixture_integrates_to_1(seed):
     mixture, x = Mixture(), line(-80, 80, 40001)
-    z, log_derivative = mixture.forward(x, random_params(mixture, 1, seed, size=1.0).expand(-1, -1, x.shape[1]))
-    assert torch.trapezoid(log_prob(x, z, log_derivative).exp(), x).item() == pytest.approx(1, abs=1e-9)
+    z, log_derivative = mixture.forward(
+        x, random_params(mixture, 1, seed, size=1.0).expand(-1, -1, x.shape[1])
+    )
+    assert torch.trapezoid(log_prob(x, z, log_derivative).exp(), x).item() == pytest.approx(
+        1, abs=1e-9
+    )
 
 
 @every_dtype
@@ -184,7 +214,9 @@ def test_mixture_far_out(dtype, far, size):
     params = random_params(mixture, 40, size=size).to(dtype).requires_grad_()
     z, log_derivative = mixture.forward(x, params)
     few_digits = dict(rtol=1e3 * torch.finfo(dtype).eps, atol=1e3 * torch.finfo(dtype).eps)
-    torch.testing.assert_close(log_prob(x, z, log_derivative), torch_mixture(mixture, params).log_prob(x), **few_digits)
+    torch.testing.assert_close(
+        log_prob(x, z, log_derivative), torch_mixture(mixture, params).log_prob(x), **few_digits
+    )
     (slope,) = torch.autograd.grad(z.sum(), x, retain_graph=True)
     image = z.detach().requires_grad_()
     back, log_derivative_back = mixture.inverse(image, params)
@@ -192,7 +224,9 @@ def test_mixture_far_out(dtype, far, size):
     (slope_back,) = torch.autograd.grad(back.sum(), image, retain_graph=True)
     torch.testing.assert_close(slope * slope_back, torch.ones_like(slope), rtol=0, atol=1e-2)
     total = z.sum() + log_derivative.sum() + back.sum() + log_derivative_back.sum()
-    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(total, [x, params, image]))
+    assert all(
+        gradient.isfinite().all() for gradient in torch.autograd.grad(total, [x, params, image])
+    )
     if far >= 1e6:  # where the widest component alone counts
         rate = -torch_mixture(mixture, params).component_distribution.scale.amax(-1).log()
         torch.testing.assert_close(slope.log(), rate, rtol=0, atol=1e-2)
@@ -203,7 +237,11 @@ def test_mixture_between_far_components(dtype):
     """Where the density vanishes, gradients are huge, or lost, but numbers."""
     mixture = Mixture(2)
     z = torch.tensor([[-1e-3, -1e-9, 0.0, 1e-9, 1e-3]], dtype=dtype).requires_grad_()
-    params = torch.tensor([0.0, 0.0, -300.0, 300.0, -9.0, -9.0], dtype=dtype)[:, None, None].repeat(1, 1, 5).requires_grad_()
+    params = (
+        torch.tensor([0.0, 0.0, -300.0, 300.0, -9.0, -9.0], dtype=dtype)[:, None, None]
+        .repeat(1, 1, 5)
+        .requires_grad_()
+    )
     x, log_derivative = mixture.inverse(z, params)
     assert (x.diff() >= 0).all() and (x.abs() < 301).all()
     gradients = torch.autograd.grad(x.sum() + log_derivative.sum(), [z, params], retain_graph=True)
@@ -216,7 +254,9 @@ def test_mixture_of_one_is_an_affine_map():
     z, log_derivative = Mixture(1).forward(x, params)
     image, log_scale = Affine().inverse(x, params[[2, 1]])
     torch.testing.assert_close(z, image, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(log_derivative, -log_scale, rtol=0, atol=1e-2)  # a difference of squares
+    torch.testing.assert_close(
+        log_derivative, -log_scale, rtol=0, atol=1e-2
+    )  # a difference of squares
     assert (log_derivative + log_scale)[:, 40:61].abs().max() < 1e-5
 
 

@@ -10,7 +10,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import scale
 
 from skmaf import DensityOutlierDetector
-from skmaf.calibration import Calibration
+from skmaf.inference.calibration import Calibration
 
 SEEDS = range(40)
 
@@ -33,10 +33,20 @@ def test_weights_count_like_rows():
     repeated = Calibration([np.array([0.0, 0, 1, 2, 2, 2])], [np.ones(6)])
     scores = np.linspace(-1, 3, 9)
     np.testing.assert_allclose(weighted.p_values([scores]), repeated.p_values([scores]))
-    assert [weighted.threshold(rate) for rate in (0.3, 0.5, 0.9)] == [repeated.threshold(rate) for rate in (0.3, 0.5, 0.9)]
+    assert [weighted.threshold(rate) for rate in (0.3, 0.5, 0.9)] == [
+        repeated.threshold(rate) for rate in (0.3, 0.5, 0.9)
+    ]
 
 
-THRESHOLDS = [(0.01, -3.0), (0.2, -3.0), (0.39, -3.0), (0.4, -1.0), (0.6, -1.0), (0.8, 2.0), (0.99, 2.0)]
+THRESHOLDS = [
+    (0.01, -3.0),
+    (0.2, -3.0),
+    (0.39, -3.0),
+    (0.4, -1.0),
+    (0.6, -1.0),
+    (0.8, 2.0),
+    (0.99, 2.0),
+]
 
 
 @pytest.mark.parametrize("rate, expected", THRESHOLDS)
@@ -50,12 +60,17 @@ TABLES = {
     "breast cancer": lambda: scale(load_breast_cancer().data)[:, :8],
     "digits": lambda: PCA(6, random_state=0).fit_transform(load_digits().data),
 }
-DENSITIES = {"kernel": KernelDensity(bandwidth=0.5), "overfitted": GaussianMixture(8, reg_covar=1e-4, random_state=0)}
+DENSITIES = {
+    "kernel": KernelDensity(bandwidth=0.5),
+    "overfitted": GaussianMixture(8, reg_covar=1e-4, random_state=0),
+}
 
 
 def fitted_and_rest(X, density, n, seed, **parameters):
     order = np.random.default_rng(seed).permutation(len(X))
-    return DensityOutlierDetector(density, random_state=seed, **parameters).fit(X[order[:n]]), X[order[n : n + 400]]
+    return DensityOutlierDetector(density, random_state=seed, **parameters).fit(X[order[:n]]), X[
+        order[n : n + 400]
+    ]
 
 
 @pytest.mark.parametrize("n_folds", [1, 5])
@@ -68,7 +83,9 @@ def test_false_alarms_are_no_more_than_promised(name, density, n_folds):
         detector, rest = fitted_and_rest(X, DENSITIES[density], 100, seed, n_folds=n_folds)
         auto = np.mean(detector.predict(rest) == -1)
         at_20 = np.mean(detector.set_threshold(rate=0.2).predict(rest) == -1)
-        alarms.append([auto, at_20, *(np.mean(detector.p_values(rest) <= rate) for rate in (0.05, 0.1, 0.2))])
+        alarms.append(
+            [auto, at_20, *(np.mean(detector.p_values(rest) <= rate) for rate in (0.05, 0.1, 0.2))]
+        )
     excess = np.mean(alarms, axis=0) - [0.05, 0.2, 0.05, 0.1, 0.2]
     assert (excess <= 3 * stats.sem(alarms)).all()
 
@@ -89,7 +106,9 @@ def test_p_values_are_not_idle(n_folds):
     """Nor are there far fewer false alarms than promised."""
     shares = []
     for seed in SEEDS:
-        detector, rest = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 100, seed, n_folds=n_folds)
+        detector, rest = fitted_and_rest(
+            TABLES["normal"](), DENSITIES["kernel"], 100, seed, n_folds=n_folds
+        )
         shares.append(np.mean(detector.p_values(rest) <= 0.2))
     assert np.mean(shares) == pytest.approx(0.2, abs=0.04)
 
@@ -127,7 +146,9 @@ def test_threshold_by_labelled_rows_has_the_best_balanced_accuracy():
         wrong = detector.predict(X) != y
         return 1 - (wrong[:300].mean() + wrong[300:].mean()) / 2
 
-    best = max((accuracy() for score in detector.score_samples(X) if detector.set_threshold(score=score)))
+    best = max(
+        (accuracy() for score in detector.score_samples(X) if detector.set_threshold(score=score))
+    )
     detector.set_threshold(labelled=(X, y))
     assert accuracy() == pytest.approx(best)
 

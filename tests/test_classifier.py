@@ -31,7 +31,9 @@ def small(**parameters):
 def two_normals(n, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.random(n) < SHARE
-    return np.where(y[:, None], [1, 1], [-1, 0]) + rng.standard_normal((n, 2)) * np.where(y[:, None], [1.5, 0.5], 1), y
+    return np.where(y[:, None], [1, 1], [-1, 0]) + rng.standard_normal((n, 2)) * np.where(
+        y[:, None], [1.5, 0.5], 1
+    ), y
 
 
 def log_joint(X):
@@ -80,7 +82,9 @@ class TestClosedForms:
 
     def test_draws_of_all(self, fitted):
         X, y = fitted.sample(3000, random_state=0)
-        assert y.dtype == bool and y.mean() == pytest.approx(np.exp(fitted.class_log_prior_)[1], abs=0.03)
+        assert y.dtype == bool and y.mean() == pytest.approx(
+            np.exp(fitted.class_log_prior_)[1], abs=0.03
+        )
         assert X[y].mean(axis=0) == pytest.approx([1, 1], abs=0.25)
         assert X[~y].mean(axis=0) == pytest.approx([-1, 0], abs=0.15)
 
@@ -94,13 +98,17 @@ class TestProbabilities:
         assert (fitted.predict(X) == fitted.classes_[proba.argmax(axis=1)]).all()
         of_both = fitted._class_scores(X), fitted._normal.class_scores(X)
         joint = np.tensordot(fitted.powers_, of_both, 1) + fitted.class_log_prior_
-        assert fitted.predict_log_proba(X) == pytest.approx(joint - logsumexp(joint, axis=1, keepdims=True))
+        assert fitted.predict_log_proba(X) == pytest.approx(
+            joint - logsumexp(joint, axis=1, keepdims=True)
+        )
 
     def test_far_rows(self, fitted):
         proba = fitted.predict_proba([[1e300, -1e300], [1e9, 0]])
         assert np.isfinite(proba).all() and proba.sum(axis=1) == pytest.approx(1)
         assert np.isfinite(fitted.score_samples([[1e300, -1e300]])).all()
-        assert fitted.score_samples([[60.0, 60.0]]) < fitted.score_samples(two_normals(100)[0]).min()
+        assert (
+            fitted.score_samples([[60.0, 60.0]]) < fitted.score_samples(two_normals(100)[0]).min()
+        )
 
     def loss(self, classifier, X, y, powers=None):
         again = pickle.loads(pickle.dumps(classifier))
@@ -115,8 +123,13 @@ class TestProbabilities:
         fit, rest = slice(300), slice(300, None)
         classifier = small(early_stopping=False, max_iter=60).fit(X[fit], y[fit])
         assert 0 < classifier.powers_[0] < 0.5
-        assert self.loss(classifier, X[rest], y[rest]) < self.loss(classifier, X[rest], y[rest], powers=(1, 0)) - 0.5
-        assert self.loss(classifier, X[rest], y[rest]) < np.log(2) + 0.15  # truly 0.58: it does not do much worse than a guess
+        assert (
+            self.loss(classifier, X[rest], y[rest])
+            < self.loss(classifier, X[rest], y[rest], powers=(1, 0)) - 0.5
+        )
+        assert (
+            self.loss(classifier, X[rest], y[rest]) < np.log(2) + 0.15
+        )  # truly 0.58: it does not do much worse than a guess
 
     @pytest.mark.parametrize("seed", range(4))
     def test_few_rows_that_are_all_told_apart_do_not_ask_for_certainty(self, seed):
@@ -125,7 +138,10 @@ class TestProbabilities:
         X = rng.standard_normal((1100, 2))
         X[:, 0] += 4 * y
         classifier = small(max_iter=30, hidden_layer_sizes=(16,)).fit(X[:100], y[:100])
-        assert self.loss(classifier, X[100:], y[100:]) < self.loss(classifier, X[100:], y[100:], powers=(1, 0)) + 0.02
+        assert (
+            self.loss(classifier, X[100:], y[100:])
+            < self.loss(classifier, X[100:], y[100:], powers=(1, 0)) + 0.02
+        )
 
     def test_power_is_near_one_where_the_density_is_right(self, fitted):
         assert 0.7 < fitted.powers_.sum() < 1.4
@@ -134,18 +150,36 @@ class TestProbabilities:
     @pytest.mark.parametrize("n_rows", [5, 500])
     def test_powers_are_the_best(self, n_rows):
         rng = np.random.default_rng(0)
-        parts, codes, weights = rng.standard_normal((2, n_rows, 3)), rng.integers(0, 3, n_rows), rng.random(n_rows)
+        parts, codes, weights = (
+            rng.standard_normal((2, n_rows, 3)),
+            rng.integers(0, 3, n_rows),
+            rng.random(n_rows),
+        )
         parts[0, np.arange(n_rows), codes] += 1
         prior = np.log([0.2, 0.3, 0.5])
 
         def loss(powers):
             logits = np.tensordot(powers, parts, 1) + prior
-            log_likelihood = weights @ (logits[np.arange(n_rows), codes] - logsumexp(logits, axis=1))
-            total, ratio = np.log(powers.sum()) / TOTAL_SPREAD, np.log(powers[1] / powers[0]) / RATIO_SPREAD
+            log_likelihood = weights @ (
+                logits[np.arange(n_rows), codes] - logsumexp(logits, axis=1)
+            )
+            total, ratio = (
+                np.log(powers.sum()) / TOTAL_SPREAD,
+                np.log(powers[1] / powers[0]) / RATIO_SPREAD,
+            )
             return (total**2 + ratio**2) / 2 - log_likelihood
 
         powers = best_powers(parts, codes, weights, prior)
-        for other in [(1.05, 1), (0.95, 1), (1, 1.05), (1, 0.95), (1.1, 0.9), (0.9, 1.1), (0.5, 2), (2, 0.5)]:
+        for other in [
+            (1.05, 1),
+            (0.95, 1),
+            (1, 1.05),
+            (1, 0.95),
+            (1.1, 0.9),
+            (0.9, 1.1),
+            (0.5, 2),
+            (2, 0.5),
+        ]:
             assert loss(powers) < loss(powers * other)
         assert n_rows == 5 or powers[0] > 0.7 > 0.3 > powers[1]  # truly 1 and 0
 
@@ -154,7 +188,9 @@ class TestProbabilities:
         proba = fitted.predict_proba(X)[:, 1]
         for low in [0, 0.2, 0.4, 0.6, 0.8]:
             some = (low <= proba) & (proba < low + 0.2)
-            assert y[some].mean() == pytest.approx(proba[some].mean(), abs=0.03 + 3 * 0.5 / some.sum() ** 0.5)
+            assert y[some].mean() == pytest.approx(
+                proba[some].mean(), abs=0.03 + 3 * 0.5 / some.sum() ** 0.5
+            )
 
 
 class TestClasses:
@@ -170,7 +206,10 @@ class TestClasses:
         assert of_yes[y].mean() > 0.6 and of_yes[~y].mean() < 0.3
         assert (classifier.sample(3, label=names[0], random_state=0)[1] == names[0]).all()
 
-    @pytest.mark.parametrize("make", [list, lambda y: pd.Series(y, index=np.arange(100)[::-1]), lambda y: y.astype(object)])
+    @pytest.mark.parametrize(
+        "make",
+        [list, lambda y: pd.Series(y, index=np.arange(100)[::-1]), lambda y: y.astype(object)],
+    )
     def test_forms(self, make):
         X, y = two_normals(100)
         y = np.where(y, "yes", "no")
@@ -216,7 +255,10 @@ class TestClasses:
     def test_counts_are_repeated_rows(self):
         X, y = two_normals(80)
         counts = 1 + np.arange(80) % 3
-        one, other = small().fit(X, y, sample_weight=counts), small().fit(X.repeat(counts, axis=0), y.repeat(counts))
+        one, other = (
+            small().fit(X, y, sample_weight=counts),
+            small().fit(X.repeat(counts, axis=0), y.repeat(counts)),
+        )
         assert (one.predict_proba(X) == other.predict_proba(X)).all()
 
     @pytest.mark.parametrize("as_list", [False, True])
@@ -227,7 +269,9 @@ class TestClasses:
         weights = (np.arange(80) < 60).astype(float)
         classifier = small().fit(far.tolist() if as_list else far, labels, sample_weight=weights)
         assert classifier.classes_.tolist() == [0, 1]
-        assert (classifier.predict_proba(X) == small().fit(X[:60], labels[:60]).predict_proba(X)).all()
+        assert (
+            classifier.predict_proba(X) == small().fit(X[:60], labels[:60]).predict_proba(X)
+        ).all()
 
 
 class TestTables:
@@ -248,7 +292,11 @@ class TestTables:
         classifier = small(max_iter=40).fit(X[:300], y[:300])
         assert classifier.score(X[300:], y[300:]) > 0.85
         drawn, classes = classifier.sample(20, random_state=0)
-        assert list(drawn) == list(X) and set(drawn["colour"]) <= {"red", "blue"} and len(classes) == 20
+        assert (
+            list(drawn) == list(X)
+            and set(drawn["colour"]) <= {"red", "blue"}
+            and len(classes) == 20
+        )
         with pytest.warns(UserWarning, match="'green'.*fit did not see"):
             proba = classifier.predict_proba(X[:5].assign(colour="green"))
         assert proba.sum(axis=1) == pytest.approx(1)
@@ -257,10 +305,15 @@ class TestTables:
 
     def test_a_row_of_missing_cells_has_the_prior(self):
         X, y = self.frame()
-        X = X.assign(colour=X["colour"].where(np.arange(300) % 3 > 0), count=X["count"].where(np.arange(300) % 4 > 0))
+        X = X.assign(
+            colour=X["colour"].where(np.arange(300) % 3 > 0),
+            count=X["count"].where(np.arange(300) % 4 > 0),
+        )
         classifier = small().fit(X, y)
         row = pd.DataFrame({"colour": [None], "size": [np.nan], "count": [np.nan]})
-        assert classifier.predict_proba(row)[0] == pytest.approx(np.exp(classifier.class_log_prior_))
+        assert classifier.predict_proba(row)[0] == pytest.approx(
+            np.exp(classifier.class_log_prior_)
+        )
         assert classifier.score_samples(row) == pytest.approx(0)
 
     def test_missing_cells_where_fit_saw_none(self, fitted):
@@ -277,12 +330,16 @@ class TestTables:
     def test_single_precision(self):
         X, y = two_normals(200)
         one = small().fit(X.astype(np.float32), y)
-        assert one.predict_proba(X.astype(np.float32)) == pytest.approx(small().fit(X, y).predict_proba(X), abs=0.02)
+        assert one.predict_proba(X.astype(np.float32)) == pytest.approx(
+            small().fit(X, y).predict_proba(X), abs=0.02
+        )
 
     def test_constant_and_many_columns(self):
         rng = np.random.default_rng(0)
         y = np.arange(150) % 2
-        X = np.column_stack([y + 0.3 * rng.standard_normal(150), np.ones(150), rng.standard_normal((150, 298))])
+        X = np.column_stack(
+            [y + 0.3 * rng.standard_normal(150), np.ones(150), rng.standard_normal((150, 298))]
+        )
         assert small().fit(X[:, :2], y).score(X[:, :2], y) > 0.9
         assert np.isfinite(small(max_iter=3).fit(X, y).predict_log_proba(X)).all()
 
@@ -292,10 +349,18 @@ class TestTables:
         classifier = small(max_iter=30).fit(X, y)
         assert classifier.score(X, y) > 0.97
 
-    @pytest.mark.parametrize("family, bijector", [("realnvp", "auto"), ("nice", "auto"), ("made", "mixture"), ("iaf", "auto")])
+    @pytest.mark.parametrize(
+        "family, bijector",
+        [("realnvp", "auto"), ("nice", "auto"), ("made", "mixture"), ("iaf", "auto")],
+    )
     def test_families(self, family, bijector):
         X, y = two_normals(600)
-        classifier = small(family=family, bijector=bijector, n_layers="auto" if family == "made" else 2, max_iter=30)
+        classifier = small(
+            family=family,
+            bijector=bijector,
+            n_layers="auto" if family == "made" else 2,
+            max_iter=30,
+        )
         assert classifier.fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.83
 
 
@@ -304,7 +369,9 @@ class TestData:
         X, y = load_digits(return_X_y=True)
         order = np.random.default_rng(0).permutation(len(X))
         X, y = X[order], y[order]
-        classifier = small(max_iter=40, batch_size=64, hidden_layer_sizes=(32,)).fit(X[:1000], y[:1000])
+        classifier = small(max_iter=40, batch_size=64, hidden_layer_sizes=(32,)).fit(
+            X[:1000], y[:1000]
+        )
         assert classifier.score(X[1000:], y[1000:]) > 0.94
         assert log_loss(y[1000:], classifier.predict_proba(X[1000:])) < 0.25
         assert classifier.powers_.min() > 0.05  # both densities have their say
@@ -312,7 +379,9 @@ class TestData:
     def test_model_selection(self):
         X, y = load_iris(return_X_y=True)
         assert cross_val_score(small(max_iter=30), X, y, cv=3).mean() > 0.85
-        search = GridSearchCV(small(), {"hidden_layer_sizes": [(4,), (16,)]}, cv=3, scoring="neg_log_loss").fit(X, y)
+        search = GridSearchCV(
+            small(), {"hidden_layer_sizes": [(4,), (16,)]}, cv=3, scoring="neg_log_loss"
+        ).fit(X, y)
         assert search.best_score_ == max(search.cv_results_["mean_test_score"]) > -0.4
         assert search.predict_proba(X).shape == (150, 3)
 
@@ -325,7 +394,10 @@ class TestBadInput:
             (np.zeros(9), "inconsistent numbers of samples"),
             (np.linspace(0, 1.5, 50), "Unknown label type: continuous"),
             (np.where(np.arange(50) == 3, np.nan, 1.0), "NaN"),
-            (np.array(["yes", "no"] * 24 + ["no", None], dtype=object), "NaN or None, first in row 49"),
+            (
+                np.array(["yes", "no"] * 24 + ["no", None], dtype=object),
+                "NaN or None, first in row 49",
+            ),
             (np.array(["yes", 1] * 25, dtype=object), "Some labels in y are strings"),
             (np.zeros((50, 2)), "1d array"),
         ],
@@ -336,7 +408,9 @@ class TestBadInput:
 
     def test_columns(self, fitted):
         for method in [fitted.predict, fitted.predict_proba, fitted.score_samples]:
-            with pytest.raises(ValueError, match="X has 3 features, but MAFClassifier is expecting 2"):
+            with pytest.raises(
+                ValueError, match="X has 3 features, but MAFClassifier is expecting 2"
+            ):
                 method(np.zeros((4, 3)))
 
     @pytest.mark.parametrize("family", ["planar", "radial"])
@@ -369,8 +443,12 @@ class TestBadInput:
 class TestEstimator:
     def test_pickle_and_clone(self, fitted):
         X, _ = two_normals(20, seed=1)
-        assert (pickle.loads(pickle.dumps(fitted)).predict_proba(X) == fitted.predict_proba(X)).all()
-        assert clone(fitted).get_params() == fitted.get_params() and not hasattr(clone(fitted), "flow_")
+        assert (
+            pickle.loads(pickle.dumps(fitted)).predict_proba(X) == fitted.predict_proba(X)
+        ).all()
+        assert clone(fitted).get_params() == fitted.get_params() and not hasattr(
+            clone(fitted), "flow_"
+        )
 
     def test_same_seed_same_results(self):
         X, y = two_normals(100)
@@ -382,12 +460,16 @@ class TestEstimator:
     def test_order_of_rows_does_not_matter(self):
         X, y = two_normals(100)
         order = np.random.default_rng(0).permutation(100)
-        assert small().fit(X[order], y[order]).predict_proba(X) == pytest.approx(small().fit(X, y).predict_proba(X))
+        assert small().fit(X[order], y[order]).predict_proba(X) == pytest.approx(
+            small().fit(X, y).predict_proba(X)
+        )
 
     def test_rows_one_by_one(self, fitted):
         X, _ = two_normals(5, seed=1)
         for method in [fitted.predict_proba, fitted.score_samples]:
-            assert np.concatenate([method(row[None]) for row in X]) == pytest.approx(method(X), rel=1e-9)
+            assert np.concatenate([method(row[None]) for row in X]) == pytest.approx(
+                method(X), rel=1e-9
+            )
 
     def test_global_generators_are_left_alone(self):
         X, y = two_normals(60)
@@ -395,7 +477,9 @@ class TestEstimator:
         torch.manual_seed(0)
         before = np.random.get_state()[1].copy(), torch.get_rng_state()
         small(random_state=None).fit(X, y).sample(3)
-        assert (np.random.get_state()[1] == before[0]).all() and (torch.get_rng_state() == before[1]).all()
+        assert (np.random.get_state()[1] == before[0]).all() and (
+            torch.get_rng_state() == before[1]
+        ).all()
 
     def test_warm_start(self):
         X, y = two_normals(300)

@@ -20,7 +20,9 @@ KERNEL = KernelDensity(bandwidth=0.5)
 def quick(monkeypatch):
     """Let the command fit a tiny flow, and a kernel density in the detector."""
     monkeypatch.setattr(cli, "MAFDensity", functools.partial(MAFDensity, **QUICK))
-    monkeypatch.setattr(cli, "DensityOutlierDetector", functools.partial(DensityOutlierDetector, KERNEL))
+    monkeypatch.setattr(
+        cli, "DensityOutlierDetector", functools.partial(DensityOutlierDetector, KERNEL)
+    )
 
 
 @pytest.fixture
@@ -28,7 +30,9 @@ def frame():
     """80 rows: two numeric columns, and 10 rows that lie far away and say so."""
     rng = np.random.default_rng(0)
     fraud = np.repeat([0, 1], [70, 10])[rng.permutation(80)]
-    return pd.DataFrame({"height": rng.normal(size=80) + 20 * fraud, "width": rng.normal(size=80), "fraud": fraud})
+    return pd.DataFrame(
+        {"height": rng.normal(size=80) + 20 * fraud, "width": rng.normal(size=80), "fraud": fraud}
+    )
 
 
 @pytest.fixture
@@ -123,7 +127,14 @@ def test_label(quick, save, frame, capsys):
 
 @pytest.mark.parametrize(
     "values, normal",
-    [([0, 1], 0), ([1, 0], 0), ([True, False], False), ([-1, 1], -1), (["ok", "bad"], "ok"), ([2, 4], 2)],
+    [
+        ([0, 1], 0),
+        ([1, 0], 0),
+        ([True, False], False),
+        ([-1, 1], -1),
+        (["ok", "bad"], "ok"),
+        ([2, 4], 2),
+    ],
 )
 def test_normal_label_is_zero_or_the_majority(frame, values, normal):
     frame["fraud"] = [values[i] for i in frame["fraud"]]
@@ -133,7 +144,8 @@ def test_normal_label_is_zero_or_the_majority(frame, values, normal):
 
 
 @pytest.mark.parametrize(
-    "values, problem", [([3] * 80, "1 different"), (range(80), "80 different"), ([0, 1, None, 1] * 20, "20 empty")]
+    "values, problem",
+    [([3] * 80, "1 different"), (range(80), "80 different"), ([0, 1, None, 1] * 20, "20 empty")],
 )
 def test_bad_label(save, frame, capsys, values, problem):
     frame["fraud"] = list(values)
@@ -196,7 +208,10 @@ def test_few_incomplete_rows_get_no_score(quick, save, frame, capsys):
     path = save(frame)
     assert run(path) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "3 of 80 rows have empty or infinite cells, most in column 'height': too few to learn from" in out
+    assert (
+        "3 of 80 rows have empty or infinite cells, most in column 'height': too few to learn from"
+        in out
+    )
     scores = read_scores(path)
     without = [3, 5, 6]
     assert len(scores) == 80
@@ -208,15 +223,23 @@ def test_messy_table(save, frame, capsys, monkeypatch):
     """Words are categories, and rows with empty cells are scored."""
     monkeypatch.setattr(cli, "MAFDensity", functools.partial(MAFDensity, **QUICK))
     smooth = MultiscaleDensity(max_iter=20, hidden_layer_sizes=(8,))
-    monkeypatch.setattr(cli, "DensityOutlierDetector", functools.partial(DensityOutlierDetector, smooth, n_folds=2))
+    monkeypatch.setattr(
+        cli, "DensityOutlierDetector", functools.partial(DensityOutlierDetector, smooth, n_folds=2)
+    )
     frame["city"] = np.where(np.arange(80) % 3 == 0, "Oslo", "Rome")
     frame["yes"] = np.arange(80) % 2 == 0
     frame.loc[20:44, "width"] = np.nan
     path = save(frame)
     assert run(path) == 0
     out = capsys.readouterr().out
-    assert "80 rows, 5 columns" in out and "25 of 80 rows have empty or infinite cells, most in column 'width'" in out
-    assert "Oslo" in out.split("drawn from the density")[1] or "Rome" in out.split("drawn from the density")[1]
+    assert (
+        "80 rows, 5 columns" in out
+        and "25 of 80 rows have empty or infinite cells, most in column 'width'" in out
+    )
+    assert (
+        "Oslo" in out.split("drawn from the density")[1]
+        or "Rome" in out.split("drawn from the density")[1]
+    )
     assert not read_scores(path).isna().any(axis=None)
 
 
@@ -270,7 +293,9 @@ def test_binary_missing_and_directory(tmp_path, capsys):
     assert str(tmp_path) in fails(capsys, tmp_path)
 
 
-@pytest.mark.parametrize("option, value", [("--contamination", 2), ("--contamination", 0), ("--top", -1), ("--seed", -1)])
+@pytest.mark.parametrize(
+    "option, value", [("--contamination", 2), ("--contamination", 0), ("--top", -1), ("--seed", -1)]
+)
 def test_bad_options(quick, save, frame, capsys, option, value):
     path = save(frame)
     assert option.strip("-") in fails(capsys, path, option, value)
@@ -302,7 +327,9 @@ def test_rows_with_a_vanishing_density(frame):
     """The lowest scores, whose sum overflows, print without a warning."""
     table = tables.Table("t", frame, np.ones(80, dtype=bool), frame.index)
     scores = np.full(80, np.finfo(float).min)
-    assert "-inf nats" in cli.quality_text(table, scores, scores, 0.0, np.arange(70), np.arange(70, 80))
+    assert "-inf nats" in cli.quality_text(
+        table, scores, scores, 0.0, np.arange(70), np.arange(70, 80)
+    )
 
 
 def test_row_without_a_guilty_cell():
@@ -311,7 +338,9 @@ def test_row_without_a_guilty_cell():
 
 
 def test_drawn_rows_of_many_columns():
-    X = pd.DataFrame(np.zeros((3, 20)), columns=[f"a column with a very long name {i}" for i in range(20)])
+    X = pd.DataFrame(
+        np.zeros((3, 20)), columns=[f"a column with a very long name {i}" for i in range(20)]
+    )
     lines = cli.drawn_text(X, pd.DataFrame(np.ones((5, 20)))).splitlines()
     assert lines[-1] == "(and 12 more columns)"
     assert max(map(len, lines)) <= 100

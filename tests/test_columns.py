@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate
 
-from skmaf.columns import ABSENT, NEW, Columns, Constant, Continuous, Discrete, cauchy
-from skmaf.kinds import find_columns, sharp, smooth
+from skmaf.table.column_kinds import find_columns, sharp, smooth
+from skmaf.table.columns import ABSENT, NEW, Columns, Constant, Continuous, Discrete, cauchy
 
 DOUBLE = np.finfo(np.float64).eps
 SCALES = [1e-30, 1e-10, 1.0, 1e10, 1e30]
@@ -86,7 +86,14 @@ def test_grid_continues_beyond_and_between_the_values_seen():
 def mixed_table(scale=1.0):
     n = 300
     zeros = np.where(np.arange(n) % 5 < 2, 0.0, np.exp(normal(n, 2)))
-    columns = [normal(n), integers(n), integers(n, 9) * 0.1, np.full(n, 3.3), zeros, np.repeat(normal(n // 3, 3), 3)]
+    columns = [
+        normal(n),
+        integers(n),
+        integers(n, 9) * 0.1,
+        np.full(n, 3.3),
+        zeros,
+        np.repeat(normal(n // 3, 3), 3),
+    ]
     return np.column_stack(columns) * scale
 
 
@@ -144,7 +151,9 @@ def test_noise_of_the_width_falls_back_on_the_observed_values(dtype, kinds):
     """What the flow is trained on: rows spread over their width."""
     X = mixed_table().astype(dtype)
     columns = columns_of(X, kinds=kinds)
-    noise = np.random.default_rng(0).uniform(-0.45, 0.45, (len(X), len(columns.owners))) * columns.widths(X)
+    noise = np.random.default_rng(0).uniform(
+        -0.45, 0.45, (len(X), len(columns.owners))
+    ) * columns.widths(X)
     back = columns.from_flow(columns.to_flow(X) + noise).astype(dtype)
     for j in [1, 2, 3]:
         assert np.array_equal(back[:, j], X[:, j])
@@ -157,7 +166,9 @@ def test_log_jacobian_is_exact(scale):
     Z = columns.to_flow(X)
     spread = np.ptp(X[:, [0, 1, 2, 4, 5]], axis=0)
     expected = np.log(np.ptp(Z, axis=0) / spread).sum()
-    np.testing.assert_allclose(columns.log_jacobian(X), expected + np.log(301 / 302), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        columns.log_jacobian(X), expected + np.log(301 / 302), rtol=0, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("kind", ["heavy-tailed", (-9, None), (None, 9), (-9, 9)])
@@ -171,7 +182,9 @@ def test_warped_columns_have_the_derivative_of_their_map(kind, x):
     assert column.back(None, column.values(np.array([x])))[0] == pytest.approx(x, abs=1e-9)
 
 
-@pytest.mark.parametrize("kind, low, high", [((0, None), 0, np.inf), ((None, 0), -np.inf, 0), ((0, 1), 0, 1)])
+@pytest.mark.parametrize(
+    "kind, low, high", [((0, None), 0, np.inf), ((None, 0), -np.inf, 0), ((0, 1), 0, 1)]
+)
 def test_bounded_columns_stay_inside(kind, low, high):
     x = np.random.default_rng(0).uniform(0.01, 0.99, 300) * (1 if low == 0 else -1)
     column = described(x, sharp, kind=kind)
@@ -182,7 +195,9 @@ def test_bounded_columns_stay_inside(kind, low, high):
     outside = np.array([-0.5 if low == 0 else 0.5])
     assert column.log_jacobian(outside)[0] == -np.inf
     near, least = np.array([1e-300, 1e-9]) * np.sign(x[0]), np.abs(x).min()
-    assert np.ptp(column.values(near)) == 0 and (column.log_jacobian(near) < np.log(1e3 / least)).all()
+    assert (
+        np.ptp(column.values(near)) == 0 and (column.log_jacobian(near) < np.log(1e3 / least)).all()
+    )
 
 
 def test_statistics_do_not_overflow_or_vanish():
@@ -209,7 +224,9 @@ def test_new_values_are_finite_for_the_largest_numbers(value, x):
 
 
 def test_cauchy_integrates_to_one():
-    assert integrate.quad(lambda x: np.exp(cauchy(x, 2.0, 3.0)), -np.inf, np.inf)[0] == pytest.approx(1)
+    assert integrate.quad(lambda x: np.exp(cauchy(x, 2.0, 3.0)), -np.inf, np.inf)[
+        0
+    ] == pytest.approx(1)
 
 
 def test_values_that_counted_as_one_constant_keep_its_mass():
@@ -229,7 +246,11 @@ def test_new_values_of_a_discrete_column_have_the_share_of_those_seen_once():
     np.testing.assert_allclose(known, np.log1p(-2 / 154) - np.log(0.5))
     new = np.array([1.0, 0.7, 100.0])
     np.testing.assert_allclose(column.log_jacobian(new), log_new + cauchy(new, x.mean(), x.std()))
-    assert column.codes(new).tolist() == [-2 - 1, -2 - 1, -2 - 4]  # near 0.5 (as near as 1.5), 0.5 and 5
+    assert column.codes(new).tolist() == [
+        -2 - 1,
+        -2 - 1,
+        -2 - 4,
+    ]  # near 0.5 (as near as 1.5), 0.5 and 5
 
 
 def test_a_category_that_was_not_seen_is_absent_but_has_a_probability():
@@ -273,10 +294,15 @@ def test_a_far_number_that_means_unknown_leaves_the_levels_apart():
 def test_neighbours_of_large_numbers_are_other_values():
     """Which in single precision they would not be."""
     rng = np.random.default_rng(0)
-    salaries = np.where(rng.random(2000) < 0.3, 2_000_000, rng.integers(1_990_000, 2_010_000, 2000)).astype(float)
+    salaries = np.where(
+        rng.random(2000) < 0.3, 2_000_000, rng.integers(1_990_000, 2_010_000, 2000)
+    ).astype(float)
     assert described(salaries, sharp).codes(np.array([2_000_000.0, 2_000_001.0])).tolist() == [0, 1]
     even = described(rng.choice([2_000_000.0, 2_000_002.0, 2_000_004.0], 300), sharp)
-    assert even.codes(np.array([2_000_002.0, 2_000_001.0])).tolist()[0] == 1 and even.codes(np.array([2_000_001.0]))[0] < -1
+    assert (
+        even.codes(np.array([2_000_002.0, 2_000_001.0])).tolist()[0] == 1
+        and even.codes(np.array([2_000_001.0]))[0] < -1
+    )
 
 
 def test_steps_of_a_warped_grid_leave_no_gap():

@@ -7,7 +7,14 @@ from sklearn.neighbors import KernelDensity
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skmaf
-from skmaf import ConditionalMAFDensity, DensityOutlierDetector, MAFClassifier, MAFDensity, MultiscaleDensity, VariationalFlow
+from skmaf import (
+    ConditionalMAFDensity,
+    DensityOutlierDetector,
+    MAFClassifier,
+    MAFDensity,
+    MultiscaleDensity,
+    VariationalFlow,
+)
 
 SMALL = dict(max_iter=20, n_layers=2, hidden_layer_sizes=(16,), random_state=0)
 FAST = MAFDensity(**SMALL)
@@ -23,7 +30,9 @@ ESTIMATORS = [
 WITHOUT_ROWS = {VariationalFlow}  # fitted to a function: the checks have nothing to give it
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a short max_iter, on purpose
+@pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning"
+)  # a short max_iter, on purpose
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
@@ -31,10 +40,16 @@ def test_scikit_learn_check(estimator, check):
 
 def test_every_public_estimator_is_checked():
     public = {getattr(skmaf, name) for name in skmaf.__all__}
-    assert {cls for cls in public if hasattr(cls, "fit")} == {type(estimator) for estimator in ESTIMATORS} | WITHOUT_ROWS
+    assert {cls for cls in public if hasattr(cls, "fit")} == {
+        type(estimator) for estimator in ESTIMATORS
+    } | WITHOUT_ROWS
 
 
 @pytest.mark.parametrize("name", skmaf.__all__)
 def test_every_public_name_has_an_example(name):
-    examples = [e for test in doctest.DocTestFinder(recurse=False).find(getattr(skmaf, name)) for e in test.examples]
+    examples = [
+        e
+        for test in doctest.DocTestFinder(recurse=False).find(getattr(skmaf, name))
+        for e in test.examples
+    ]
     assert examples

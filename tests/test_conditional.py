@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LinearRegression
 
 from skmaf import ConditionalMAFDensity
-from skmaf.columns import Atomic, Constant, Continuous, Discrete
+from skmaf.table.columns import Atomic, Constant, Continuous, Discrete
 
 # a short max_iter, on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -48,7 +48,9 @@ def normal():
 def pair():
     """A density of two correlated targets."""
     X, y = linear(400)
-    return small(max_iter=20).fit(X, np.column_stack([y, 100 * (y + np.random.default_rng(1).standard_normal(400))]))
+    return small(max_iter=20).fit(
+        X, np.column_stack([y, 100 * (y + np.random.default_rng(1).standard_normal(400))])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +81,16 @@ class TestClosedForms:
         X, _ = linear(3, seed=1)
         y = normal.sample(X, 4000, random_state=1)
         scores = normal.score_samples(X.repeat(4000, axis=0), y.ravel()).reshape(3, -1)
-        assert normal.score_samples(X) == pytest.approx(scores.mean(axis=1), abs=4 * scores.std() / 1000**0.5 * 1.2)
+        assert normal.score_samples(X) == pytest.approx(
+            scores.mean(axis=1), abs=4 * scores.std() / 1000**0.5 * 1.2
+        )
 
     def test_units(self):
         X, y = linear(300)
         one, other = small().fit(X, y), small().fit(X * [1, 1e-5], y * 1000)
-        assert other.score_samples(X * [1, 1e-5], y * 1000) == pytest.approx(one.score_samples(X, y) - np.log(1000), abs=1e-3)
+        assert other.score_samples(X * [1, 1e-5], y * 1000) == pytest.approx(
+            one.score_samples(X, y) - np.log(1000), abs=1e-3
+        )
         assert other.predict(X * [1, 1e-5]) == pytest.approx(1000 * one.predict(X), rel=1e-3, abs=1)
 
     def test_noise_that_grows(self):
@@ -105,12 +111,17 @@ class TestClosedForms:
         density = small(max_iter=40, n_bins=8).fit(X[:1200], y[:1200])
         line = LinearRegression().fit(X[:1200], y[:1200])
         errors = y - line.predict(X)
-        assert density.score(X[1200:], y[1200:]) > norm(0, errors[:1200].std()).logpdf(errors[1200:]).mean() + 0.4
+        assert (
+            density.score(X[1200:], y[1200:])
+            > norm(0, errors[:1200].std()).logpdf(errors[1200:]).mean() + 0.4
+        )
         assert np.diff(density.score_samples(np.zeros((3, 2)), [0.0, 2.0, 0.0]))[0] > 1.5
 
 
 class TestTheDensityAndWhatFollowsFromIt:
-    @pytest.mark.parametrize("parameters", [{}, {"early_stopping": False}, {"column_kinds": {0: "heavy-tailed"}}])
+    @pytest.mark.parametrize(
+        "parameters", [{}, {"early_stopping": False}, {"column_kinds": {0: "heavy-tailed"}}]
+    )
     def test_integral_and_quantiles(self, parameters):
         X, y = linear(200)
         density = small(max_iter=20, **parameters).fit(X, y)
@@ -135,14 +146,19 @@ class TestTheDensityAndWhatFollowsFromIt:
 
     def test_quantiles_rise(self, normal):
         X, _ = linear(50, seed=2)
-        assert (np.diff(normal.predict_quantiles(X, np.linspace(0.001, 0.999, 200)), axis=1) >= 0).all()
+        assert (
+            np.diff(normal.predict_quantiles(X, np.linspace(0.001, 0.999, 200)), axis=1) >= 0
+        ).all()
 
     def test_draws_follow_the_quantiles(self, normal):
         levels = np.linspace(0.002, 0.998, 400)
         for row in linear(3, seed=1)[0]:
             y = normal.sample(row[None], 3000, random_state=0)[0]
             quantiles = normal.predict_quantiles(row[None], levels)[0]
-            assert kstest(np.interp(y, quantiles, levels), "uniform").statistic < 1.63 / 3000**0.5 + 0.005
+            assert (
+                kstest(np.interp(y, quantiles, levels), "uniform").statistic
+                < 1.63 / 3000**0.5 + 0.005
+            )
 
     def test_mean_of_draws(self, normal, pair):
         X, _ = linear(4, seed=1)
@@ -156,7 +172,9 @@ class TestTheDensityAndWhatFollowsFromIt:
         density = small(max_iter=1).fit(X, y)
         assert density.background_.share > 0.3
         draws = density.sample(X[:2], 40_000, random_state=0)
-        assert density.predict(X[:2]) == pytest.approx(draws.mean(axis=1), abs=5 * draws.std(axis=1).max() / 200)
+        assert density.predict(X[:2]) == pytest.approx(
+            draws.mean(axis=1), abs=5 * draws.std(axis=1).max() / 200
+        )
 
     def test_two_targets(self, pair):
         x, grid, other = np.zeros((1, 2)), np.linspace(0, 6, 121), np.linspace(-500, 1100, 161)
@@ -166,14 +184,19 @@ class TestTheDensityAndWhatFollowsFromIt:
         assert total == pytest.approx(1, abs=0.03)
         draws = pair.sample(x, 2000, random_state=0)[0]
         assert 0.25 < np.corrcoef(draws.T)[0, 1] < 0.65  # truly 0.447
-        assert (np.abs(np.median(draws, axis=0) - pair.predict_quantiles(x, 0.5)[0]) < 5 * draws.std(axis=0) / 30).all()
+        assert (
+            np.abs(np.median(draws, axis=0) - pair.predict_quantiles(x, 0.5)[0])
+            < 5 * draws.std(axis=0) / 30
+        ).all()
 
     def test_two_targets_have_their_joint_density(self):
         rng = np.random.default_rng(0)
         X, noise = rng.standard_normal((2000, 1)), multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]])
         Y = X + noise.rvs(2000, random_state=0)
         density = small(max_iter=30).fit(X[:1000], Y[:1000])
-        assert density.score(X[1000:], Y[1000:]) == pytest.approx(noise.logpdf(Y[1000:] - X[1000:]).mean(), abs=0.1)
+        assert density.score(X[1000:], Y[1000:]) == pytest.approx(
+            noise.logpdf(Y[1000:] - X[1000:]).mean(), abs=0.1
+        )
 
 
 class TestKindsOfTargets:
@@ -197,7 +220,9 @@ class TestKindsOfTargets:
     def test_step_of_two_levels_counts_in_the_measure(self):
         X, y = linear(200)
         one, other = small().fit(X, y > 3), small().fit(X, 10.0 * (y > 3))
-        assert other.score(X, 10.0 * (y > 3)) == pytest.approx(one.score(X, y > 3) - np.log(10), abs=1e-4)
+        assert other.score(X, 10.0 * (y > 3)) == pytest.approx(
+            one.score(X, y > 3) - np.log(10), abs=1e-4
+        )
 
     def test_many_integers(self):
         X, y = linear(300)
@@ -205,7 +230,9 @@ class TestKindsOfTargets:
         density = small(max_iter=30).fit(X, y)
         assert isinstance(density.columns_.columns[0], Continuous)
         grid = np.arange(-1500.0, 1800)
-        assert np.exp(density.score_samples(np.tile(X[0], (len(grid), 1)), grid)).sum() == pytest.approx(1, abs=0.01)
+        assert np.exp(
+            density.score_samples(np.tile(X[0], (len(grid), 1)), grid)
+        ).sum() == pytest.approx(1, abs=0.01)
         draws = density.sample(X[:1], 500, random_state=0)
         assert (draws == np.round(draws)).all()
 
@@ -219,7 +246,9 @@ class TestKindsOfTargets:
         rows = np.array([[-2.0, 0.0], [2.0, 0.0]])
         chance = np.exp(density.score_samples(rows, [0.0, 0.0]))
         assert chance[0] < 0.35 and chance[1] > 0.65
-        assert (density.sample(rows, 2000, random_state=0) == 0).mean(axis=1) == pytest.approx(chance, abs=0.04)
+        assert (density.sample(rows, 2000, random_state=0) == 0).mean(axis=1) == pytest.approx(
+            chance, abs=0.04
+        )
         assert (density.predict_quantiles(rows[1:], [0.05, 0.5]) == 0).all()
         grid = 0.05 * np.sinh(np.linspace(-12, 12, 8000))  # 0 is not in it
         for row, own in zip(rows, chance):
@@ -231,7 +260,9 @@ class TestKindsOfTargets:
         X, _ = linear(60)
         density = small().fit(X, np.full(60, value))
         assert isinstance(density.columns_.columns[0], Constant)
-        assert (density.predict(X[:3]) == pytest.approx(value)) and (density.sample(X[:3], 2) == value).all()
+        assert (density.predict(X[:3]) == pytest.approx(value)) and (
+            density.sample(X[:3], 2) == value
+        ).all()
         assert (density.predict_quantiles(X[:3], [0.1, 0.9]) == value).all()
         assert (density.predict_interval(X[:3], 0.8) == value).all()
         right, wrong = density.score_samples(X[:2], [value, value + 1])
@@ -251,7 +282,12 @@ class TestKindsOfTargets:
         X = rng.standard_normal((300, 2))
         y = X[:, 0] + rng.standard_cauchy(300) ** power
         density = small(max_iter=10).fit(X, y)
-        results = [density.score_samples(X, y), density.predict(X), density.predict_interval(X, 0.9), density.sample(X, 9)]
+        results = [
+            density.score_samples(X, y),
+            density.predict(X),
+            density.predict_interval(X, 0.9),
+            density.sample(X, 9),
+        ]
         for result in results:
             assert np.isfinite(result).all()
         low, high = density.predict_interval(X, 0.5).T
@@ -287,7 +323,9 @@ class TestCoverage:
         shares = []
         for seed in range(n_fits):
             X, y = make(np.random.default_rng(seed), n + n_new)
-            density = small(n_layers=1, hidden_layer_sizes=(8,), random_state=seed, **parameters).fit(X[:n], y[:n])
+            density = small(
+                n_layers=1, hidden_layer_sizes=(8,), random_state=seed, **parameters
+            ).fit(X[:n], y[:n])
             low, high = np.moveaxis(density.predict_interval(X[n:], coverage), -1, 0)
             shares.append(((low <= y[n:]) & (y[n:] <= high)).mean(axis=0))
         return np.mean(shares), np.std(shares) / n_fits**0.5
@@ -311,7 +349,12 @@ class TestCoverage:
             X = rng.standard_normal((n, 10))
             return X, rng.standard_t(2, n)
 
-        too_sure = dict(early_stopping=False, max_iter=40, learning_rate_init=0.03, column_kinds={0: "continuous"})
+        too_sure = dict(
+            early_stopping=False,
+            max_iter=40,
+            learning_rate_init=0.03,
+            column_kinds={0: "continuous"},
+        )
         self.check(make, coverage=0.9, most=0.95, **too_sure)
 
     def test_integers(self):
@@ -351,7 +394,9 @@ class TestCoverage:
         density = small(max_iter=1).fit(*linear(n))
         X, _ = linear(3, seed=1)
         n_rows = len(density.calibration_scores_)
-        with pytest.raises(ValueError, match=f"coverage=0.995 cannot be told from {n_rows} rows") as info:
+        with pytest.raises(
+            ValueError, match=f"coverage=0.995 cannot be told from {n_rows} rows"
+        ) as info:
             density.predict_interval(X, 0.995)
         most = float(re.search(r"at most ([\d.]+),", str(info.value))[1])
         assert density.predict_interval(X, most).shape == (3, 2)
@@ -394,7 +439,9 @@ class TestShapes:
         rank = int(np.ceil((len(pair.calibration_scores_) + 1) * 0.7))
         intervals = pair.predict_interval(X, 0.7)
         for j, reach in enumerate(pair.calibration_scores_[rank - 1]):
-            assert intervals[:, j] == pytest.approx(pair.predict_quantiles(X, [0.5 - reach, 0.5 + reach])[:, j])
+            assert intervals[:, j] == pytest.approx(
+                pair.predict_quantiles(X, [0.5 - reach, 0.5 + reach])[:, j]
+            )
 
     def test_one_column_is_a_vector_too(self):
         X, y = linear(60)
@@ -408,15 +455,25 @@ class TestTablesOfAllKinds:
         rng = np.random.default_rng(0)
         group = rng.choice(["a", "b", "c"], n)
         x = np.where(rng.random(n) < 0.3, np.nan, rng.standard_normal(n))
-        y = np.where(np.isnan(x), 8.0, np.nan_to_num(x)) + 3 * (group == "a") + 0.3 * rng.standard_normal(n)
+        y = (
+            np.where(np.isnan(x), 8.0, np.nan_to_num(x))
+            + 3 * (group == "a")
+            + 0.3 * rng.standard_normal(n)
+        )
         return pd.DataFrame({"group": group, "x": x, "z": rng.standard_normal(n)}), y
 
     def test_categories_and_missing_cells(self):
         X, y = self.frame(400)
         density = small(max_iter=40).fit(X, y)
-        rows = pd.DataFrame({"group": ["a", "b", "a", "b"], "x": [0.0, 0.0, np.nan, np.nan], "z": 0.0})
+        rows = pd.DataFrame(
+            {"group": ["a", "b", "a", "b"], "x": [0.0, 0.0, np.nan, np.nan], "z": 0.0}
+        )
         assert density.predict(rows) == pytest.approx([3, 0, 11, 8], abs=0.5)
-        assert density.n_features_in_ == 3 and density.feature_names_in_.tolist() == ["group", "x", "z"]
+        assert density.n_features_in_ == 3 and density.feature_names_in_.tolist() == [
+            "group",
+            "x",
+            "z",
+        ]
         all_missing = X.assign(z=np.nan)[:5]
         assert np.isfinite(density.predict(all_missing)).all()
         with pytest.warns(UserWarning, match="'new'.*fit did not see"):
@@ -431,7 +488,10 @@ class TestTablesOfAllKinds:
         other = small().fit(X, polars.Series("y", y)).predict(X)
         assert other == pytest.approx(one)
 
-    @pytest.mark.parametrize("make", [np.float32, lambda y: pd.Series(y, index=np.arange(200) * 7 - 3), list, pd.DataFrame])
+    @pytest.mark.parametrize(
+        "make",
+        [np.float32, lambda y: pd.Series(y, index=np.arange(200) * 7 - 3), list, pd.DataFrame],
+    )
     def test_forms_of_targets(self, make):
         X, y = linear(200)
         y = y.astype(np.float32).astype(float)
@@ -459,9 +519,14 @@ class TestTablesOfAllKinds:
         rng = np.random.default_rng(0)
         X = rng.standard_normal((300, 500))
         y = X[:, 0] + 0.1 * rng.standard_normal(300)
-        one, many = small(max_iter=30).fit(X[:200, :1], y[:200]), small(max_iter=10).fit(X[:200], y[:200])
+        one, many = (
+            small(max_iter=30).fit(X[:200, :1], y[:200]),
+            small(max_iter=10).fit(X[:200], y[:200]),
+        )
         assert one.score(X[200:, :1], y[200:]) > 0.4
-        assert many.score(X[200:], y[200:]) > norm(0, 1).logpdf(y[200:]).mean() - 0.3  # as if it knew nothing
+        assert (
+            many.score(X[200:], y[200:]) > norm(0, 1).logpdf(y[200:]).mean() - 0.3
+        )  # as if it knew nothing
 
     def test_columns_that_say_nothing(self):
         X, y = np.ones((100, 2)), linear(100)[1]
@@ -496,7 +561,9 @@ class TestWeights:
         other = np.arange(600) % 2 == 0
         y = np.where(other, y + 20, y)
         density = small(max_iter=20).fit(X, y, sample_weight=np.where(other, 0.02, 1.3))
-        assert np.median(density.predict_quantiles(X, 0.5) - truth(X).mean()) == pytest.approx(0, abs=0.5)
+        assert np.median(density.predict_quantiles(X, 0.5) - truth(X).mean()) == pytest.approx(
+            0, abs=0.5
+        )
 
     @pytest.mark.parametrize("as_lists", [False, True])
     def test_rows_without_weight_are_not_there(self, as_lists):
@@ -519,7 +586,9 @@ class TestWeights:
     def test_score(self, quick):
         X, y = linear(50, seed=1)
         weights = np.arange(50.0)
-        assert quick.score(X, y, weights) == pytest.approx(np.average(quick.score_samples(X, y), weights=weights))
+        assert quick.score(X, y, weights) == pytest.approx(
+            np.average(quick.score_samples(X, y), weights=weights)
+        )
 
 
 class TestBadInput:
@@ -532,7 +601,10 @@ class TestBadInput:
             (np.where(np.arange(50) == 3, np.inf, 1.0), "y contains infinity"),
             (np.array(["a", "b"] * 25), "y must hold numbers; for classes use MAFClassifier"),
             (["a", "b"] * 25, "y must hold numbers; for classes use MAFClassifier"),
-            (np.array(["a", "b"] * 25, dtype=object), "y must hold numbers; for classes use MAFClassifier"),
+            (
+                np.array(["a", "b"] * 25, dtype=object),
+                "y must hold numbers; for classes use MAFClassifier",
+            ),
             (np.array([1.0, np.inf] * 25, dtype=object), "y contains infinity"),
             (np.array([1.0, None] * 25, dtype=object), "y must hold numbers|y contains NaN"),
             (np.zeros((50, 2, 2)), "dim 3"),
@@ -558,7 +630,9 @@ class TestBadInput:
 
     def test_other_columns_than_in_fit(self, quick):
         for method in [quick.predict, quick.sample, quick.score_samples, quick.predict_interval]:
-            with pytest.raises(ValueError, match="X has 3 features, but ConditionalMAFDensity is expecting 2"):
+            with pytest.raises(
+                ValueError, match="X has 3 features, but ConditionalMAFDensity is expecting 2"
+            ):
                 method(np.zeros((4, 3)))
 
     @pytest.mark.parametrize("family", ["planar", "radial"])
@@ -570,7 +644,10 @@ class TestBadInput:
         "parameters, message",
         [
             ({"family": "glow"}, "'family' parameter"),
-            ({"family": "nice", "bijector": "spline"}, "bijector='spline' makes no sense with family='nice'"),
+            (
+                {"family": "nice", "bijector": "spline"},
+                "bijector='spline' makes no sense with family='nice'",
+            ),
             ({"family": "made", "n_layers": 3}, "family='made' has one layer"),
             ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
             ({"hidden_layer_sizes": ()}, "hidden_layer_sizes"),
@@ -588,7 +665,12 @@ class TestBadInput:
     def test_not_fitted(self):
         X, y = linear(5)
         density = small()
-        for call in [density.predict, density.sample, density.score_samples, density.predict_interval]:
+        for call in [
+            density.predict,
+            density.sample,
+            density.score_samples,
+            density.predict_interval,
+        ]:
             with pytest.raises(NotFittedError):
                 call(X)
         with pytest.raises(NotFittedError):
@@ -598,19 +680,35 @@ class TestBadInput:
 class TestEstimator:
     @pytest.mark.parametrize(
         "family, bijector",
-        [("maf", "affine"), ("maf", "mixture"), ("made", "auto"), ("nice", "auto"), ("realnvp", "spline"), ("iaf", "auto")],
+        [
+            ("maf", "affine"),
+            ("maf", "mixture"),
+            ("made", "auto"),
+            ("nice", "auto"),
+            ("realnvp", "spline"),
+            ("iaf", "auto"),
+        ],
     )
     def test_families(self, family, bijector):
         X, y = linear(600)
         Y = np.column_stack([y, y + linear(600, seed=1)[1]])
         n_layers = "auto" if family == "made" else 2
-        density = small(family=family, bijector=bijector, n_layers=n_layers, max_iter=30).fit(X[:500], Y[:500])
-        assert density.score(X[500:], Y[500:]) > multivariate_normal(Y.mean(axis=0), np.cov(Y.T)).logpdf(Y[500:]).mean() + 0.5
-        one = small(family=family, bijector=bijector, n_layers=n_layers, max_iter=30).fit(X[:500], y[:500])
+        density = small(family=family, bijector=bijector, n_layers=n_layers, max_iter=30).fit(
+            X[:500], Y[:500]
+        )
+        assert (
+            density.score(X[500:], Y[500:])
+            > multivariate_normal(Y.mean(axis=0), np.cov(Y.T)).logpdf(Y[500:]).mean() + 0.5
+        )
+        one = small(family=family, bijector=bijector, n_layers=n_layers, max_iter=30).fit(
+            X[:500], y[:500]
+        )
         assert one.score(X[500:], y[500:]) > norm(y.mean(), y.std()).logpdf(y[500:]).mean() + 0.5
         for row in X[:2]:
             grid = np.linspace(-15, 20, 4001)
-            assert np.trapezoid(np.exp(one.score_samples(np.tile(row, (4001, 1)), grid)), grid) == pytest.approx(1, abs=0.02)
+            assert np.trapezoid(
+                np.exp(one.score_samples(np.tile(row, (4001, 1)), grid)), grid
+            ) == pytest.approx(1, abs=0.02)
 
     def test_pickle_and_clone(self, pair):
         X, _ = linear(5, seed=1)
@@ -635,16 +733,23 @@ class TestEstimator:
         one, other = small().fit(X, y), small().fit(X[order], y[order])
         assert other.predict_interval(X, 0.5) == pytest.approx(one.predict_interval(X, 0.5))
 
-    @pytest.mark.parametrize("form", [lambda y: y, np.round, lambda y: np.maximum(y, 3), lambda y: np.column_stack([y, y**2])])
+    @pytest.mark.parametrize(
+        "form",
+        [lambda y: y, np.round, lambda y: np.maximum(y, 3), lambda y: np.column_stack([y, y**2])],
+    )
     def test_rows_one_by_one(self, form):
         X, y = linear(80)
         density = small().fit(X, form(y))
         for method in [density.predict, density.predict_interval, density.score_samples]:
-            assert np.concatenate([method(row[None]) for row in X[:4]]) == pytest.approx(method(X[:4]), rel=1e-6, abs=1e-9)
+            assert np.concatenate([method(row[None]) for row in X[:4]]) == pytest.approx(
+                method(X[:4]), rel=1e-6, abs=1e-9
+            )
 
     def test_more_rows_than_a_batch(self, quick):
         X, _ = linear(700, seed=1)
-        assert np.concatenate([quick.predict(X[:300]), quick.predict(X[300:])]) == pytest.approx(quick.predict(X))
+        assert np.concatenate([quick.predict(X[:300]), quick.predict(X[300:])]) == pytest.approx(
+            quick.predict(X)
+        )
 
     def test_global_generators_are_left_alone(self):
         X, y = linear(60)
@@ -653,7 +758,9 @@ class TestEstimator:
         before = np.random.get_state()[1].copy(), torch.get_rng_state()
         density = small(random_state=None).fit(X, np.column_stack([y, y]))
         density.predict_interval(X[:2], 0.5), density.sample(X[:2]), density.score_samples(X[:2])
-        assert (np.random.get_state()[1] == before[0]).all() and (torch.get_rng_state() == before[1]).all()
+        assert (np.random.get_state()[1] == before[0]).all() and (
+            torch.get_rng_state() == before[1]
+        ).all()
 
     def test_input_is_left_alone(self):
         X, y = linear(60)
@@ -678,7 +785,10 @@ class TestEstimator:
         X, y = linear(100)
         density = small(max_iter=1, early_stopping=False)
         assert density.fit(X, y).calibration_scores_.shape == (20, 1)
-        assert small(max_iter=1, validation_fraction=0.4).fit(X, y).calibration_scores_.shape == (40, 1)
+        assert small(max_iter=1, validation_fraction=0.4).fit(X, y).calibration_scores_.shape == (
+            40,
+            1,
+        )
 
     def test_short_training_warns(self):
         with pytest.warns(ConvergenceWarning, match="max_iter=1"):

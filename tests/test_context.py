@@ -7,18 +7,28 @@ from skmaf.flows import make_flow
 from skmaf.flows.masked import MaskedNetwork
 
 N_CONTEXT, N_PARAMS = 2, 3
-DEGREES = {"one column": [1], "natural": [1, 2, 3, 4], "reversed": [4, 3, 2, 1], "coupling": [2, 1, 2, 1], "one group": [1, 1]}
+DEGREES = {
+    "one column": [1],
+    "natural": [1, 2, 3, 4],
+    "reversed": [4, 3, 2, 1],
+    "coupling": [2, 1, 2, 1],
+    "one group": [1, 1],
+}
 every_order = pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES)
 
 
 def make_network(degrees, randomise, hidden_sizes=(11, 9)):
     generator = torch.Generator().manual_seed(0)
-    return randomise(MaskedNetwork(torch.tensor(degrees), N_PARAMS, hidden_sizes, "silu", generator, N_CONTEXT))
+    return randomise(
+        MaskedNetwork(torch.tensor(degrees), N_PARAMS, hidden_sizes, "silu", generator, N_CONTEXT)
+    )
 
 
 def make_context_flow(n_columns):
     generator = torch.Generator().manual_seed(0)
-    shape = dict(bijector="spline", n_layers=3, hidden_layer_sizes=(12, 12), activation="tanh", n_bins=4)
+    shape = dict(
+        bijector="spline", n_layers=3, hidden_layer_sizes=(12, 12), activation="tanh", n_bins=4
+    )
     return make_flow(n_columns, **shape, generator=generator, n_context=N_CONTEXT)
 
 
@@ -30,7 +40,8 @@ def normal(*shape, seed=1):
 def test_all_parameters_see_the_context_and_columns_of_lower_degree(degrees, randomise):
     network = make_network(degrees, randomise)
     by_context, by_column = torch.autograd.functional.jacobian(
-        lambda context, x: network(x, context), (normal(N_CONTEXT, 5), normal(len(degrees), 5, seed=2))
+        lambda context, x: network(x, context),
+        (normal(N_CONTEXT, 5), normal(len(degrees), 5, seed=2)),
     )
     assert (by_context.abs().amax(dim=(0, 2, 4)) > 0).all()
     degrees = torch.tensor(degrees)
@@ -39,7 +50,11 @@ def test_all_parameters_see_the_context_and_columns_of_lower_degree(degrees, ran
 
 @every_order
 def test_walk_gives_the_parameters_of_the_forward_pass(degrees, randomise):
-    network, x, context = make_network(degrees, randomise), normal(len(degrees), 6), normal(N_CONTEXT, 6, seed=2)
+    network, x, context = (
+        make_network(degrees, randomise),
+        normal(len(degrees), 6),
+        normal(N_CONTEXT, 6, seed=2),
+    )
     expected, order = network(x, context), torch.tensor(degrees).argsort(stable=True)
     walk = network.walk(6, context)
     for group in walk.groups:
@@ -60,9 +75,16 @@ def test_density_given_each_context_is_that_of_the_autograd_jacobian(randomise):
     flow = randomise(make_context_flow(3), size=0.7)
     for row, context in zip(normal(4, 3), normal(4, N_CONTEXT, seed=2)):
         z, _ = flow(row[None], context[None])
-        jacobian = torch.autograd.functional.jacobian(lambda r: flow(r[None], context[None])[0][0], row)
-        expected = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum() + torch.linalg.slogdet(jacobian)[1]
-        torch.testing.assert_close(flow.log_prob(row[None], context[None])[0], expected, rtol=0, atol=1e-9)
+        jacobian = torch.autograd.functional.jacobian(
+            lambda r: flow(r[None], context[None])[0][0], row
+        )
+        expected = (
+            torch.distributions.Normal(0.0, 1.0).log_prob(z).sum()
+            + torch.linalg.slogdet(jacobian)[1]
+        )
+        torch.testing.assert_close(
+            flow.log_prob(row[None], context[None])[0], expected, rtol=0, atol=1e-9
+        )
 
 
 def test_density_given_a_context_integrates_to_one(randomise):

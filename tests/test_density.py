@@ -19,7 +19,14 @@ every_bijector = pytest.mark.parametrize("bijector", ["affine", "spline"])
 
 def trained(**parameters):
     """A small density that learns a simple table well."""
-    defaults = dict(n_layers=2, hidden_layer_sizes=(16,), max_iter=60, batch_size=100, early_stopping=False, random_state=0)
+    defaults = dict(
+        n_layers=2,
+        hidden_layer_sizes=(16,),
+        max_iter=60,
+        batch_size=100,
+        early_stopping=False,
+        random_state=0,
+    )
     return MAFDensity(**{**defaults, **parameters})
 
 
@@ -59,7 +66,9 @@ def test_two_columns_integrate_to_one():
 def test_samples_are_distributed_like_the_rows():
     rng = np.random.default_rng(0)
     x = rng.standard_normal(2000)
-    X = np.column_stack([x, np.where(rng.random(2000) < 0.5, 3, -3) + x, np.exp(0.5 * rng.standard_normal(2000))])
+    X = np.column_stack(
+        [x, np.where(rng.random(2000) < 0.5, 3, -3) + x, np.exp(0.5 * rng.standard_normal(2000))]
+    )
     sample = trained(batch_size=200).fit(X).sample(2000, random_state=0)
     for column, fresh in zip(X.T, sample.T):
         assert stats.ks_2samp(column, fresh).statistic < 0.1
@@ -73,12 +82,21 @@ def test_score_of_samples_is_the_entropy():
     grid = np.linspace(-30, 120, 100_001)
     log_density = density.score_samples(grid[:, None])
     entropy = -np.trapezoid(np.exp(log_density) * log_density, grid)
-    assert density.score(density.sample(20_000, random_state=0)) == pytest.approx(-entropy, abs=0.05)
+    assert density.score(density.sample(20_000, random_state=0)) == pytest.approx(
+        -entropy, abs=0.05
+    )
 
 
 def test_a_real_table_is_fitted_as_well_as_by_a_gaussian():
     X = load_diabetes(scaled=False).data[:, [0, 2, 3, 4, 6, 8]]
-    density = MAFDensity(n_layers=2, hidden_layer_sizes=(32,), batch_size=64, max_iter=100, n_iter_no_change=10, random_state=0)
+    density = MAFDensity(
+        n_layers=2,
+        hidden_layer_sizes=(32,),
+        batch_size=64,
+        max_iter=100,
+        n_iter_no_change=10,
+        random_state=0,
+    )
     density.fit(X[:300])
     gaussian = stats.multivariate_normal(X[:300].mean(axis=0), np.cov(X[:300].T))
     assert density.score(X[300:]) > gaussian.logpdf(X[300:]).mean() - 0.2
@@ -97,7 +115,9 @@ def test_change_of_units_changes_the_score_by_the_log_jacobian(exponents, rows, 
     """Powers of 2 change no digit, so the standardised rows and their flow are the same."""
     units = 2.0 ** np.array(exponents)
     expected = tiny().fit(rows).score_samples(rows) - np.log(units).sum()
-    np.testing.assert_allclose(tiny().fit(rows * units).score_samples(rows * units), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        tiny().fit(rows * units).score_samples(rows * units), expected, rtol=0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-3, 1e30])
@@ -150,7 +170,9 @@ def test_any_table_gets_finite_scores_and_rows(
 
 def grid_table(n=200):
     rng = np.random.default_rng(0)
-    return np.column_stack([rng.integers(0, 2, n), rng.poisson(4, n), rng.integers(0, 30, n)]).astype(float)
+    return np.column_stack(
+        [rng.integers(0, 2, n), rng.poisson(4, n), rng.integers(0, 30, n)]
+    ).astype(float)
 
 
 @short_on_purpose
@@ -177,7 +199,11 @@ def test_held_out_rows_are_spread_over_their_grid(monkeypatch, tiny):
     monkeypatch.setattr("skmaf.maf.train", train)
     tiny(early_stopping=True, validation_fraction=0.5).fit(grid_table())
     x_val, widths = seen[0]
-    assert [len(column.unique()) for column in x_val.T] == [2, 9, 100]  # the first two have probabilities, and no width
+    assert [len(column.unique()) for column in x_val.T] == [
+        2,
+        9,
+        100,
+    ]  # the first two have probabilities, and no width
     place = (x_val[:, 2] - x_val[:, 2].min()) / widths[0, 2] % 1
     assert len((place * 10).int().unique()) == 10
 
@@ -210,8 +236,13 @@ def test_a_constant_column_is_kept_and_its_breach_flagged(rows, tiny):
     density = tiny(max_iter=10).fit(X)
     assert (density.sample(20, random_state=0)[:, 1] == 42.0).all()
     scores = density.score_samples(X)
-    np.testing.assert_allclose(scores, tiny(max_iter=10).fit(rows).score_samples(rows) + np.log(201 / 202), atol=1e-9)
-    breached = [density.score_samples(np.insert(rows, 1, 42.0 + shift, axis=1)) for shift in [1e-6, 1.0, 1e3, 1e300]]
+    np.testing.assert_allclose(
+        scores, tiny(max_iter=10).fit(rows).score_samples(rows) + np.log(201 / 202), atol=1e-9
+    )
+    breached = [
+        density.score_samples(np.insert(rows, 1, 42.0 + shift, axis=1))
+        for shift in [1e-6, 1.0, 1e3, 1e300]
+    ]
     assert np.isfinite(breached).all()
     for nearer, farther in zip([scores, *breached], breached):
         assert (farther < nearer).all()

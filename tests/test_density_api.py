@@ -33,7 +33,9 @@ def test_a_row_does_not_depend_on_its_neighbours(fitted, rows):
     np.testing.assert_allclose(alone, scores, rtol=0, atol=1e-10)
     np.testing.assert_allclose(fitted.score_samples(rows[::-1])[::-1], scores, rtol=0, atol=1e-10)
     among_far_rows = np.vstack([rows, 1e200 * rows])
-    np.testing.assert_allclose(fitted.score_samples(among_far_rows)[: len(rows)], scores, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        fitted.score_samples(among_far_rows)[: len(rows)], scores, rtol=0, atol=1e-10
+    )
 
 
 def test_a_float32_row_does_not_depend_on_its_neighbours(fitted, rows):
@@ -41,7 +43,9 @@ def test_a_float32_row_does_not_depend_on_its_neighbours(fitted, rows):
     scores = fitted.score_samples(rows)
     alone = np.concatenate([fitted.score_samples(row[None]) for row in rows])
     np.testing.assert_allclose(alone, scores, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(fitted.score_samples(rows.astype(np.float64)), scores, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(
+        fitted.score_samples(rows.astype(np.float64)), scores, rtol=0, atol=1e-3
+    )
 
 
 def test_batches_change_nothing(fitted, rows, monkeypatch):
@@ -117,7 +121,13 @@ def test_fit_follows_its_random_state(early_stopping, rows, tiny):
 def test_nothing_global_is_touched(rows, tiny):
     def state():
         name, keys, *rest = np.random.get_state()
-        return torch.get_rng_state().tolist(), keys.tolist(), rest, torch.get_num_threads(), torch.is_grad_enabled()
+        return (
+            torch.get_rng_state().tolist(),
+            keys.tolist(),
+            rest,
+            torch.get_num_threads(),
+            torch.is_grad_enabled(),
+        )
 
     torch.set_num_threads(2)
     try:
@@ -143,17 +153,23 @@ def test_fitted_attributes(early_stopping, rows, tiny):
     assert density.n_iter_ == len(density.loss_curve_) == 5
     assert density.n_features_in_ == 3
     assert len(density.validation_scores_) == (5 if early_stopping else 0)
-    assert density.best_validation_score_ == (max(density.validation_scores_) if early_stopping else None)
+    assert density.best_validation_score_ == (
+        max(density.validation_scores_) if early_stopping else None
+    )
 
 
 def test_max_iter_reached_warns(rows, tiny):
-    with pytest.warns(ConvergenceWarning, match=r"max_iter=3 .*Raise max_iter, or leave it at 'auto'"):
+    with pytest.warns(
+        ConvergenceWarning, match=r"max_iter=3 .*Raise max_iter, or leave it at 'auto'"
+    ):
         tiny(early_stopping=True, max_iter=3).fit(rows)
 
 
 def test_patience_ends_the_fit_without_warning(tiny):
     X = np.random.default_rng(0).standard_normal((60, 2))
-    density = tiny(early_stopping=True, max_iter=3000, n_iter_no_change=5, learning_rate_init=1e-2).fit(X)
+    density = tiny(
+        early_stopping=True, max_iter=3000, n_iter_no_change=5, learning_rate_init=1e-2
+    ).fit(X)
     assert density.n_iter_ < 3000
 
 
@@ -177,12 +193,16 @@ def test_ctrl_c_leaves_a_usable_estimator(step, early_stopping, rows, tiny, monk
 
     monkeypatch.setattr(Flow, "log_prob", log_prob)
     density = tiny(max_iter=100, batch_size=20, early_stopping=early_stopping)
-    with pytest.warns(UserWarning, match="interrupted after .* epochs; the best weights so far are kept"):
+    with pytest.warns(
+        UserWarning, match="interrupted after .* epochs; the best weights so far are kept"
+    ):
         density.fit(rows)
     assert density.n_iter_ == step // (8 if early_stopping else 10)  # batches of an epoch
     assert np.isfinite(density.score_samples(rows)).all()
     assert density.sample(3).shape == (3, 3)
-    assert np.array_equal(pickle.loads(pickle.dumps(density)).score_samples(rows), density.score_samples(rows))
+    assert np.array_equal(
+        pickle.loads(pickle.dumps(density)).score_samples(rows), density.score_samples(rows)
+    )
 
 
 def test_non_finite_losses_never_give_a_nan_density(rows, tiny, monkeypatch):
@@ -190,7 +210,9 @@ def test_non_finite_losses_never_give_a_nan_density(rows, tiny, monkeypatch):
 
     def log_prob(self, *args):
         steps.append(None)
-        return genuine(self, *args) * (np.nan if torch.is_grad_enabled() and len(steps) % 5 == 3 else 1.0)
+        return genuine(self, *args) * (
+            np.nan if torch.is_grad_enabled() and len(steps) % 5 == 3 else 1.0
+        )
 
     monkeypatch.setattr(Flow, "log_prob", log_prob)
     density = tiny(max_iter=30, batch_size=50).fit(rows)
@@ -199,7 +221,9 @@ def test_non_finite_losses_never_give_a_nan_density(rows, tiny, monkeypatch):
 
 COPIES = {
     "pickle": lambda density, rows, path: pickle.loads(pickle.dumps(density)),
-    "joblib": lambda density, rows, path: joblib.load(joblib.dump(density, path / "density.joblib")[0]),
+    "joblib": lambda density, rows, path: joblib.load(
+        joblib.dump(density, path / "density.joblib")[0]
+    ),
     "deepcopy": lambda density, rows, path: copy.deepcopy(density),
     "clone and fit": lambda density, rows, path: clone(density).fit(rows),
 }
@@ -263,7 +287,9 @@ def test_silent_by_default(rows, tiny, capsys):
 def test_pipeline(rows, tiny):
     pipeline = make_pipeline(StandardScaler(), tiny()).fit(rows)
     scaled = StandardScaler().fit_transform(rows)
-    np.testing.assert_allclose(pipeline.score_samples(rows), tiny().fit(scaled).score_samples(scaled))
+    np.testing.assert_allclose(
+        pipeline.score_samples(rows), tiny().fit(scaled).score_samples(scaled)
+    )
     assert pipeline.score(rows) == pytest.approx(pipeline.score_samples(rows).mean())
 
 
@@ -273,7 +299,9 @@ def test_grid_search_in_two_processes(rows, tiny):
     assert search.best_params_["max_iter"] == 30
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     alone = GridSearchCV(tiny(), grid, cv=2).fit(rows)
-    np.testing.assert_allclose(search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], atol=1e-4)
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], atol=1e-4
+    )
 
 
 def test_cross_val_score_on_a_data_frame(rows, tiny):
@@ -288,7 +316,9 @@ def test_feature_names(rows, tiny):
     density = tiny().fit(frame)
     assert density.feature_names_in_.tolist() == ["height", "weight", "age"]
     assert not hasattr(tiny().fit(rows), "feature_names_in_")
-    np.testing.assert_array_equal(density.score_samples(frame), tiny().fit(rows).score_samples(rows))
+    np.testing.assert_array_equal(
+        density.score_samples(frame), tiny().fit(rows).score_samples(rows)
+    )
     with pytest.raises(ValueError, match="feature names"):
         density.score_samples(frame[["weight", "height", "age"]])
 

@@ -25,35 +25,50 @@ def test_missing_cells_where_fit_saw_none(rows, fitted, tiny):
     frame = pd.DataFrame(rows, columns=["height", "weight", "age"])
     of_frame = tiny().fit(frame)
     for method in ["score_samples", "score", "impute"]:
-        with pytest.raises(ValueError, match="Column 1 contains NaN in 2 of 200 rows, and no cell was missing in fit: impute"):
+        with pytest.raises(
+            ValueError,
+            match="Column 1 contains NaN in 2 of 200 rows, and no cell was missing in fit: impute",
+        ):
             getattr(fitted, method)(with_cell(rows, np.nan))
         with pytest.raises(ValueError, match="Column 'weight' contains NaN in 2 of 200 rows"):
             getattr(of_frame, method)(frame.assign(weight=with_cell(rows, np.nan)[:, 1]))
 
 
 def test_text_where_fit_saw_numbers(rows, fitted):
-    for X in [with_cell(rows, "heavy", object), with_cell(rows, "heavy", object).tolist(), with_cell(rows, "heavy", str)]:
+    for X in [
+        with_cell(rows, "heavy", object),
+        with_cell(rows, "heavy", object).tolist(),
+        with_cell(rows, "heavy", str),
+    ]:
         with pytest.raises(ValueError, match="Column [01] held numbers in fit and holds text now"):
             fitted.score_samples(X)
 
 
 def test_dates_are_no_numbers(rows, tiny):
-    frame = pd.DataFrame(rows, columns=["a", "b", "c"]).assign(b=pd.date_range("2020-01-01", periods=200))
+    frame = pd.DataFrame(rows, columns=["a", "b", "c"]).assign(
+        b=pd.date_range("2020-01-01", periods=200)
+    )
     with pytest.raises(ValueError, match="Column 'b' holds dates: turn it into numbers"):
         tiny().fit(frame)
 
 
 def test_text_that_names_rows(rows, tiny):
-    frame = pd.DataFrame(rows, columns=["a", "b", "c"]).assign(name=[f"row {i}" for i in range(200)])
+    frame = pd.DataFrame(rows, columns=["a", "b", "c"]).assign(
+        name=[f"row {i}" for i in range(200)]
+    )
     with pytest.raises(ValueError, match="Column 'name' holds 200 different values in 200 rows"):
         tiny().fit(frame)
 
 
 def test_kinds_that_values_speak_against(rows, tiny):
     frame = pd.DataFrame(rows, columns=["a", "b", "c"]).assign(d=["x", "y"] * 100)
-    with pytest.raises(ValueError, match="Column 'd' holds categories, which column_kinds calls 'grid'"):
+    with pytest.raises(
+        ValueError, match="Column 'd' holds categories, which column_kinds calls 'grid'"
+    ):
         tiny(column_kinds={"d": "grid"}).fit(frame)
-    with pytest.raises(ValueError, match=r"Column 'a' holds -?[\d.]+, outside of the bounds \(0, None\)"):
+    with pytest.raises(
+        ValueError, match=r"Column 'a' holds -?[\d.]+, outside of the bounds \(0, None\)"
+    ):
         tiny(column_kinds={"a": (0, None)}).fit(frame)
 
 
@@ -74,7 +89,9 @@ def test_tables_of_the_wrong_shape(X, message, tiny):
 
 
 def test_wrong_width(fitted, rows):
-    with pytest.raises(ValueError, match="X has 2 features, but MAFDensity is expecting 3 features"):
+    with pytest.raises(
+        ValueError, match="X has 2 features, but MAFDensity is expecting 3 features"
+    ):
         fitted.score_samples(rows[:, :2])
 
 

@@ -48,7 +48,9 @@ def test_rows_without_weight_are_not_there(early_stopping, unit, rows, tiny):
     X = np.where(weights[:, None] > 0, rows, 1e6)
     density = tiny(early_stopping=early_stopping)
     expected = clone(density).fit(rows[weights > 0]).score_samples(rows)
-    np.testing.assert_allclose(clone(density).fit(X, sample_weight=weights).score_samples(rows), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        clone(density).fit(X, sample_weight=weights).score_samples(rows), expected, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("unit", [1, 1 / 3])
@@ -58,7 +60,13 @@ def test_density_follows_the_weights(unit, early_stopping, tiny):
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.normal(-3, 1, 600), rng.normal(3, 1, 600)])[:, None]
     weights = unit * np.repeat([1, 3], 600)
-    density = tiny(max_iter="auto", batch_size=100, n_bins=8, learning_rate_init=1e-2, early_stopping=early_stopping)
+    density = tiny(
+        max_iter="auto",
+        batch_size=100,
+        n_bins=8,
+        learning_rate_init=1e-2,
+        early_stopping=early_stopping,
+    )
     if not early_stopping:
         density.set_params(max_iter=40)
     sample = density.fit(X, sample_weight=weights).sample(4000, random_state=0)
@@ -70,15 +78,21 @@ def test_large_counts_are_ratios(rows, tiny):
     """As census tables have them, 100,000 times as many as rows: no table of that length is made."""
     weights = np.random.default_rng(0).integers(50_000, 150_000, len(rows))
     scores = tiny().fit(rows, sample_weight=weights).score_samples(rows)
-    np.testing.assert_allclose(tiny().fit(rows, sample_weight=weights / 1e5).score_samples(rows), scores, atol=1e-4)
+    np.testing.assert_allclose(
+        tiny().fit(rows, sample_weight=weights / 1e5).score_samples(rows), scores, atol=1e-4
+    )
 
 
 def test_score_is_the_weighted_mean(fitted, rows):
     weights = np.random.default_rng(0).uniform(0, 2, len(rows))
-    assert fitted.score(rows, sample_weight=weights) == pytest.approx(np.average(fitted.score_samples(rows), weights=weights))
+    assert fitted.score(rows, sample_weight=weights) == pytest.approx(
+        np.average(fitted.score_samples(rows), weights=weights)
+    )
 
 
-@pytest.mark.parametrize("weight, message", [(0.0, "zero"), (-1.0, "[Nn]egative"), (np.inf, "infinity")])
+@pytest.mark.parametrize(
+    "weight, message", [(0.0, "zero"), (-1.0, "[Nn]egative"), (np.inf, "infinity")]
+)
 def test_score_with_bad_weights(weight, message, fitted, rows):
     with pytest.raises(ValueError, match=message):
         fitted.score(rows, sample_weight=np.full(len(rows), weight))
@@ -107,14 +121,22 @@ def test_weights_are_not_changed(rows, tiny):
 
 @short_on_purpose
 def test_warm_start_goes_on(rows, tiny):
-    density = tiny(early_stopping=True, warm_start=True, max_iter=30, n_iter_no_change=100).fit(rows)
-    columns, first, curve = density.columns_, density.best_validation_score_, list(density.loss_curve_)
+    density = tiny(early_stopping=True, warm_start=True, max_iter=30, n_iter_no_change=100).fit(
+        rows
+    )
+    columns, first, curve = (
+        density.columns_,
+        density.best_validation_score_,
+        list(density.loss_curve_),
+    )
     density.set_params(max_iter=20).fit(rows)
     assert density.columns_ is columns
     assert density.n_iter_ == len(density.loss_curve_) == len(density.validation_scores_) == 50
     assert density.loss_curve_[:30] == curve
     assert density.loss_curve_[30] < curve[5]
-    assert density.best_validation_score_ >= first  # the same held-out rows, and the weights that were kept are judged first
+    assert (
+        density.best_validation_score_ >= first
+    )  # the same held-out rows, and the weights that were kept are judged first
 
 
 def test_warm_start_learns_from_other_rows(rows, tiny):
@@ -131,13 +153,19 @@ def test_without_warm_start_fit_starts_anew(rows, tiny):
 
 
 def test_first_fit_of_a_warm_start_is_a_cold_one(rows, tiny):
-    assert np.array_equal(tiny(warm_start=True).fit(rows).score_samples(rows), tiny().fit(rows).score_samples(rows))
+    assert np.array_equal(
+        tiny(warm_start=True).fit(rows).score_samples(rows), tiny().fit(rows).score_samples(rows)
+    )
 
 
-@pytest.mark.parametrize("change", [{"n_layers": 3}, {"hidden_layer_sizes": (4,)}, {"bijector": "affine"}, {"n_bins": 3}])
+@pytest.mark.parametrize(
+    "change", [{"n_layers": 3}, {"hidden_layer_sizes": (4,)}, {"bijector": "affine"}, {"n_bins": 3}]
+)
 def test_warm_start_of_another_shape(change, rows, tiny):
     density = tiny(warm_start=True).fit(rows).set_params(**change)
-    with pytest.raises(ValueError, match=f"{list(change)[0]} has changed since the last fit: set it back"):
+    with pytest.raises(
+        ValueError, match=f"{list(change)[0]} has changed since the last fit: set it back"
+    ):
         density.fit(rows)
 
 

@@ -18,7 +18,9 @@ SHARES = [np.arange(1, n + 1) / (n * (n + 1) / 2) for n in SIZES]
 
 
 def discrete(numbers, hidden_sizes=(8,), shares=SHARES):
-    return DiscreteMADE(Levels(shares, numbers, False), hidden_sizes, "relu", torch.Generator().manual_seed(0))
+    return DiscreteMADE(
+        Levels(shares, numbers, False), hidden_sizes, "relu", torch.Generator().manual_seed(0)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,9 @@ def test_columns_start_independent_with_the_shares_of_the_rows():
 def test_a_column_sees_the_columns_before_it_alone(made):
     """By the probabilities of rows that differ in one column."""
     own = by_column(made, ROWS)
-    torch.testing.assert_close(own.sum(0), made.log_prob(ROWS))  # absent columns after it do not count
+    torch.testing.assert_close(
+        own.sum(0), made.log_prob(ROWS)
+    )  # absent columns after it do not count
     for changed in range(3):
         other = ROWS.clone()
         other[changed] = (other[changed] + 1) % SIZES[changed]
@@ -75,7 +79,9 @@ def test_probabilities_of_numbers_are_finite_in_the_tails(randomise):
     levels = np.linspace(-50, 50, 101)
     made = discrete([levels], shares=[np.full(101, 1 / 101)])
     log_prob = made.log_prob(torch.arange(101.0)[None])
-    assert torch.isfinite(log_prob).all() and log_prob.exp().sum().item() == pytest.approx(1, abs=1e-5)
+    assert torch.isfinite(log_prob).all() and log_prob.exp().sum().item() == pytest.approx(
+        1, abs=1e-5
+    )
     log_prob.sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in made.parameters())
 
@@ -112,5 +118,7 @@ def test_draws_have_the_probabilities(made):
 def test_draws_never_have_a_level_that_is_none():
     """At either end of chance, with levels that the widest column alone has."""
     for end in (0.0, 1 - 1e-16, 1.0):
-        drawn = fresh((None, np.array([-1.0, -0.5, 1.5]), None)).draw(torch.full((3, 1), end, dtype=torch.float64))
+        drawn = fresh((None, np.array([-1.0, -0.5, 1.5]), None)).draw(
+            torch.full((3, 1), end, dtype=torch.float64)
+        )
         assert (drawn[:, 0] >= 0).all() and (drawn[:, 0] < torch.tensor(SIZES)).all()

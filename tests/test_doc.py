@@ -16,7 +16,9 @@ def test_pages(page):
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("module", ["classifier", "conditional", "density", "multiscale", "outlier", "variational"])
+@pytest.mark.parametrize(
+    "module", ["classifier", "conditional", "density", "multiscale", "outlier", "variational"]
+)
 def test_docstrings(module):
     results = doctest.testmod(importlib.import_module(f"skmaf.{module}"))
     assert results.attempted > 0

@@ -29,7 +29,10 @@ def run():
 
 def test_order(run):
     names = run("order")
-    loss = {name: names["truth"].mean() - model.score(names["X_test"]) for name, model in names["models"].items()}
+    loss = {
+        name: names["truth"].mean() - model.score(names["X_test"])
+        for name, model in names["models"].items()
+    }
     assert loss["MADE"] > 0.2
     assert loss["MADE with mixtures"] < 0.1
     assert loss["MAF, 5 layers"] < 0.1
@@ -37,7 +40,9 @@ def test_order(run):
 
 def test_digits(run):
     names = run("digits")
-    accuracy = (names["classifier"].classes_[names["proba"].argmax(axis=1)] == names["y_test"]).mean()
+    accuracy = (
+        names["classifier"].classes_[names["proba"].argmax(axis=1)] == names["y_test"]
+    ).mean()
     assert accuracy > 0.9
     assert abs(names["proba"].max(axis=1).mean() - accuracy) < 0.06
 
@@ -61,8 +66,8 @@ def test_energies(run, capsys):
 
 def test_every_example_is_run_and_shown():
     names = {path.stem.removeprefix("plot_") for path in EXAMPLES.glob("*.py")}
-    assert names == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
-        "every_example_is_run_and_shown"
-    }
+    assert names == {
+        name.removeprefix("test_") for name in globals() if name.startswith("test_")
+    } - {"every_example_is_run_and_shown"}
     page = (EXAMPLES.parent / "examples.rst").read_text(encoding="utf-8")
     assert all(f"plot_{name}.py" in page for name in names)

@@ -11,7 +11,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import scale
 
 from skmaf import DensityOutlierDetector
-from skmaf.explanation import FIRST_STEPS, KEPT_VALUES, Repairs, _search
+from skmaf.inference.explanation import FIRST_STEPS, KEPT_VALUES, Repairs, _search
 
 MIXING = np.array([[1.0, 0.0, 0.0], [0.9, 0.4, 0.0], [0.3, -0.5, 0.8]])
 
@@ -30,14 +30,20 @@ def test_gain_in_a_gaussian_is_half_the_squared_conditional_z(normal):
     precision = gaussian.precisions_[0]
     scale_given_rest = 1 / np.sqrt(np.diag(precision))
     deviation = (X[:50] - gaussian.means_[0]) @ precision * scale_given_rest**2
-    np.testing.assert_allclose(detector.explain(X[:50]), 0.5 * (deviation / scale_given_rest) ** 2, atol=0.01)
+    np.testing.assert_allclose(
+        detector.explain(X[:50]), 0.5 * (deviation / scale_given_rest) ** 2, atol=0.01
+    )
     inside = np.abs(X[:50]).max(axis=1) < 2  # where training rows are dense
-    np.testing.assert_allclose(detector.expected_values(X[:50])[inside], (X[:50] - deviation)[inside], atol=0.05)
+    np.testing.assert_allclose(
+        detector.expected_values(X[:50])[inside], (X[:50] - deviation)[inside], atol=0.05
+    )
 
 
 def test_units_and_the_order_of_columns_do_not_matter(normal):
     detector, X = normal
-    other = DensityOutlierDetector(GaussianMixture(1), n_folds=1, random_state=0).fit(X[:, [2, 0, 1]] * [1e3, 1, 1e-2])
+    other = DensityOutlierDetector(GaussianMixture(1), n_folds=1, random_state=0).fit(
+        X[:, [2, 0, 1]] * [1e3, 1, 1e-2]
+    )
     theirs = other.explain(X[:20, [2, 0, 1]] * [1e3, 1, 1e-2])
     np.testing.assert_allclose(detector.explain(X[:20])[:, [2, 0, 1]], theirs, rtol=0.2, atol=0.05)
 
@@ -55,13 +61,17 @@ def test_a_repaired_row_gains_what_was_said(normal):
     for j in range(3):
         repaired = X[:20].copy()
         repaired[:, j] = expected[:, j]
-        np.testing.assert_allclose(detector.score_samples(repaired) - detector.score_samples(X[:20]), gains[:, j], atol=1e-9)
+        np.testing.assert_allclose(
+            detector.score_samples(repaired) - detector.score_samples(X[:20]),
+            gains[:, j],
+            atol=1e-9,
+        )
 
 
 @given(st.integers(1, KEPT_VALUES), st.integers(0, 10**6), st.floats(0.001, 10))
 def test_search_finds_the_peak(n_values, place, sharpness):
     peaks = np.array([place % n_values, 0, n_values - 1])
-    best, position = _search(lambda i: -np.abs(i - peaks) ** sharpness, n_values, 3)
+    best, position = _search(lambda i: -(np.abs(i - peaks) ** sharpness), n_values, 3)
     np.testing.assert_array_equal(position, peaks)
     np.testing.assert_array_equal(best, 0)
 
@@ -74,10 +84,20 @@ def test_search_takes_few_looks():
 
 def test_values_are_those_of_training_rows():
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({"grid": rng.integers(0, 5, 3000), "real": rng.normal(size=3000), "text": rng.choice(["a", "b"], 3000)})
+    X = pd.DataFrame(
+        {
+            "grid": rng.integers(0, 5, 3000),
+            "real": rng.normal(size=3000),
+            "text": rng.choice(["a", "b"], 3000),
+        }
+    )
     grid, real, text = Repairs(X).values
     assert grid.tolist() == [0, 1, 2, 3, 4] and text.tolist() == ["a", "b"]
-    assert len(real) <= KEPT_VALUES and set(real) <= set(X["real"]) and {X["real"].min(), X["real"].max()} <= set(real)
+    assert (
+        len(real) <= KEPT_VALUES
+        and set(real) <= set(X["real"])
+        and {X["real"].min(), X["real"].max()} <= set(real)
+    )
 
 
 def test_cells_of_any_kind():
@@ -85,11 +105,15 @@ def test_cells_of_any_kind():
     rng = np.random.default_rng(0)
     kind = rng.choice(["a", "b"], 200)
     number = np.where(kind == "a", 0.5, 7.5) + 0.1 * rng.normal(size=200)
-    frame = pd.DataFrame({"number": number, "kind": pd.Categorical(kind), "void": np.nan, "text": [None, *kind[1:]]})
+    frame = pd.DataFrame(
+        {"number": number, "kind": pd.Categorical(kind), "void": np.nan, "text": [None, *kind[1:]]}
+    )
     frame.columns = ["number", "kind", "same", "same"]
 
     def score(rows):
-        return -np.abs(rows.iloc[:, 0].astype(float) - np.where(rows.iloc[:, 1] == "a", 0.5, 7.5)).to_numpy()
+        return -np.abs(
+            rows.iloc[:, 0].astype(float) - np.where(rows.iloc[:, 1] == "a", 0.5, 7.5)
+        ).to_numpy()
 
     rows = frame[kind == "a"].head(3).copy()
     rows["number"] = [8, 8, 8]
@@ -100,7 +124,9 @@ def test_cells_of_any_kind():
 
 def test_integers_are_repaired_by_real_values(normal):
     detector = DensityOutlierDetector(KernelDensity(), random_state=0).fit(normal[1][:200])
-    assert detector.explain(np.array([[1, 1, 2]])) == pytest.approx(detector.explain([[1.0, 1.0, 2.0]]))
+    assert detector.explain(np.array([[1, 1, 2]])) == pytest.approx(
+        detector.explain([[1.0, 1.0, 2.0]])
+    )
 
 
 PLANTED = {

@@ -28,9 +28,16 @@ close = partial(torch.testing.assert_close, rtol=0, atol=1e-9)
 
 
 def new_flow(n_columns, family, bijector="auto", n_layers=4, **more):
-    shape = dict(hidden_layer_sizes=(12, 12), activation="tanh", n_bins=4, generator=torch.Generator().manual_seed(0))
+    shape = dict(
+        hidden_layer_sizes=(12, 12),
+        activation="tanh",
+        n_bins=4,
+        generator=torch.Generator().manual_seed(0),
+    )
     n_layers = "auto" if family == "made" else n_layers
-    return make_flow(n_columns, family=family, bijector=bijector, n_layers=n_layers, **shape, **more)
+    return make_flow(
+        n_columns, family=family, bijector=bijector, n_layers=n_layers, **shape, **more
+    )
 
 
 def normal(*shape, seed=1):
@@ -88,16 +95,24 @@ def test_density_integrates_to_one(family, bijector, randomise):
         assert flow.log_prob(x[:, None]).exp() @ weights == pytest.approx(1, abs=1e-3)
         x, weights = line(351)
         flow = randomise(new_flow(2, family, bijector, n_layers=2), size=0.4)
-        density = torch.cat([flow.log_prob(part).exp() for part in torch.cartesian_prod(x, x).split(20_000)])
+        density = torch.cat(
+            [flow.log_prob(part).exp() for part in torch.cartesian_prod(x, x).split(20_000)]
+        )
     assert density @ torch.outer(weights, weights).flatten() == pytest.approx(1, abs=5e-3)
 
 
 @every_kind
 def test_gradients_of_the_weights_are_those_of_finite_differences(family, bijector, randomise):
-    flow, x, step = randomise(new_flow(3, family, bijector), size=0.7).requires_grad_(True), normal(5, 3), 1e-6
+    flow, x, step = (
+        randomise(new_flow(3, family, bijector), size=0.7).requires_grad_(True),
+        normal(5, 3),
+        1e-6,
+    )
     weights = list(flow.parameters())
     generator = torch.Generator().manual_seed(1)
-    direction = [torch.randn(weight.shape, generator=generator, dtype=weight.dtype) for weight in weights]
+    direction = [
+        torch.randn(weight.shape, generator=generator, dtype=weight.dtype) for weight in weights
+    ]
 
     def moved(size):
         with torch.no_grad():
@@ -105,8 +120,12 @@ def test_gradients_of_the_weights_are_those_of_finite_differences(family, biject
                 weight += size * by
             return flow.log_prob(x).sum() + flow.inverse(x)[1].sum()
 
-    gradients = torch.autograd.grad(flow.log_prob(x).sum() + flow.inverse(x)[1].sum(), weights, allow_unused=True)
-    slope = sum((gradient * by).sum() for gradient, by in zip(gradients, direction) if gradient is not None)
+    gradients = torch.autograd.grad(
+        flow.log_prob(x).sum() + flow.inverse(x)[1].sum(), weights, allow_unused=True
+    )
+    slope = sum(
+        (gradient * by).sum() for gradient, by in zip(gradients, direction) if gradient is not None
+    )
     expected = (moved(step) - moved(-2 * step)) / (2 * step)
     torch.testing.assert_close(slope, expected, rtol=1e-5, atol=1e-4)
 
@@ -142,7 +161,10 @@ def test_nice_keeps_volumes_but_for_its_last_scaling(randomise):
     volume, x = Flow(flow.layers[:-1]), normal(20, 5)
     z, log_det = volume(x)
     assert (z - x).abs().max() > 0.1 and torch.equal(log_det, torch.zeros_like(log_det))
-    close(torch.linalg.det(jacobian_of(lambda row: volume(row[None])[0][0], x[0])), torch.ones((), dtype=x.dtype))
+    close(
+        torch.linalg.det(jacobian_of(lambda row: volume(row[None])[0][0], x[0])),
+        torch.ones((), dtype=x.dtype),
+    )
     scales = jacobian_of(lambda column: flow.layers[-1](column[:, None])[0][:, 0], x[0])
     assert torch.equal(scales, scales.diag().diag())
     close(flow(x)[1], scales.diag().log().sum().expand(20))
@@ -197,17 +219,33 @@ def test_made_with_mixtures_is_a_mixture_of_normals_given_the_columns_before(ran
     flow, x = randomise(new_flow(3, "made", "mixture")), normal(20, 3)
     (layer,) = flow.layers
     log_shares, means, log_scales = layer.bijector._components(layer.conditioner(x.T))
-    shares, parts = torch.distributions.Categorical(logits=log_shares.movedim(0, -1)), (means, log_scales.exp())
+    shares, parts = (
+        torch.distributions.Categorical(logits=log_shares.movedim(0, -1)),
+        (means, log_scales.exp()),
+    )
     normals = torch.distributions.Normal(*(part.movedim(0, -1) for part in parts))
-    close(flow.log_prob(x), torch.distributions.MixtureSameFamily(shares, normals).log_prob(x.T).sum(0))
+    close(
+        flow.log_prob(x),
+        torch.distributions.MixtureSameFamily(shares, normals).log_prob(x.T).sum(0),
+    )
 
 
 @pytest.mark.parametrize(
     "family, bijector, n_layers, message",
     [
-        ("maf", "additive", "auto", r"bijector='additive' makes no sense with family='maf', which takes one of \['auto'"),
+        (
+            "maf",
+            "additive",
+            "auto",
+            r"bijector='additive' makes no sense with family='maf', which takes one of \['auto'",
+        ),
         ("nice", "affine", "auto", r"family='nice', which takes one of \['auto', 'additive'\]"),
-        ("planar", "affine", "auto", "family='planar', which takes 'auto': its layers have no bijector"),
+        (
+            "planar",
+            "affine",
+            "auto",
+            "family='planar', which takes 'auto': its layers have no bijector",
+        ),
         ("made", "auto", 3, "family='made' has one layer, got n_layers=3"),
     ],
 )
@@ -221,7 +259,10 @@ def test_what_a_family_cannot_have(family, bijector, n_layers, message, tiny, ro
 @every_family
 def test_auto_is_what_a_family_has_by_itself(family):
     row = FAMILIES[family]
-    assert resolve(family, "auto", "auto") == (row.bijectors[0] if row.bijectors else None, row.n_layers)
+    assert resolve(family, "auto", "auto") == (
+        row.bijectors[0] if row.bijectors else None,
+        row.n_layers,
+    )
     assert resolve(family, "auto", 1)[1] == 1
 
 
@@ -234,7 +275,9 @@ def of_family(family, bijector="auto", **parameters):
     return MAFDensity(family=family, bijector=bijector, **{**layers, **shape, **parameters})
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a short max_iter, on purpose
+@pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning"
+)  # a short max_iter, on purpose
 @every_kind
 def test_draws_are_of_the_density(family, bijector, rows):
     """The mean of another density over that of the draws is 1; with the background in it."""
@@ -264,14 +307,18 @@ def test_every_family_learns(family):
 
 
 def test_unknown_family_is_refused(rows):
-    with pytest.raises(ValueError, match="The 'family' parameter of MAFDensity must be a str among"):
+    with pytest.raises(
+        ValueError, match="The 'family' parameter of MAFDensity must be a str among"
+    ):
         MAFDensity(family="glow").fit(rows)
 
 
 def figure_1(n, seed):
     """Rows (x1, x2) of Figure 1 of the MAF paper, and their mean log-density: x1 is given x2, a parabola and noise."""
     x, noise = np.random.default_rng(seed).normal(size=(2, n))
-    return np.column_stack([x**2 + noise, 2 * x]), np.mean(stats.norm.logpdf(noise) + stats.norm.logpdf(x) - np.log(2))
+    return np.column_stack([x**2 + noise, 2 * x]), np.mean(
+        stats.norm.logpdf(noise) + stats.norm.logpdf(x) - np.log(2)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +327,9 @@ def parabola():
     (X, _), (test, truth) = figure_1(2500, 0), figure_1(2500, 1)
     fits = []
     for family, order in [("made", [0, 1]), ("made", [1, 0]), ("maf", [0, 1])]:
-        density = of_family(family, "affine", hidden_layer_sizes=(32, 32), n_layers="auto", max_iter=50)
+        density = of_family(
+            family, "affine", hidden_layer_sizes=(32, 32), n_layers="auto", max_iter=50
+        )
         fits.append((density.fit(X[:, order]), test[:, order]))
     return fits, truth
 
@@ -296,9 +345,14 @@ def test_base_space_of_the_parabola(parabola):
     """Rows of the good models are standard normal there, those of the bad one have heavy tails and two modes."""
     images = [density.transform(test) for density, test in parabola[0]]
     for Z in images[1:]:
-        np.testing.assert_allclose([Z.mean(0), Z.std(0), stats.kurtosis(Z)], [[0, 0], [1, 1], [0, 0]], atol=0.3)
+        np.testing.assert_allclose(
+            [Z.mean(0), Z.std(0), stats.kurtosis(Z)], [[0, 0], [1, 1], [0, 0]], atol=0.3
+        )
         assert abs(np.corrcoef(Z.T)[0, 1]) < 0.05
-        assert max(stats.kstest(z, "norm").statistic for z in [*Z.T, Z @ [0.6, 0.8], Z @ [0.8, -0.6]]) < 0.05
+        assert (
+            max(stats.kstest(z, "norm").statistic for z in [*Z.T, Z @ [0.6, 0.8], Z @ [0.8, -0.6]])
+            < 0.05
+        )
     assert min(stats.kstest(z, "norm").statistic for z in images[0].T) > 0.06
     assert stats.kurtosis(images[0])[0] > 2 and stats.kurtosis(images[0])[1] < -0.5
 
@@ -330,8 +384,13 @@ NAMES = ["zeros_code", "kind", "yes", "x", "zeros", "whole"]
 @pytest.mark.parametrize("family", ["planar", "radial"])
 @pytest.mark.parametrize("column", ["zeros", "kind", "gaps"])
 def test_planar_and_radial_densities_say_what_they_cannot_have(family, column):
-    X = mixed().assign(gaps=np.where(np.arange(120) % 7, np.arange(120) ** 0.5, np.nan))[["x", column]]
-    with pytest.raises(ValueError, match=f"family='{family}' takes no context, which .* categories, repeated values"):
+    X = mixed().assign(gaps=np.where(np.arange(120) % 7, np.arange(120) ** 0.5, np.nan))[
+        ["x", column]
+    ]
+    with pytest.raises(
+        ValueError,
+        match=f"family='{family}' takes no context, which .* categories, repeated values",
+    ):
         of_family(family).fit(X)
 
 
@@ -341,7 +400,9 @@ def test_tables_of_all_kinds(family, bijector):
     density = of_family(family, bijector, max_iter=2).fit(X)
     drawn = density.sample(50, random_state=0)
     assert np.isfinite(density.score_samples(drawn)).all() and (drawn.dtypes == X.dtypes).all()
-    pd.testing.assert_frame_equal(density.inverse_transform(density.transform(X)), X, rtol=1e-7, atol=1e-7)
+    pd.testing.assert_frame_equal(
+        density.inverse_transform(density.transform(X)), X, rtol=1e-7, atol=1e-7
+    )
 
 
 @every_family
@@ -356,7 +417,10 @@ def test_transform_is_the_flow_and_inverse_transform_its_inverse(family, rows):
         return density.transform(row[None])[0]
 
     steps = 1e-6 * rows.std(axis=0)
-    jacobian = [(image(rows[0] + step) - image(rows[0] - step)) / (2 * step.sum()) for step in np.diag(steps)]
+    jacobian = [
+        (image(rows[0] + step) - image(rows[0] - step)) / (2 * step.sum())
+        for step in np.diag(steps)
+    ]
     log_prob = stats.norm.logpdf(Z[0]).sum() + np.linalg.slogdet(jacobian)[1]
     assert density.score_samples(rows[:1])[0] == pytest.approx(log_prob, abs=1e-4)
 
@@ -387,14 +451,18 @@ def test_normal_rows_become_rows_of_the_table(of_mixed):
     assert set(drawn["kind"]) == {"a", "b", "c"}
 
 
-@pytest.mark.parametrize("transform, kind", [("pandas", pd.DataFrame), ("polars", pl.DataFrame), ("default", np.ndarray)])
+@pytest.mark.parametrize(
+    "transform, kind", [("pandas", pd.DataFrame), ("polars", pl.DataFrame), ("default", np.ndarray)]
+)
 def test_set_output(transform, kind, of_mixed):
     density, X = copy.deepcopy(of_mixed).set_output(transform=transform), mixed()
     Z = density.transform(X)
     assert isinstance(Z, kind) and Z.shape == (120, len(NAMES))
     if transform != "default":
         assert list(Z.columns) == NAMES
-    assert isinstance(density.inverse_transform(Z), pd.DataFrame if transform == "default" else kind)
+    assert isinstance(
+        density.inverse_transform(Z), pd.DataFrame if transform == "default" else kind
+    )
     np.testing.assert_array_equal(np.asarray(Z), of_mixed.transform(X))
 
 
@@ -404,7 +472,9 @@ def test_polars_frames_come_back():
     density = of_family("maf", max_iter=2).fit(X)
     back = density.inverse_transform(density.transform(X))
     assert back.schema == X.schema and back["kind"].equals(X["kind"])
-    np.testing.assert_allclose(back.drop("kind"), X.drop("kind"), rtol=1e-7, atol=1e-7)  # polars renamed its own tolerances
+    np.testing.assert_allclose(
+        back.drop("kind"), X.drop("kind"), rtol=1e-7, atol=1e-7
+    )  # polars renamed its own tolerances
 
 
 def test_float32_comes_back(rows):
@@ -418,7 +488,9 @@ def test_float32_comes_back(rows):
 def test_a_step_of_a_pipeline(rows):
     pipeline = make_pipeline(of_family("maf", "affine", max_iter=20), PCA()).fit(rows)
     Z = pipeline.transform(rows)
-    np.testing.assert_allclose(pipeline[0].inverse_transform(pipeline[1].inverse_transform(Z)), rows, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(
+        pipeline[0].inverse_transform(pipeline[1].inverse_transform(Z)), rows, rtol=1e-7, atol=1e-9
+    )
     density = of_family("maf", max_iter=2)
     assert np.array_equal(density.fit_transform(rows), density.fit(rows).transform(rows))
 

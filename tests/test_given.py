@@ -3,15 +3,17 @@
 import numpy as np
 import pytest
 
-from skmaf.background import Trend
-from skmaf.given import FAR, Given
+from skmaf.models.baseline import Trend
+from skmaf.models.context import FAR, Given
 
 NUMBERS = np.random.default_rng(0).standard_normal(50) * 3 + 7
 
 
 def of(*columns, n_categories=None, weights=None):
     X = np.column_stack(columns)
-    return Given(X, np.ones(len(X)) if weights is None else weights, n_categories or [None] * X.shape[1]), X
+    return Given(
+        X, np.ones(len(X)) if weights is None else weights, n_categories or [None] * X.shape[1]
+    ), X
 
 
 def test_numbers_are_standardised():
@@ -88,7 +90,9 @@ def test_single_precision():
 def test_trend_in_what_is_given():
     given = np.random.default_rng(1).standard_normal((300, 2))
     line = 1 + given @ [2.0, -3.0]
-    values = np.column_stack([line, np.where(np.arange(300) % 3, line, np.nan), np.full(300, np.nan)])
+    values = np.column_stack(
+        [line, np.where(np.arange(300) % 3, line, np.nan), np.full(300, np.nan)]
+    )
     found = Trend(values, given, np.ones(300)).predict(given)
     assert found[:, 0] == pytest.approx(line, abs=0.05)
     assert found[:, 1] == pytest.approx(line, abs=0.05)

@@ -4,18 +4,23 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skmaf.columns import Columns, Continuous
-from skmaf.imputation import fill
-from skmaf.kinds import find_columns, sharp
+from skmaf.inference.imputation import fill
+from skmaf.table.column_kinds import find_columns, sharp
+from skmaf.table.columns import Columns, Continuous
 
-MEAN, COVARIANCE = np.array([1.0, -2.0, 0.5]), np.array([[1.0, 0.8, -0.3], [0.8, 2.0, 0.1], [-0.3, 0.1, 0.5]])
+MEAN, COVARIANCE = (
+    np.array([1.0, -2.0, 0.5]),
+    np.array([[1.0, 0.8, -0.3], [0.8, 2.0, 0.1], [-0.3, 0.1, 0.5]]),
+)
 
 
 def gaussian(X):
     """Log-density of the cells that are there, the same in all rows."""
     there = ~np.isnan(X[0])
     assert (np.isnan(X) == ~there).all()
-    return stats.multivariate_normal(MEAN[there], COVARIANCE[np.ix_(there, there)]).logpdf(X[:, there])
+    return stats.multivariate_normal(MEAN[there], COVARIANCE[np.ix_(there, there)]).logpdf(
+        X[:, there]
+    )
 
 
 def plain_columns(means=MEAN, scales=np.sqrt(np.diag(COVARIANCE))):
@@ -26,7 +31,9 @@ def conditional(row):
     """Mean and covariance of the missing cells given the others."""
     gap, there = np.isnan(row), ~np.isnan(row)
     gain = COVARIANCE[np.ix_(gap, there)] @ np.linalg.inv(COVARIANCE[np.ix_(there, there)])
-    return MEAN[gap] + gain @ (row - MEAN)[there], COVARIANCE[np.ix_(gap, gap)] - gain @ COVARIANCE[np.ix_(there, gap)]
+    return MEAN[gap] + gain @ (row - MEAN)[there], COVARIANCE[np.ix_(gap, gap)] - gain @ COVARIANCE[
+        np.ix_(there, gap)
+    ]
 
 
 @pytest.mark.parametrize("row", [[np.nan, 1.0, 0.0], [2.0, np.nan, np.nan], [9.0, np.nan, 0.0]])
@@ -38,18 +45,28 @@ def test_draws_of_a_gaussian_follow_its_conditional_law(row):
     drawn = X[:, np.isnan(row)]
     mean, covariance = conditional(row)
     for j in range(len(mean)):
-        assert stats.kstest(drawn[:, j], stats.norm(mean[j], np.sqrt(covariance[j, j])).cdf).pvalue > 0.01
-    np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=4 * covariance.max() / np.sqrt(300))
+        assert (
+            stats.kstest(drawn[:, j], stats.norm(mean[j], np.sqrt(covariance[j, j])).cdf).pvalue
+            > 0.01
+        )
+    np.testing.assert_allclose(
+        np.cov(drawn.T), covariance, atol=4 * covariance.max() / np.sqrt(300)
+    )
 
 
 def fill_one(X, log_density, sharp_log_density=None):
     """Fill a table of one column, of standardised values."""
-    whole, sharp_one = (lambda X: log_density(X[:, 0])), (lambda X: (sharp_log_density or log_density)(X[:, 0]))
+    whole, sharp_one = (
+        (lambda X: log_density(X[:, 0])),
+        (lambda X: (sharp_log_density or log_density)(X[:, 0])),
+    )
     fill(X, plain_columns([0.0], [1.0]), whole, sharp_one, np.random.RandomState(0))
 
 
 def mixture(share, first, second):
-    return lambda x: np.logaddexp(np.log(share) + first.logpdf(x), np.log(1 - share) + second.logpdf(x))
+    return lambda x: np.logaddexp(
+        np.log(share) + first.logpdf(x), np.log(1 - share) + second.logpdf(x)
+    )
 
 
 @pytest.mark.parametrize("centre, width", [(0.0, 1e-4), (0.123, 1e-3), (15.0, 0.01), (-3.3, 5.0)])
@@ -86,12 +103,16 @@ def test_levels_are_drawn_by_their_probabilities():
     def log_density(X):
         """Categories have 1/6, 2/6, 3/6; the second column is 0 in a quarter, and else normal; the third does not matter."""
         first = np.where(np.isnan(X[:, 0]), 0, np.log((np.nan_to_num(X[:, 0]) + 1) / 6))
-        second = np.where(X[:, 1] == 0, np.log(0.25), np.log(0.75) + stats.norm(5, 1).logpdf(X[:, 1]))
+        second = np.where(
+            X[:, 1] == 0, np.log(0.25), np.log(0.75) + stats.norm(5, 1).logpdf(X[:, 1])
+        )
         return first + np.where(np.isnan(X[:, 1]), 0, second)
 
     X = np.full((6000, 3), np.nan)
     fill(X, columns, log_density, log_density, np.random.RandomState(0))
-    np.testing.assert_allclose(np.bincount(X[:, 0].astype(int)) / 6000, [1 / 6, 2 / 6, 3 / 6], atol=0.02)
+    np.testing.assert_allclose(
+        np.bincount(X[:, 0].astype(int)) / 6000, [1 / 6, 2 / 6, 3 / 6], atol=0.02
+    )
     assert np.mean(X[:, 1] == 0) == pytest.approx(0.25, abs=0.02)
     assert stats.kstest(X[X[:, 1] != 0, 1], stats.norm(5, 1).cdf).pvalue > 0.01
     assert (X[:, 2] == 7).all()

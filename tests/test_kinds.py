@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 
-from skmaf.columns import Atomic, Constant, Continuous, Discrete, OneHot
-from skmaf.kinds import declared_kinds, grid_step, sharp, smooth
+from skmaf.table.column_kinds import declared_kinds, grid_step, sharp, smooth
+from skmaf.table.columns import Atomic, Constant, Continuous, Discrete, OneHot
 
 DOUBLE, SINGLE = np.finfo(np.float64).eps, np.finfo(np.float32).eps
 SCALES = [1e-30, 1e-10, 1.0, 1e10, 1e30]
@@ -39,7 +39,15 @@ def test_grid_step_of_a_shifted_grid(offset):
 
 
 @pytest.mark.parametrize(
-    "values, step", [([0, 4, 10], 2), ([0, 6, 10, 25], 1), ([0, 1], 1), ([5, 8], 3), ([0, 0.4, 1.0], 0.2), ([-6, 0, 9], 3)]
+    "values, step",
+    [
+        ([0, 4, 10], 2),
+        ([0, 6, 10, 25], 1),
+        ([0, 1], 1),
+        ([5, 8], 3),
+        ([0, 0.4, 1.0], 0.2),
+        ([-6, 0, 9], 3),
+    ],
 )
 def test_grid_step_is_the_greatest_common_divisor(values, step):
     assert step_of(np.array(values, dtype=float)) == pytest.approx(step, rel=1e-9)
@@ -102,7 +110,10 @@ def kind(x, kind_of=sharp, **details):
         (np.full(50, 3.3), Constant),
         (np.where(np.arange(300) % 5 < 2, 0.0, normal()), Atomic),
         (np.where(np.arange(300) % 5 < 2, 0.0, integers(high=1000)), Atomic),
-        (np.where(np.arange(300) % 30 < 28, 0.0, integers(high=3)), Discrete),  # too few others for a density
+        (
+            np.where(np.arange(300) % 30 < 28, 0.0, integers(high=3)),
+            Discrete,
+        ),  # too few others for a density
         (np.where(np.arange(300) % 100 == 0, 0.0, normal()), Continuous),  # a tie is no atom
         (np.random.default_rng(0).poisson(4, 300), Discrete),
         ([1.5, 2.5], Continuous),
@@ -162,7 +173,9 @@ def test_bounds_are_atoms():
     x = np.clip(normal(), -10, 1)
     column = kind(x, kind=(-10, 1))
     assert column.levels[:2].tolist() == [-10, 1]
-    np.testing.assert_allclose(column.shares, np.array([0.5, (x == 1).sum(), (x < 1).sum()]) / 300.5)
+    np.testing.assert_allclose(
+        column.shares, np.array([0.5, (x == 1).sum(), (x < 1).sum()]) / 300.5
+    )
 
 
 @pytest.mark.parametrize("kind_of, expected", [(sharp, Discrete), (smooth, OneHot)])
@@ -177,7 +190,10 @@ def test_kind_of_categories(kind_of, expected):
     [
         ({"d": "grid"}, "column_kinds names 'd', which is no column"),
         ({7: "grid"}, "column_kinds names 7, which is no column"),
-        ({"a": "integer"}, r"column_kinds\['a'\] must be one of continuous, grid, categorical, heavy-tailed, or bounds"),
+        (
+            {"a": "integer"},
+            r"column_kinds\['a'\] must be one of continuous, grid, categorical, heavy-tailed, or bounds",
+        ),
         ({"a": (1, 0)}, r"column_kinds\['a'\] must be one of"),
         ({"a": (None, None)}, r"column_kinds\['a'\] must be one of"),
         ({"a": [0, 1]}, r"column_kinds\['a'\] must be one of"),

@@ -9,7 +9,11 @@ from skmaf.flows import Affine, Chain, Spline, make_flow, masked
 from skmaf.flows.layers import Flow, MaskedLayer
 from skmaf.flows.masked import MaskedNetwork
 
-BIJECTORS = {"affine": Affine(), "spline": Spline(n_bins=5), "affine and spline": Chain(Affine(), Spline(n_bins=5))}
+BIJECTORS = {
+    "affine": Affine(),
+    "spline": Spline(n_bins=5),
+    "affine and spline": Chain(Affine(), Spline(n_bins=5)),
+}
 every_bijector = pytest.mark.parametrize("bijector", BIJECTORS.values(), ids=BIJECTORS)
 every_order = pytest.mark.parametrize("order", ["natural", "reversed", "random"])
 every_width = pytest.mark.parametrize("n_columns", [1, 2, 3, 8])
@@ -26,7 +30,9 @@ def degrees_of(order, n_columns):
 
 def make_layer(bijector, degrees, hidden_sizes=(16, 12), activation="tanh"):
     generator = torch.Generator().manual_seed(0)
-    return MaskedLayer(MaskedNetwork(degrees, bijector.n_params, hidden_sizes, activation, generator), bijector)
+    return MaskedLayer(
+        MaskedNetwork(degrees, bijector.n_params, hidden_sizes, activation, generator), bijector
+    )
 
 
 def normal(*shape, seed=1):
@@ -39,7 +45,9 @@ def inverse_by_passes(layer, z):
     x, log_derivative = torch.zeros_like(z), torch.zeros_like(z)
     for degree in range(1, int(degrees.max()) + 1):
         columns = degrees == degree
-        for whole, part in zip((x, log_derivative), layer.bijector.inverse(z, layer.conditioner(x))):
+        for whole, part in zip(
+            (x, log_derivative), layer.bijector.inverse(z, layer.conditioner(x))
+        ):
             whole[columns] = part[columns]
     return x, log_derivative.sum(0)
 
@@ -52,7 +60,9 @@ def test_log_determinant_is_that_of_the_autograd_jacobian(bijector, order, n_col
     x = 2 * normal(n_columns, 6)
     _, log_det = layer(x)
     for i in range(x.shape[1]):
-        jacobian = torch.autograd.functional.jacobian(lambda column: layer(column[:, None])[0][:, 0], x[:, i])
+        jacobian = torch.autograd.functional.jacobian(
+            lambda column: layer(column[:, None])[0][:, 0], x[:, i]
+        )
         sign, expected = torch.linalg.slogdet(jacobian)
         assert sign == 1
         torch.testing.assert_close(log_det[i], expected, rtol=0, atol=1e-9)
@@ -63,7 +73,9 @@ def test_log_determinant_is_that_of_the_autograd_jacobian(bijector, order, n_col
 def test_log_prob_is_that_of_the_autograd_jacobian(bijector, n_columns, randomise):
     flow = randomise(small_flow(n_columns, bijector, n_layers=3))
     x = normal(4, n_columns)
-    base = torch.distributions.Normal(torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64))
+    base = torch.distributions.Normal(
+        torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    )
     for row, log_prob in zip(x, flow.log_prob(x)):
         jacobian = torch.autograd.functional.jacobian(lambda r: flow(r[None])[0][0], row)
         expected = base.log_prob(flow(row[None])[0]).sum() + torch.linalg.slogdet(jacobian)[1]
@@ -99,7 +111,9 @@ def test_inverse_undoes_forward_far_in_the_tails(bijector, n_columns, size, rand
 @pytest.mark.parametrize("hidden_sizes", [(16,), (5, 20), (3, 3, 3)])
 @pytest.mark.parametrize("n_columns", [1, 2, 9])
 def test_inverse_is_that_of_whole_passes(bijector, activation, hidden_sizes, n_columns, randomise):
-    layer = randomise(make_layer(bijector, degrees_of("random", n_columns), hidden_sizes, activation))
+    layer = randomise(
+        make_layer(bijector, degrees_of("random", n_columns), hidden_sizes, activation)
+    )
     z = normal(n_columns, 50)
     torch.testing.assert_close(layer.inverse(z), inverse_by_passes(layer, z), rtol=0, atol=1e-10)
 
@@ -116,7 +130,9 @@ def test_coupling_layers(bijector, degrees, randomise):
 
 
 def test_inverse_with_far_more_columns_than_units(randomise):
-    layer = randomise(make_layer(Chain(Affine(), Spline(n_bins=4)), degrees_of("random", 60), (7, 5)), size=0.5)
+    layer = randomise(
+        make_layer(Chain(Affine(), Spline(n_bins=4)), degrees_of("random", 60), (7, 5)), size=0.5
+    )
     z = normal(60, 20)
     torch.testing.assert_close(layer.inverse(z), inverse_by_passes(layer, z), rtol=0, atol=1e-9)
 
@@ -199,7 +215,13 @@ def test_flow_makes_every_column_depend_on_every_other(randomise):
 
 def test_flow_of_no_columns():
     flow = make_flow(
-        0, bijector="spline", n_layers=3, hidden_layer_sizes=(4,), activation="relu", n_bins=4, generator=torch.Generator()
+        0,
+        bijector="spline",
+        n_layers=3,
+        hidden_layer_sizes=(4,),
+        activation="relu",
+        n_bins=4,
+        generator=torch.Generator(),
     )
     assert isinstance(flow, Flow)
     assert torch.equal(flow.log_prob(torch.empty(7, 0)), torch.zeros(7))

@@ -11,7 +11,9 @@ N_PARAMS = 3
 
 def make_network(degrees, hidden_sizes, randomise, activation="silu"):
     generator = torch.Generator().manual_seed(0)
-    return randomise(MaskedNetwork(torch.tensor(degrees), N_PARAMS, hidden_sizes, activation, generator))
+    return randomise(
+        MaskedNetwork(torch.tensor(degrees), N_PARAMS, hidden_sizes, activation, generator)
+    )
 
 
 def sees(network, n_columns):
@@ -69,13 +71,20 @@ def test_far_more_columns_than_hidden_units_and_two_groups(randomise):
 
 
 def test_starts_at_zero_parameters():
-    network = MaskedNetwork(torch.tensor([2, 1, 3]), N_PARAMS, (8,), "relu", torch.Generator().manual_seed(0))
-    assert torch.equal(network(torch.randn(3, 4, generator=torch.Generator().manual_seed(1))), torch.zeros(N_PARAMS, 3, 4))
+    network = MaskedNetwork(
+        torch.tensor([2, 1, 3]), N_PARAMS, (8,), "relu", torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(
+        network(torch.randn(3, 4, generator=torch.Generator().manual_seed(1))),
+        torch.zeros(N_PARAMS, 3, 4),
+    )
 
 
 def test_weights_are_drawn_from_the_generator():
     def weights(seed):
-        network = MaskedNetwork(torch.tensor([1, 2, 3]), 1, (8,), "relu", torch.Generator().manual_seed(seed))
+        network = MaskedNetwork(
+            torch.tensor([1, 2, 3]), 1, (8,), "relu", torch.Generator().manual_seed(seed)
+        )
         return torch.cat([p.flatten() for p in network.parameters()])
 
     state = torch.get_rng_state()
@@ -88,7 +97,9 @@ def test_weights_are_drawn_from_the_generator():
 @pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES)
 def test_walk_gives_the_parameters_of_the_forward_pass(degrees, activation, randomise):
     network = make_network(degrees, (9, 5), randomise, activation)
-    x = torch.randn(len(degrees), 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x = torch.randn(
+        len(degrees), 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
     expected = network(x)
     order = torch.tensor(degrees).argsort(stable=True)
     walk = network.walk(4)
@@ -103,7 +114,9 @@ def test_walk_gives_the_parameters_of_the_forward_pass(degrees, activation, rand
 
 @pytest.mark.parametrize("hidden_sizes", [(9,), (9, 5), (3, 3, 2)])
 @pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES)
-def test_walk_computes_every_hidden_unit_at_most_once(degrees, hidden_sizes, randomise, monkeypatch):
+def test_walk_computes_every_hidden_unit_at_most_once(
+    degrees, hidden_sizes, randomise, monkeypatch
+):
     computed = []
 
     def counting(x):
@@ -119,7 +132,9 @@ def test_walk_computes_every_hidden_unit_at_most_once(degrees, hidden_sizes, ran
     assert sum(computed) == sum(hidden_sizes)
 
 
-def test_products_that_skip_the_zeros_give_the_whole_product_and_its_gradients(randomise, monkeypatch):
+def test_products_that_skip_the_zeros_give_the_whole_product_and_its_gradients(
+    randomise, monkeypatch
+):
     n_columns = 2 * masked.WIDE
     network = make_network(list(range(n_columns, 0, -1)), (masked.WIDE, masked.WIDE + 1), randomise)
     layers = [*network.requires_grad_().hidden, network.output]

@@ -42,16 +42,31 @@ def mixed_rows(n, seed):
     value = rng.normal(2.0 * group, 1.0)
     count = rng.poisson(1.0 + group)
     with np.errstate(divide="ignore"):
-        of_amount = np.where(amount == 0, np.log(0.4), np.log(0.6) + stats.lognorm(0.5, scale=np.exp(group)).logpdf(amount))
+        of_amount = np.where(
+            amount == 0,
+            np.log(0.4),
+            np.log(0.6) + stats.lognorm(0.5, scale=np.exp(group)).logpdf(amount),
+        )
     log_density = np.log(np.array([0.5, 0.3, 0.2])[group]) + of_amount
-    log_density += stats.norm(2.0 * group, 1.0).logpdf(value) + stats.poisson(1.0 + group).logpmf(count)
-    frame = pd.DataFrame({"group": np.array(["a", "b", "c"])[group], "amount": amount, "value": value, "count": count})
+    log_density += stats.norm(2.0 * group, 1.0).logpdf(value) + stats.poisson(1.0 + group).logpmf(
+        count
+    )
+    frame = pd.DataFrame(
+        {
+            "group": np.array(["a", "b", "c"])[group],
+            "amount": amount,
+            "value": value,
+            "count": count,
+        }
+    )
     return frame, log_density
 
 
 def test_a_mixed_table_reaches_its_entropy():
     """On rows that it did not see, up to what 4,000 training rows do not tell."""
-    density = MAFDensity(n_layers=3, hidden_layer_sizes=(64,), random_state=0).fit(mixed_rows(4000, 0)[0])
+    density = MAFDensity(n_layers=3, hidden_layer_sizes=(64,), random_state=0).fit(
+        mixed_rows(4000, 0)[0]
+    )
     kinds = [type(column).__name__ for column in density.columns_.columns]
     assert kinds == ["Discrete", "Atomic", "Continuous", "Discrete"]
     frame, truth = mixed_rows(4000, 1)
@@ -79,8 +94,12 @@ def test_sum_over_a_grid_and_integral_are_one():
     t = np.linspace(-60, 60, 12_001)
     mass = 0.0
     for level in np.unique(half):
-        mass += 0.5 * np.trapezoid(np.exp(density.score_samples(np.column_stack([np.full(len(t), level), t]))), t)
-    assert mass == pytest.approx(1 - 1 / 402, abs=2e-3)  # the rest is for values of the grid that were not seen
+        mass += 0.5 * np.trapezoid(
+            np.exp(density.score_samples(np.column_stack([np.full(len(t), level), t]))), t
+        )
+    assert mass == pytest.approx(
+        1 - 1 / 402, abs=2e-3
+    )  # the rest is for values of the grid that were not seen
 
 
 @pytest.mark.parametrize("gap", [[0], [1], [2], [0, 2]])
@@ -93,7 +112,9 @@ def test_missing_cells_leave_the_marginal_density(gap):
     X = X[~np.isnan(X).all(axis=1)]
     density = MAFDensity(n_layers=2, hidden_layer_sizes=(64,), random_state=0).fit(X)
     there = [j for j in range(3) if j not in gap]
-    truth = stats.multivariate_normal(np.zeros(len(there)), (mixing @ mixing.T)[np.ix_(there, there)]).logpdf(new[:, there])
+    truth = stats.multivariate_normal(
+        np.zeros(len(there)), (mixing @ mixing.T)[np.ix_(there, there)]
+    ).logpdf(new[:, there])
     holes = new.copy()
     holes[:, gap] = np.nan
     scores = density.score_samples(holes)
@@ -115,8 +136,13 @@ def test_real_table_with_text_and_missing_cells(penguins, fitted_penguins):
     assert drawn.dtypes.equals(penguins.dtypes) and list(drawn) == list(penguins)
     assert not drawn.isna().any(axis=None)
     assert set(drawn["species"]) == set(penguins["species"])
-    pairs = set(map(tuple, penguins[["species", "island"]].to_numpy()))  # Gentoo live on Biscoe alone
-    assert np.mean([pair in pairs for pair in map(tuple, drawn[["species", "island"]].to_numpy())]) > 0.9
+    pairs = set(
+        map(tuple, penguins[["species", "island"]].to_numpy())
+    )  # Gentoo live on Biscoe alone
+    assert (
+        np.mean([pair in pairs for pair in map(tuple, drawn[["species", "island"]].to_numpy())])
+        > 0.9
+    )
     assert np.isfinite(fitted_penguins.score_samples(drawn)).all()
 
 
@@ -137,19 +163,26 @@ def test_impute_gives_the_table_back_without_gaps(penguins, fitted_penguins):
 def test_impute_leaves_what_is_there(form, tiny):
     """Numbers beyond the precision of a float, categories that `fit` did not see, and the index."""
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"key": 2**60 + rng.integers(0, 1000, 60), "colour": rng.choice(["red", "blue"], 60)})
+    frame = pd.DataFrame(
+        {"key": 2**60 + rng.integers(0, 1000, 60), "colour": rng.choice(["red", "blue"], 60)}
+    )
     frame["size"] = np.where(np.arange(60) % 5 == 0, None, rng.normal(size=60)).astype(float)
     density, new = tiny(), frame.assign(colour="green").set_index(np.arange(60) + 1000)
     if form == "polars":
         polars = pytest.importorskip("polars")
-        frame, new = (polars.DataFrame({name: without_nan(cells) for name, cells in table.items()}) for table in (frame, new))
+        frame, new = (
+            polars.DataFrame({name: without_nan(cells) for name, cells in table.items()})
+            for table in (frame, new)
+        )
     elif form == "array":
         frame, new = frame.to_numpy(object), new.to_numpy(object)
     density.fit(frame)
     with pytest.warns(UserWarning, match="'green', which fit did not see"):
         filled = density.impute(new, random_state=0)
     names = [0, 1, 2] if form == "array" else ["key", "colour", "size"]
-    filled_columns, new_columns = ([list(t[:, j]) if form == "array" else list(t[j]) for j in names] for t in (filled, new))
+    filled_columns, new_columns = (
+        [list(t[:, j]) if form == "array" else list(t[j]) for j in names] for t in (filled, new)
+    )
     assert filled_columns[:2] == new_columns[:2]
     assert not pd.isna(filled_columns[2]).any()
     if form == "pandas":
@@ -160,9 +193,14 @@ def test_rows_without_weight_are_not_there_with_all_they_hold(tiny):
     """Categories and missing cells that only they have are unknown."""
     frame = pd.DataFrame({"a": ["x", "y"] * 50 + ["z"], "b": [0.5, 1.5] * 50 + [np.nan]})
     weights = np.append(np.ones(100), 0)
-    for make in (tiny, lambda: MultiscaleDensity(max_iter=5, hidden_layer_sizes=(8,), random_state=0)):
+    for make in (
+        tiny,
+        lambda: MultiscaleDensity(max_iter=5, hidden_layer_sizes=(8,), random_state=0),
+    ):
         weighted, short = make().fit(frame, sample_weight=weights), make().fit(frame[:100])
-        np.testing.assert_array_equal(weighted.score_samples(frame[:9]), short.score_samples(frame[:9]))
+        np.testing.assert_array_equal(
+            weighted.score_samples(frame[:9]), short.score_samples(frame[:9])
+        )
         with pytest.raises(ValueError, match="Column 'b' contains NaN"):
             weighted.score_samples(frame.assign(a="x"))
 
@@ -171,9 +209,13 @@ def test_detector_of_a_density_of_few_gaps_and_rare_categories(tiny):
     """What the whole table says goes for all folds, without a warning."""
     polars = pytest.importorskip("polars")
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": ["rare"] + ["x", "y"] * 30, "b": np.append(np.nan, rng.normal(size=60))})
+    frame = pd.DataFrame(
+        {"a": ["rare"] + ["x", "y"] * 30, "b": np.append(np.nan, rng.normal(size=60))}
+    )
     frame["c"] = rng.normal(size=61)
-    detector = DensityOutlierDetector(tiny(column_kinds={"c": "continuous"}), random_state=0).fit(frame)
+    detector = DensityOutlierDetector(tiny(column_kinds={"c": "continuous"}), random_state=0).fit(
+        frame
+    )
     scores = detector.score_samples(frame)
     assert np.isfinite(scores).all()
     other = polars.DataFrame({name: without_nan(cells) for name, cells in frame.items()})
@@ -184,7 +226,9 @@ def test_detector_of_a_density_of_few_gaps_and_rare_categories(tiny):
 
 def test_a_category_that_was_not_seen_is_no_usual_one():
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": rng.choice([f"c{i:02d}" for i in range(60)], 300), "b": rng.normal(size=300)})
+    frame = pd.DataFrame(
+        {"a": rng.choice([f"c{i:02d}" for i in range(60)], 300), "b": rng.normal(size=300)}
+    )
     density = MultiscaleDensity(max_iter=300, hidden_layer_sizes=(64,), random_state=0).fit(frame)
     with pytest.warns(UserWarning, match="'new', which fit did not see"):
         scores = density.score_samples(frame.assign(a="new"))
@@ -207,14 +251,18 @@ def test_other_forms_of_the_table_have_the_same_scores(penguins, fitted_penguins
         np.testing.assert_array_equal(fitted_penguins.score_samples(frame), scores)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # arrays have no names
-        np.testing.assert_array_equal(fitted_penguins.score_samples(penguins.to_numpy(object)), scores)
+        np.testing.assert_array_equal(
+            fitted_penguins.score_samples(penguins.to_numpy(object)), scores
+        )
 
 
 def test_polars_in_and_out(penguins, fitted_penguins):
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame({name: without_nan(cells) for name, cells in penguins.items()})
     density = MAFDensity(n_layers=2, hidden_layer_sizes=(32,), random_state=0).fit(frame)
-    np.testing.assert_array_equal(density.score_samples(frame), fitted_penguins.score_samples(penguins))
+    np.testing.assert_array_equal(
+        density.score_samples(frame), fitted_penguins.score_samples(penguins)
+    )
     drawn = density.sample(5, random_state=0)
     assert isinstance(drawn, polars.DataFrame) and drawn.schema == frame.schema
 
@@ -228,7 +276,12 @@ def test_set_output_chooses_the_form_of_rows(penguins, fitted_penguins, tiny, ro
         assert isinstance(drawn, kind) and list(drawn.columns) == ["x0", "x1", "x2"]
         np.testing.assert_array_equal(drawn.to_numpy(), expected)
     assert isinstance(of_array.set_output(transform="default").set_output().sample(3), np.ndarray)
-    density = clone(fitted_penguins).set_output(transform="polars").set_params(max_iter=2, early_stopping=False).fit(penguins)
+    density = (
+        clone(fitted_penguins)
+        .set_output(transform="polars")
+        .set_params(max_iter=2, early_stopping=False)
+        .fit(penguins)
+    )
     assert list(density.sample(3, random_state=0).columns) == list(penguins)
     with pytest.raises(ValueError, match="transform must be"):
         of_array.set_output(transform="arrow")
@@ -245,7 +298,10 @@ def test_declared_bounds_hold_for_samples_and_scores():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"share": rng.beta(0.5, 0.5, 500), "price": rng.exponential(1.0, 500)})
     density = MAFDensity(
-        n_layers=2, hidden_layer_sizes=(16,), column_kinds={"share": (0, 1), "price": (0, None)}, random_state=0
+        n_layers=2,
+        hidden_layer_sizes=(16,),
+        column_kinds={"share": (0, 1), "price": (0, None)},
+        random_state=0,
     ).fit(frame)
     drawn = density.sample(2000, random_state=0)
     assert drawn["share"].between(0, 1).all() and (drawn["price"] >= 0).all()
@@ -256,7 +312,9 @@ def test_declared_bounds_hold_for_samples_and_scores():
 def test_numbers_declared_as_categories():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.choice([10, 20, 99], 300), rng.standard_normal(300)])
-    density = MAFDensity(n_layers=2, hidden_layer_sizes=(8,), column_kinds={0: "categorical"}, random_state=0).fit(X)
+    density = MAFDensity(
+        n_layers=2, hidden_layer_sizes=(8,), column_kinds={0: "categorical"}, random_state=0
+    ).fit(X)
     assert not density.columns_.columns[0].ordered
     assert set(density.sample(200, random_state=0)[:, 0]) == {10, 20, 99}
 
@@ -290,7 +348,9 @@ def test_detector_of_a_messy_table(penguins):
 
 
 def test_multiscale_density_samples_a_messy_table(penguins):
-    density = MultiscaleDensity(max_iter=200, hidden_layer_sizes=(32,), random_state=0).fit(penguins)
+    density = MultiscaleDensity(max_iter=200, hidden_layer_sizes=(32,), random_state=0).fit(
+        penguins
+    )
     drawn = density.sample(50, random_state=0)
     assert drawn.dtypes.equals(penguins.dtypes) and set(drawn["island"]) <= set(penguins["island"])
     assert np.isfinite(density.score_samples(drawn)).all()
@@ -319,11 +379,15 @@ def frames(draw):
         missing = [draw(st.floats(0, 1)) < gaps for _ in range(n)]
         missing[0] = False
         dtype = object if kind in ("text", "truth") else float
-        columns[f"{kind} {j}"] = pd.Series([None if gap else cell for cell, gap in zip(cells, missing)], dtype=dtype)
+        columns[f"{kind} {j}"] = pd.Series(
+            [None if gap else cell for cell, gap in zip(cells, missing)], dtype=dtype
+        )
     return pd.DataFrame(columns)
 
 
-@settings(max_examples=60, phases=set(Phase) - {Phase.shrink, Phase.explain})  # to shrink frames takes long
+@settings(
+    max_examples=60, phases=set(Phase) - {Phase.shrink, Phase.explain}
+)  # to shrink frames takes long
 @example(pd.DataFrame({"large": [0.0] * 9 + [1.0, 1.0, 2.0, 2e17]}), True)
 @example(pd.DataFrame({"small": [-2e-245] + [0.0] * 5}), False)
 @given(frames(), st.booleans())

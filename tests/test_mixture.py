@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from skmaf.flows import MixtureMADE
-from skmaf.noise import NoiseLevels
+from skmaf.training.noise import NoiseLevels
 
 NOISE = NoiseLevels(0.1, 2.0)
 
@@ -36,7 +36,9 @@ def test_density_of_two_columns_integrates_to_one(made, place):
     t = torch.linspace(-4.5, 4.5, 801, dtype=torch.float64)
     x, weights = t.sinh(), t.cosh() * (t[1] - t[0])
     rows = torch.cartesian_prod(x, x)
-    mass = (made(2).log_prob(rows, at(place, len(rows))).exp() * torch.outer(weights, weights).flatten()).sum()
+    mass = (
+        made(2).log_prob(rows, at(place, len(rows))).exp() * torch.outer(weights, weights).flatten()
+    ).sum()
     assert mass.item() == pytest.approx(1, abs=1e-3)
 
 
@@ -47,8 +49,12 @@ def test_a_column_does_not_depend_on_those_after_it(made):
     rows = x.repeat(len(t), 1)
     rows[:, 2] = t.sinh()
     mass = (density.log_prob(rows, at(0.3, len(t))).exp() * t.cosh()).sum() * (t[1] - t[0])
-    log_shares, means, variances = density._mixtures(density.network(3 * torch.tanh(x.T / 3), at(0.3, 1)), at(0.3, 1))
-    parts = log_shares.exp() * torch.distributions.Normal(means, variances.sqrt()).log_prob(x.T).exp()
+    log_shares, means, variances = density._mixtures(
+        density.network(3 * torch.tanh(x.T / 3), at(0.3, 1)), at(0.3, 1)
+    )
+    parts = (
+        log_shares.exp() * torch.distributions.Normal(means, variances.sqrt()).log_prob(x.T).exp()
+    )
     torch.testing.assert_close(mass, parts.sum(0)[:2].prod(), rtol=1e-4, atol=0)
 
 
@@ -56,7 +62,9 @@ def test_the_level_of_noise_changes_the_density_and_bounds_it(made):
     density, x = made(2, size=3.0), normal(500, 2)
     for place in (-1.0, 1.0):
         level = NOISE.level(place)
-        assert density.log_prob(x, at(place, 500)).max() <= -2 * math.log(level * math.sqrt(2 * math.pi))
+        assert density.log_prob(x, at(place, 500)).max() <= -2 * math.log(
+            level * math.sqrt(2 * math.pi)
+        )
     assert not torch.allclose(density.log_prob(x, at(-1.0, 500)), density.log_prob(x, at(1.0, 500)))
 
 
@@ -71,7 +79,9 @@ def test_a_cell_far_out_does_not_upset_the_others(made):
     for first in (1e3, 1e6):
         rows, moved = x.clone(), others.clone()
         rows[:, 0] = moved[:, 0] = first
-        difference.append(density.log_prob(rows, at(0.0, 50)) - density.log_prob(moved, at(0.0, 50)))
+        difference.append(
+            density.log_prob(rows, at(0.0, 50)) - density.log_prob(moved, at(0.0, 50))
+        )
     torch.testing.assert_close(*difference, rtol=0, atol=1e-3 * difference[0].abs().max().item())
 
 
@@ -83,7 +93,9 @@ def test_draws_are_distributed_like_their_density(made):
     x = density.draw(normal(n, 3, seed=6), chance, at(-0.5, n))
     params = density.network(3 * torch.tanh(x.T / 3), at(-0.5, n).T)
     log_shares, means, variances = density._mixtures(params, at(-0.5, n).T)
-    uniform = (log_shares.exp() * torch.distributions.Normal(means, variances.sqrt()).cdf(x.T)).sum(0)
+    uniform = (log_shares.exp() * torch.distributions.Normal(means, variances.sqrt()).cdf(x.T)).sum(
+        0
+    )
     for column in uniform:
         assert stats.kstest(column.detach().numpy(), "uniform").pvalue > 0.01
     assert (torch.corrcoef(uniform) - torch.eye(3)).abs().max() < 0.05

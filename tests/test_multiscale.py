@@ -7,11 +7,16 @@ from scipy import stats
 
 from skmaf import MultiscaleDensity
 from skmaf.multiscale import N_LEVELS
-from skmaf.noise import NoiseLevels
+from skmaf.training.noise import NoiseLevels
 
 
 def small(**parameters):
-    defaults = {"highest_noise": 1.0, "hidden_layer_sizes": (32,), "max_iter": 300, "random_state": 0}
+    defaults = {
+        "highest_noise": 1.0,
+        "hidden_layer_sizes": (32,),
+        "max_iter": 300,
+        "random_state": 0,
+    }
     return MultiscaleDensity(**{**defaults, **parameters})
 
 
@@ -49,7 +54,9 @@ def test_density_integrates_to_one():
     X = np.random.default_rng(0).gamma(2, 3, size=(300, 1))
     density = small().fit(X)
     t = np.linspace(-9, 9, 20_001)
-    assert np.trapezoid(np.exp(density.score_samples(np.sinh(t)[:, None])) * np.cosh(t), t) == pytest.approx(1, abs=1e-2)
+    assert np.trapezoid(
+        np.exp(density.score_samples(np.sinh(t)[:, None])) * np.cosh(t), t
+    ) == pytest.approx(1, abs=1e-2)
 
 
 def test_draws_follow_the_mixture_of_levels(line):
@@ -65,7 +72,9 @@ def test_rows_off_the_line_stand_out(line):
     density, X = line
     off = X[:50] * [1, -1]
     far = np.abs(X[:50, 0]) > 0.5
-    assert np.quantile(density.score_samples(X), 0.1) > np.median(density.score_samples(off[far])) + 2
+    assert (
+        np.quantile(density.score_samples(X), 0.1) > np.median(density.score_samples(off[far])) + 2
+    )
     assert density.score(X) > density.score(off[far]) + 2
 
 
@@ -122,7 +131,9 @@ def test_overfit_is_not_decided_by_outliers(line):
     density = small().fit(X[:250])
     odd = X[250:].copy()
     odd[::20] *= 1000
-    np.testing.assert_allclose(density.overfit(X[:250], odd), density.overfit(X[:250], X[250:]), atol=0.3)
+    np.testing.assert_allclose(
+        density.overfit(X[:250], odd), density.overfit(X[:250], X[250:]), atol=0.3
+    )
 
 
 def test_lower_noise_makes_a_sharper_density(line):
@@ -140,7 +151,10 @@ def test_fewer_rows_than_a_batch_and_more_than_the_steps_take():
 def test_weights_of_rows():
     X = np.random.default_rng(0).normal(size=(60, 2))
     counts = np.arange(60) % 3
-    weighted, repeated = small(max_iter=20).fit(X, sample_weight=counts), small(max_iter=20).fit(X.repeat(counts, axis=0))
+    weighted, repeated = (
+        small(max_iter=20).fit(X, sample_weight=counts),
+        small(max_iter=20).fit(X.repeat(counts, axis=0)),
+    )
     assert np.array_equal(weighted.score_samples(X), repeated.score_samples(X))
 
 
@@ -170,7 +184,9 @@ def test_interrupt_keeps_what_was_learned(monkeypatch):
     assert np.isfinite(density.score_samples(X)).all()
 
 
-@pytest.mark.parametrize("bad", [{"lowest_noise": 2.0}, {"lowest_noise": 0}, {"max_iter": 0}, {"hidden_layer_sizes": 3}])
+@pytest.mark.parametrize(
+    "bad", [{"lowest_noise": 2.0}, {"lowest_noise": 0}, {"max_iter": 0}, {"hidden_layer_sizes": 3}]
+)
 def test_bad_parameters(bad):
     (name,) = bad
     with pytest.raises(ValueError, match=name):

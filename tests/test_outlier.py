@@ -17,7 +17,9 @@ from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
 from skmaf.multiscale import N_LEVELS
 
 ESTIMATORS = {
-    "MAFDensity": MAFDensity(n_layers=2, hidden_layer_sizes=(8,), max_iter=150, early_stopping=False, random_state=0),
+    "MAFDensity": MAFDensity(
+        n_layers=2, hidden_layer_sizes=(8,), max_iter=150, early_stopping=False, random_state=0
+    ),
     "KernelDensity": KernelDensity(bandwidth=0.5),
     "GaussianMixture": GaussianMixture(random_state=0),
     "Pipeline": make_pipeline(StandardScaler(), KernelDensity(bandwidth=0.5)),
@@ -31,7 +33,9 @@ def planted():
     rng = np.random.default_rng(0)
     t = rng.standard_normal(200)
     X = np.column_stack([t, t, -t]) + 0.1 * rng.standard_normal((200, 3))
-    far = np.column_stack([np.ones(10), -np.ones(10), np.ones(10)]) + 0.1 * rng.standard_normal((10, 3))
+    far = np.column_stack([np.ones(10), -np.ones(10), np.ones(10)]) + 0.1 * rng.standard_normal(
+        (10, 3)
+    )
     return np.vstack([X, far])
 
 
@@ -77,7 +81,10 @@ def test_data_frame(estimator, rows):
     detector = DensityOutlierDetector(estimator, random_state=0).fit(frame)
     assert detector.n_features_in_ == 3
     assert detector.feature_names_in_.tolist() == ["height", "weight", "age"]
-    assert np.array_equal(detector.predict(frame), DensityOutlierDetector(estimator, random_state=0).fit(rows).predict(rows))
+    assert np.array_equal(
+        detector.predict(frame),
+        DensityOutlierDetector(estimator, random_state=0).fit(rows).predict(rows),
+    )
     with pytest.raises(ValueError, match="feature names"):
         detector.predict(frame[["age", "weight", "height"]])
 
@@ -98,7 +105,11 @@ def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
 def test_other_folds_choose_the_levels_of_noise(rows, monkeypatch):
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
     told, overfit = [], iter(range(5))
-    monkeypatch.setattr(MultiscaleDensity, "_overfit_of_numbers", lambda self, *rows: np.full(N_LEVELS, float(next(overfit))))
+    monkeypatch.setattr(
+        MultiscaleDensity,
+        "_overfit_of_numbers",
+        lambda self, *rows: np.full(N_LEVELS, float(next(overfit))),
+    )
     monkeypatch.setattr(MultiscaleDensity, "settle", lambda self, overfit: told.append(overfit[0]))
     DensityOutlierDetector(random_state=0).fit(rows)
     assert told == [(10 - k) / 4 for k in range(5)]
@@ -116,7 +127,9 @@ def test_rows_of_a_single_split_choose_the_levels_or_calibrate(rows, n_rows, mon
     monkeypatch.setattr(MultiscaleDensity, "_overfit_of_numbers", overfit)
     detector = DensityOutlierDetector(n_folds=1, random_state=0).fit(rows[:n_rows])
     held_out = max(2, n_rows // 5)
-    assert len(choosing[0]) == max(1, held_out // 5) and detector.calibration_.total == held_out - len(choosing[0])
+    assert len(choosing[0]) == max(
+        1, held_out // 5
+    ) and detector.calibration_.total == held_out - len(choosing[0])
     scores = detector.score_samples(choosing[0])
     assert not np.isin(scores, detector.calibration_.scores[0]).any()
 
@@ -124,7 +137,9 @@ def test_rows_of_a_single_split_choose_the_levels_or_calibrate(rows, n_rows, mon
 def test_breast_cancer_is_told_from_benign():
     data = load_breast_cancer()
     benign = data.data[data.target == 1]
-    density = MAFDensity(n_layers=2, hidden_layer_sizes=(32,), max_iter=30, early_stopping=False, random_state=0)
+    density = MAFDensity(
+        n_layers=2, hidden_layer_sizes=(32,), max_iter=30, early_stopping=False, random_state=0
+    )
     detector = DensityOutlierDetector(density).fit(benign[:250])
     X = np.vstack([benign[250:], data.data[data.target == 0]])
     y = np.repeat([0, 1], [len(benign) - 250, len(X) - len(benign) + 250])
@@ -183,7 +198,9 @@ def test_in_a_pipeline_with_text(planted):
     frame = pd.DataFrame(planted[:200], columns=["a", "b", "c"])
     frame["d"] = np.where(frame["a"] > 0, "up", "down")
     encode = make_column_transformer((OneHotEncoder(), ["d"]), remainder="passthrough")
-    detector = DensityOutlierDetector(make_pipeline(encode, KernelDensity(bandwidth=0.3)), random_state=0).fit(frame)
+    detector = DensityOutlierDetector(
+        make_pipeline(encode, KernelDensity(bandwidth=0.3)), random_state=0
+    ).fit(frame)
     odd = frame[frame["a"] > 1].head(3).assign(d="down")
     assert (detector.explain(odd).argmax(axis=1) == 3).all()
     assert (detector.expected_values(odd)[:, 3] == "up").all()
@@ -209,13 +226,23 @@ def test_bad_rows_are_named(rows):
         detector.fit(bad)
     with pytest.raises(ValueError, match="Column 1 contains inf in 1 of 200 rows"):
         DensityOutlierDetector().fit(bad)
-    with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 200 rows, and no cell was missing in fit"):
+    with pytest.raises(
+        ValueError, match="Column 1 contains NaN in 1 of 200 rows, and no cell was missing in fit"
+    ):
         detector.fit(rows).predict(gap)
     with pytest.raises(ValueError, match="2 features"):
         detector.fit(rows).predict(rows[:, :2])
 
 
-METHODS = ["predict", "decision_function", "score_samples", "p_values", "select", "explain", "expected_values"]
+METHODS = [
+    "predict",
+    "decision_function",
+    "score_samples",
+    "p_values",
+    "select",
+    "explain",
+    "expected_values",
+]
 
 
 @pytest.mark.parametrize("method", METHODS)

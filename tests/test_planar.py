@@ -45,9 +45,13 @@ def test_log_determinant_is_that_of_the_autograd_jacobian(cls, n_columns, way, s
     _, log_det = map_rows(rows)
     assert log_det.shape == (6,)
     for i in range(6):
-        sign, expected = torch.linalg.slogdet(jacobian(lambda column: map_rows(column[:, None])[0][:, 0], rows[:, i]))
+        sign, expected = torch.linalg.slogdet(
+            jacobian(lambda column: map_rows(column[:, None])[0][:, 0], rows[:, i])
+        )
         assert sign == 1
-        torch.testing.assert_close(log_det[i], expected if way == "forward" else -expected, rtol=0, atol=1e-9)
+        torch.testing.assert_close(
+            log_det[i], expected if way == "forward" else -expected, rtol=0, atol=1e-9
+        )
 
 
 @every_width
@@ -61,7 +65,9 @@ def test_planar_inverse_is_the_formula_of_the_paper(n_columns, randomise):
     torch.testing.assert_close(-log_det, torch.log(1 + (u @ layer.w) / along.cosh().square()))
     # along w alone
     shift = u - layer.raw_u
-    torch.testing.assert_close(shift.square().sum() * layer.w.square().sum(), (shift @ layer.w).square())
+    torch.testing.assert_close(
+        shift.square().sum() * layer.w.square().sum(), (shift @ layer.w).square()
+    )
 
 
 @every_width
@@ -80,7 +86,11 @@ def test_radial_inverse_is_the_formula_of_the_paper(n_columns, randomise):
 
 
 @every_layer
-@given(n_columns=st.sampled_from([1, 2, 5]), seed=st.integers(0, 10**6), size=st.sampled_from([0.1, 1.0, 3.0, 10.0]))
+@given(
+    n_columns=st.sampled_from([1, 2, 5]),
+    seed=st.integers(0, 10**6),
+    size=st.sampled_from([0.1, 1.0, 3.0, 10.0]),
+)
 def test_inverse_undoes_forward(cls, n_columns, seed, size, randomise):
     layer = randomise(start(cls, n_columns), seed, size)
     assert_round_trips(layer, 2 * normal(n_columns, 300), 1e-10)
@@ -91,7 +101,9 @@ def test_inverse_undoes_forward(cls, n_columns, seed, size, randomise):
 @pytest.mark.parametrize("size", [1e2, 1e6, 1e15])
 def test_inverse_undoes_forward_far_in_the_tails(cls, n_columns, size, randomise):
     for seed in range(5):
-        assert_round_trips(randomise(start(cls, n_columns), seed, 3.0), size * normal(n_columns, 300), 1e-12)
+        assert_round_trips(
+            randomise(start(cls, n_columns), seed, 3.0), size * normal(n_columns, 300), 1e-12
+        )
 
 
 @every_layer
@@ -100,7 +112,9 @@ def test_inverse_undoes_forward_far_in_the_tails(cls, n_columns, size, randomise
 def test_inverse_undoes_forward_with_extreme_weights(cls, n_columns, size, randomise):
     """The maps themselves multiply rounding by up to |w| |u| / MARGIN, or alpha / MARGIN."""
     for seed in range(10):
-        assert_round_trips(randomise(start(cls, n_columns), seed, size), normal(n_columns, 300), 1e-8)
+        assert_round_trips(
+            randomise(start(cls, n_columns), seed, size), normal(n_columns, 300), 1e-8
+        )
 
 
 @every_layer
@@ -108,7 +122,9 @@ def test_inverse_undoes_forward_with_extreme_weights(cls, n_columns, size, rando
 @every_way
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [1.0, 300.0])
-def test_all_is_finite_far_away_and_with_extreme_weights(cls, n_columns, way, dtype, size, randomise):
+def test_all_is_finite_far_away_and_with_extreme_weights(
+    cls, n_columns, way, dtype, size, randomise
+):
     far = torch.tensor([0.0, 1.0, 1e3, 1e15]).repeat(25)
     for seed in range(5):
         layer = randomise(start(cls, n_columns), seed, size).to(dtype).requires_grad_()
@@ -123,13 +139,21 @@ def test_all_is_finite_far_away_and_with_extreme_weights(cls, n_columns, way, dt
 @pytest.mark.parametrize("dtype,tolerance", [(torch.float32, 1e-4), (torch.float64, 1e-12)])
 def test_round_trips_to_the_precision_of_the_dtype(cls, dtype, tolerance, randomise):
     for seed in range(5):
-        assert_round_trips(randomise(start(cls, 3), seed).to(dtype), normal(3, 300).to(dtype), tolerance)
+        assert_round_trips(
+            randomise(start(cls, 3), seed).to(dtype), normal(3, 300).to(dtype), tolerance
+        )
 
 
 @given(bend=st.floats(-1 + MARGIN, 1e12), scale=st.sampled_from([1e-20, 1e-3, 1.0, 30.0, 1e18]))
 def test_newton_solves_to_rounding_well_before_its_last_step(bend, scale):
     bend = torch.tensor(bend, dtype=torch.float64)
-    k = torch.cat([scale * normal(500).abs(), bend.abs() + normal(500).abs(), bend.abs() * torch.linspace(0, 2, 500)])
+    k = torch.cat(
+        [
+            scale * normal(500).abs(),
+            bend.abs() + normal(500).abs(),
+            bend.abs() * torch.linspace(0, 2, 500),
+        ]
+    )
     t = planar._newton(k, bend)
     assert (t >= 0).all()
     assert ((t + bend * t.tanh() - k).abs() <= 1e-15 * (k + bend.abs())).all()
@@ -156,7 +180,9 @@ def test_radial_rows_by_the_centre_keep_their_digits(raw_alpha, raw_total):
     """Where the root of the textbook would be a small difference of large numbers."""
     layer = start(RadialLayer, 2)
     with torch.no_grad():
-        for weight, value in zip([layer.center, layer.raw_alpha, layer.raw_total], [0.0, raw_alpha, raw_total]):
+        for weight, value in zip(
+            [layer.center, layer.raw_alpha, layer.raw_total], [0.0, raw_alpha, raw_total]
+        ):
             weight.fill_(value)
     for size in [1e-12, 1e-6, 1e-3]:
         z = size * normal(2, 100)
@@ -205,7 +231,9 @@ def test_gradients_at_the_centre_and_on_the_ridge(cls, way):
     layer = start(cls, 3)
     with torch.no_grad():
         (layer.b if cls is PlanarLayer else layer.center).zero_()
-    slopes = jacobian(lambda row: getattr(layer, way)(row[:, None])[0][:, 0], torch.zeros(3, dtype=torch.float64))
+    slopes = jacobian(
+        lambda row: getattr(layer, way)(row[:, None])[0][:, 0], torch.zeros(3, dtype=torch.float64)
+    )
     step = 1e-4 * torch.eye(3, dtype=torch.float64)
     expected = (getattr(layer, way)(step)[0] - getattr(layer, way)(-step)[0]) / 2e-4
     torch.testing.assert_close(slopes, expected, rtol=0, atol=1e-5)
@@ -228,7 +256,9 @@ def density(layer, x):
 def test_density_of_one_column_integrates_to_one(cls, seed, size, randomise):
     layer = randomise(start(cls, 1), seed, size)
     x, _ = line(20_001)
-    x = torch.cat([x, layer.inverse(x[None])[0][0]]).sort()[0]  # dense where the density is high: it may be a spike
+    x = torch.cat([x, layer.inverse(x[None])[0][0]]).sort()[
+        0
+    ]  # dense where the density is high: it may be a spike
     assert torch.trapezoid(density(layer, x[None]), x) == pytest.approx(1, abs=1e-4)
 
 
@@ -266,7 +296,9 @@ def test_decayed_weights_give_the_identity(cls, n_columns, way, shrink, randomis
     rows = 3 * normal(n_columns, 50)
     out, log_det = getattr(layer, way)(rows)
     torch.testing.assert_close(out, rows, rtol=0, atol=5 * shrink + 1e-14)
-    torch.testing.assert_close(log_det, torch.zeros_like(log_det), rtol=0, atol=5 * n_columns * shrink + 1e-14)
+    torch.testing.assert_close(
+        log_det, torch.zeros_like(log_det), rtol=0, atol=5 * n_columns * shrink + 1e-14
+    )
 
 
 @every_layer
@@ -335,7 +367,9 @@ def test_generator_alone_draws_the_weights(cls):
 @pytest.mark.parametrize("argument", ["context", "present"])
 def test_context_and_missing_cells_are_refused(cls, way, argument):
     x = normal(2, 3)
-    with pytest.raises(ValueError, match="planar and radial flows take no context and no missing cells"):
+    with pytest.raises(
+        ValueError, match="planar and radial flows take no context and no missing cells"
+    ):
         getattr(start(cls, 2), way)(x, **{argument: torch.ones_like(x)})
 
 

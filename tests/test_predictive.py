@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from skmaf.predictive import Points
+from skmaf.inference.prediction import Points
 
 NUMBERS = st.integers(-8, 8).map(float)  # with ties, and few of them, so that a number hits a point
 
@@ -15,8 +15,12 @@ NUMBERS = st.integers(-8, 8).map(float)  # with ties, and few of them, so that a
 def points(draw, is_discrete=None):
     """`Points` of some rows."""
     n_rows, n_points = draw(st.integers(1, 4)), draw(st.integers(1, 7))
-    values = np.array(draw(st.lists(NUMBERS, min_size=n_rows * n_points, max_size=n_rows * n_points)))
-    weights = np.array(draw(st.lists(st.integers(1, 9), min_size=len(values), max_size=len(values))), dtype=float)
+    values = np.array(
+        draw(st.lists(NUMBERS, min_size=n_rows * n_points, max_size=n_rows * n_points))
+    )
+    weights = np.array(
+        draw(st.lists(st.integers(1, 9), min_size=len(values), max_size=len(values))), dtype=float
+    )
     values, weights = values.reshape(n_rows, n_points), weights.reshape(n_rows, n_points)
     kind = draw(st.booleans()) if is_discrete is None else is_discrete
     return values, weights / weights.sum(axis=1, keepdims=True), kind
@@ -92,7 +96,9 @@ def test_points_that_stand_for_a_normal_law():
 @pytest.mark.parametrize("is_discrete", [False, True])
 def test_far_numbers_are_further_out_than_all_points_can_tell(is_discrete):
     own = Points(np.array([[0.0, 1.0, 2.0]] * 3), np.full((3, 3), 1 / 3), is_discrete)
-    assert own.excess(np.array([2.5, 4.0, -1e6])) == pytest.approx([1.0, 2.5, 1e6 + 0.5])  # half the width is 1
+    assert own.excess(np.array([2.5, 4.0, -1e6])) == pytest.approx(
+        [1.0, 2.5, 1e6 + 0.5]
+    )  # half the width is 1
     assert own.quantiles(np.array([-1.5, 2.0]))[0] == pytest.approx([-1.5, 3.0])
 
 
@@ -105,6 +111,8 @@ def test_points_at_one_place(is_discrete):
 
 def test_numbers_as_large_as_they_get():
     largest = np.finfo(float).max
-    own = Points(np.array([[-largest, 0.0, largest]]), np.array([[0.25, 0.5, 0.25]]), is_discrete=True)
+    own = Points(
+        np.array([[-largest, 0.0, largest]]), np.array([[0.25, 0.5, 0.25]]), is_discrete=True
+    )
     assert own.quantiles(np.array([0.1, 0.5, 0.9])).tolist() == [[-largest, 0, largest]]
     assert own.means() == 0

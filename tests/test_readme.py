@@ -48,7 +48,9 @@ def test_ci_runs_the_test_command(tmp_path, code):
         stub.write_text(f'#!/bin/sh\necho "stub {name} $@"\nexit {result}\n')
         stub.chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == code
     assert done.stdout.splitlines() == [
         "+ " + blocks("sh")[1].strip(),

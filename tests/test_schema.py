@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 
-from skmaf.schema import MAX_CATEGORIES, read_table
+from skmaf.table.schema import MAX_CATEGORIES, read_table
 
 NAN = np.nan
 
@@ -59,7 +59,9 @@ def mixed_frame():
             "colour": ["red", None, "blue", "red"],
             "text": pd.array(["b", "a", None, "b"], dtype="string"),
             "object": pd.Series(["u", None, "v", "u"], dtype=object),
-            "level": pd.Categorical(["low", "high", None, "low"], categories=["low", "mid", "high"], ordered=True),
+            "level": pd.Categorical(
+                ["low", "high", None, "low"], categories=["low", "mid", "high"], ordered=True
+            ),
             "grade": pd.Categorical([3, 1, 3, None], categories=[3, 2, 1]),
             "small": np.array([1, 2, 3, 250], dtype=np.uint8),
             "single": np.array([0.1, 0.2, NAN, 0.4], dtype=np.float32),
@@ -94,7 +96,21 @@ def test_a_mixed_frame_as_numbers():
     assert list(categories["grade"]) == [3, 2, 1]
     assert list(categories["flag"]) == [False, True]
     assert categories["size"] is None
-    assert estimator.schema_.n_categories == [None, None, None, None, 2, 2, 2, 2, 2, 3, 3, None, None]
+    assert estimator.schema_.n_categories == [
+        None,
+        None,
+        None,
+        None,
+        2,
+        2,
+        2,
+        2,
+        2,
+        3,
+        3,
+        None,
+        None,
+    ]
 
 
 def test_a_mixed_frame_comes_back():
@@ -103,14 +119,18 @@ def test_a_mixed_frame_comes_back():
     pd.testing.assert_frame_equal(estimator.schema_.write(table), frame)
     pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(estimator)).schema_.write(table), frame)
     # and so do other rows of it, with an index from 0
-    pd.testing.assert_frame_equal(estimator.schema_.write(table[::-2]), frame[::-2].reset_index(drop=True))
+    pd.testing.assert_frame_equal(
+        estimator.schema_.write(table[::-2]), frame[::-2].reset_index(drop=True)
+    )
     equal(score(estimator, frame[::-2]), table[::-2])
 
 
 # arrays and lists
 
 
-@pytest.mark.parametrize("dtype, read", [("f4", "f4"), ("f8", "f8"), ("f2", "f8"), ("i8", "f8"), ("u1", "f8")])
+@pytest.mark.parametrize(
+    "dtype, read", [("f4", "f4"), ("f8", "f8"), ("f2", "f8"), ("i8", "f8"), ("u1", "f8")]
+)
 def test_arrays_of_numbers(dtype, read):
     X = np.array([[1, 2], [3, 4], [5, 6]], dtype=dtype)
     estimator, table = fit(X)
@@ -154,7 +174,9 @@ def test_rows_of_objects_are_read_column_by_column(container):
     rows = [[1, "b", True, 0.5], [2, "a", None, Decimal("1.5")], [3, None, False, Fraction(1, 4)]]
     estimator, table = fit(container(rows))
     equal(table, np.array([[1, 1, 1, 0.5], [2, 0, NAN, 1.5], [3, NAN, 0, 0.25]]))
-    back = np.array([[1, "b", True, 0.5], [2, "a", None, 1.5], [3, None, False, 0.25]], dtype=object)
+    back = np.array(
+        [[1, "b", True, 0.5], [2, "a", None, 1.5], [3, None, False, 0.25]], dtype=object
+    )
     equal(estimator.schema_.write(table), back)
     assert type(estimator.schema_.write(table)[0, 2]) is bool
 
@@ -180,20 +202,30 @@ def test_declared_categories():
 def test_declared_categories_of_a_frame():
     estimator, x = fit_column([7, 5, 7], categorical=[0])
     equal(x, np.array([1.0, 0.0, 1.0]))
-    pd.testing.assert_frame_equal(estimator.schema_.write(x[:, None]), pd.DataFrame({"x": [7, 5, 7]}))
-    equal(fit_column(pd.Categorical([7, 5, 7], categories=[7, 5]), categorical=[0])[1], np.array([0.0, 1.0, 0.0]))
+    pd.testing.assert_frame_equal(
+        estimator.schema_.write(x[:, None]), pd.DataFrame({"x": [7, 5, 7]})
+    )
+    equal(
+        fit_column(pd.Categorical([7, 5, 7], categories=[7, 5]), categorical=[0])[1],
+        np.array([0.0, 1.0, 0.0]),
+    )
 
 
 # kinds of columns
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint64", "float16", "float64", "Int8", "UInt32", "Float32", "Float64", object])
+@pytest.mark.parametrize(
+    "dtype",
+    ["int8", "uint64", "float16", "float64", "Int8", "UInt32", "Float32", "Float64", object],
+)
 def test_dtypes_of_numbers(dtype):
     estimator, x = fit_column([2, 0, 1], dtype)
     np.testing.assert_array_equal(x, [2, 0, 1])
     assert estimator.schema_.categories == [None]
     pd.testing.assert_frame_equal(
-        estimator.schema_.write(x[:, None]), pd.DataFrame({"x": [2, 0, 1]}, dtype=dtype), check_exact=True
+        estimator.schema_.write(x[:, None]),
+        pd.DataFrame({"x": [2, 0, 1]}, dtype=dtype),
+        check_exact=True,
     )
 
 
@@ -228,7 +260,11 @@ def test_declared_lists_keep_their_order_and_what_does_not_occur():
     equal(x, np.array([1, NAN, 2]))
     equal(score_column(estimator, ["a", "b", "c"]), np.array([2.0, 1.0, 0.0]))
     equal(score_column(estimator, pd.Categorical(["a", "b", "c"])), np.array([2.0, 1.0, 0.0]))
-    assert list(estimator.schema_.write(np.array([[0.0], [NAN]]))["x"].cat.categories) == ["c", "b", "a"]
+    assert list(estimator.schema_.write(np.array([[0.0], [NAN]]))["x"].cat.categories) == [
+        "c",
+        "b",
+        "a",
+    ]
 
 
 def test_declared_list_of_numbers_and_text():
@@ -269,13 +305,20 @@ def test_single_precision():
 def test_new_categories():
     estimator, _ = fit(pd.DataFrame({"colour": ["red", "blue"], "ok": [True, True]}))
     with pytest.warns(UserWarning) as record:
-        table = score(estimator, pd.DataFrame({"colour": ["pink", "red", None, "pink"], "ok": [True, False, True, True]}))
+        table = score(
+            estimator,
+            pd.DataFrame(
+                {"colour": ["pink", "red", None, "pink"], "ok": [True, False, True, True]}
+            ),
+        )
     equal(table, np.array([[2, 0], [1, 1], [NAN, 0], [2, 0]]))
     assert [str(warning.message) for warning in record] == [
         "Column 'colour' holds 'pink', which fit did not see: such cells count as new values.",
         "Column 'ok' holds False, which fit did not see: such cells count as new values.",
     ]
-    with pytest.warns(UserWarning, match="Column 'colour' holds 'a', 'b', 'c', ..., which fit did not see"):
+    with pytest.warns(
+        UserWarning, match="Column 'colour' holds 'a', 'b', 'c', ..., which fit did not see"
+    ):
         score(estimator, pd.DataFrame({"colour": list("abcdea"), "ok": True}))
 
 
@@ -305,7 +348,11 @@ def test_the_warning_points_to_the_caller_of_a_method():
         (["a", "b"], [1, 2], "Column 'x' held text in fit and holds numbers now"),
         (["a", "b"], [True, False], "Column 'x' held text in fit and holds truth values now"),
         ([True, False], [1, 0], "Column 'x' held truth values in fit and holds numbers now"),
-        ([True, False], ["yes", 0], "Column 'x' held truth values in fit and holds numbers and text now"),
+        (
+            [True, False],
+            ["yes", 0],
+            "Column 'x' held truth values in fit and holds numbers and text now",
+        ),
         (pd.Categorical([1, 2]), ["1", "2"], "Column 'x' held numbers in fit and holds text now"),
     ],
 )
@@ -356,7 +403,9 @@ def test_other_columns():
         score(estimator, pd.DataFrame({"b": [1, 2], "a": [1, 2]}))
     estimator, _ = fit(np.ones((2, 2)))
     for X in [np.ones((2, 3)), [["a", "b", "c"]]]:
-        with pytest.raises(ValueError, match="X has 3 features, but Estimator is expecting 2 features"):
+        with pytest.raises(
+            ValueError, match="X has 3 features, but Estimator is expecting 2 features"
+        ):
             score(estimator, X)
 
 
@@ -409,9 +458,14 @@ def test_infinity(inf, dtype):
     estimator, _ = fit(pd.DataFrame({"y": 1.0, "x": x}))
     x[[3, 5]] = inf
     for read in [lambda X: score(estimator, X), fit, lambda X: fit(X, categorical=[1])]:
-        with pytest.raises(ValueError, match="Column 'x' contains inf in 2 of 200 rows: replace it or drop those rows."):
+        with pytest.raises(
+            ValueError,
+            match="Column 'x' contains inf in 2 of 200 rows: replace it or drop those rows.",
+        ):
             read(pd.DataFrame({"y": 1.0, "x": x}))
-    with pytest.raises(ValueError, match="Column 0 contains inf in 2 of 200 rows: replace it or drop those rows."):
+    with pytest.raises(
+        ValueError, match="Column 0 contains inf in 2 of 200 rows: replace it or drop those rows."
+    ):
         fit(x.to_numpy(dtype=object if dtype is object else float)[:, None])
 
 
@@ -431,7 +485,10 @@ def test_names_are_no_categories():
     assert len(fit_column(names(20) * 2)[0].schema_.categories[0]) == 20
     fit_column(names(20))
     fit_column(names(100) * 2)
-    with pytest.raises(ValueError, match="Column 'x' holds 21 different values in 21 rows.*: group the rare ones, or drop"):
+    with pytest.raises(
+        ValueError,
+        match="Column 'x' holds 21 different values in 21 rows.*: group the rare ones, or drop",
+    ):
         fit_column(names(21))
     with pytest.raises(ValueError, match="Column 'x' holds 101 different values in 201 rows"):
         fit_column(names(101) + names(100))
@@ -446,7 +503,9 @@ def test_long_declared_lists():
         return pd.Categorical([0, 1], categories=range(n))
 
     assert len(fit_column(declared(MAX_CATEGORIES))[0].schema_.categories[0]) == MAX_CATEGORIES
-    with pytest.raises(ValueError, match="Column 'x' holds 2 different values in 2 rows, of 1001 categories: group"):
+    with pytest.raises(
+        ValueError, match="Column 'x' holds 2 different values in 2 rows, of 1001 categories: group"
+    ):
         fit_column(declared(MAX_CATEGORIES + 1))
 
 
@@ -484,7 +543,9 @@ def test_cells_of_no_kind(cell):
     message = f"Column 'x' holds cells of type {type(cell).__name__}: argument must be a string or a number"
     with pytest.raises(TypeError, match=message):
         fit(X)
-    with pytest.raises(TypeError, match="Column 0 holds cells of type .*argument must be a string or a number"):
+    with pytest.raises(
+        TypeError, match="Column 0 holds cells of type .*argument must be a string or a number"
+    ):
         fit(X.to_numpy())
 
 
@@ -526,7 +587,9 @@ def test_integers_are_rounded_and_clipped():
 def test_gaps_where_fit_saw_none():
     estimator, _ = fit(pd.DataFrame({"i": [1, 2], "b": [True, False]}))
     frame = estimator.schema_.write(np.array([[1.2, 1], [NAN, NAN]]))
-    pd.testing.assert_frame_equal(frame, pd.DataFrame({"i": [1.0, NAN], "b": pd.Series([True, None], dtype=object)}))
+    pd.testing.assert_frame_equal(
+        frame, pd.DataFrame({"i": [1.0, NAN], "b": pd.Series([True, None], dtype=object)})
+    )
 
 
 # polars
@@ -543,7 +606,9 @@ def polars_frame(polars):
             "flag": [True, None, False],
             "text": ["b", None, "a"],
             "colour": polars.Series(["red", "blue", None], dtype=polars.Categorical),
-            "level": polars.Series(["low", "high", None], dtype=polars.Enum(["low", "mid", "high"])),
+            "level": polars.Series(
+                ["low", "high", None], dtype=polars.Enum(["low", "mid", "high"])
+            ),
         }
     )
 
@@ -570,16 +635,25 @@ def test_single_precision_of_polars():
     frame = polars.DataFrame({"x": np.float32([1, NAN, 3])})
     estimator, table = fit(frame)
     equal(table, np.float32([[1], [NAN], [3]]))
-    assert estimator.schema_.write(table).equals(polars.DataFrame({"x": polars.Series([1, None, 3], dtype=polars.Float32)}))
+    assert estimator.schema_.write(table).equals(
+        polars.DataFrame({"x": polars.Series([1, None, 3], dtype=polars.Float32)})
+    )
 
 
 def test_integers_of_polars_are_rounded_and_clipped():
     polars = pytest.importorskip("polars")
     estimator, _ = fit(polars.DataFrame({"x": polars.Series([1, 2], dtype=polars.UInt8)}))
-    assert estimator.schema_.write(np.array([[1.6], [-7], [300], [NAN]]))["x"].to_list() == [2, 0, 255, None]
+    assert estimator.schema_.write(np.array([[1.6], [-7], [300], [NAN]]))["x"].to_list() == [
+        2,
+        0,
+        255,
+        None,
+    ]
 
 
-@pytest.mark.filterwarnings("ignore:X .* feature names")  # an old scikit-learn does not see the names of a new polars
+@pytest.mark.filterwarnings(
+    "ignore:X .* feature names"
+)  # an old scikit-learn does not see the names of a new polars
 def test_from_pandas_to_polars_and_back():
     polars = pytest.importorskip("polars")
     data = {"a": [1, 2, 3], "b": ["x", "y", None], "c": [True, False, True]}
@@ -594,7 +668,10 @@ def test_what_is_refused_of_polars():
     for cell in [date(2020, 1, 1), datetime(2020, 1, 1), timedelta(1), time(12)]:
         with pytest.raises(ValueError, match="Column 'x' holds dates"):
             fit(polars.DataFrame({"x": [cell, None]}))
-    with pytest.raises(TypeError, match="Column 'x' holds cells of type list: argument must be a string or a number"):
+    with pytest.raises(
+        TypeError,
+        match="Column 'x' holds cells of type list: argument must be a string or a number",
+    ):
         fit(polars.DataFrame({"x": [[1], [2]]}))
     with pytest.raises(ValueError, match="Column 'x' has no value in any row"):
         fit(polars.DataFrame({"x": [None, None]}))
@@ -616,7 +693,9 @@ def columns_of(n):
 
     def series(cells, dtype, gaps=True):
         cells = st.lists(st.none() | cells if gaps else cells, min_size=n, max_size=n)
-        return cells.filter(lambda x: any(cell is not None for cell in x)).map(lambda x: pd.Series(x, dtype=dtype))
+        return cells.filter(lambda x: any(cell is not None for cell in x)).map(
+            lambda x: pd.Series(x, dtype=dtype)
+        )
 
     return st.one_of(
         series(floats, "float64"),
@@ -635,8 +714,10 @@ def columns_of(n):
     )
 
 
-frames = st.integers(2, 6).flatmap(lambda n: st.lists(columns_of(n), min_size=1, max_size=5)).map(
-    lambda columns: pd.DataFrame({f"column {j}": column for j, column in enumerate(columns)})
+frames = (
+    st.integers(2, 6)
+    .flatmap(lambda n: st.lists(columns_of(n), min_size=1, max_size=5))
+    .map(lambda columns: pd.DataFrame({f"column {j}": column for j, column in enumerate(columns)}))
 )
 
 

@@ -42,7 +42,9 @@ def test_has_no_jump_at_its_knots(direction):
     """Between close points the map and its log-derivative move little, wherever the knots are."""
     spline = Spline(n_bins=6)
     x = line(-5.5, 5.5, 200001)
-    image, log_derivative = getattr(spline, direction)(x, random_params(spline, 1, size=1.0).expand(-1, -1, x.shape[1]))
+    image, log_derivative = getattr(spline, direction)(
+        x, random_params(spline, 1, size=1.0).expand(-1, -1, x.shape[1])
+    )
     assert image.diff().abs().max() < 1e-2
     assert log_derivative.diff().abs().max() < 2e-2
 
@@ -81,7 +83,9 @@ def test_slopes_at_the_knots_are_the_log_derivatives(direction):
     """Also just before them, where rounding puts values outside their bins."""
     spline = Spline(8)
     params = random_params(spline, 1000)
-    sign, places = (1, knots(spline, params)[0]) if direction == "forward" else (-1, knots(spline, params)[1])
+    sign, places = (
+        (1, knots(spline, params)[0]) if direction == "forward" else (-1, knots(spline, params)[1])
+    )
     for value in [*places, *(places * (1 - places.sign() * torch.finfo(places.dtype).eps))]:
         image, log_derivative = getattr(spline, direction)(value.requires_grad_(), params)
         (slope,) = torch.autograd.grad(image.sum(), value)
@@ -90,7 +94,9 @@ def test_slopes_at_the_knots_are_the_log_derivatives(direction):
 
 def steep_at_the_knots(dtype):
     """Parameters of three bins, flat but for their ends: the middle one is about 10 wide and 0.01 high."""
-    return torch.tensor([-30, 30, -30, 30, -30, 30, 1e5, 1e5], dtype=dtype)[:, None, None].expand(-1, 1, 2001)
+    return torch.tensor([-30, 30, -30, 30, -30, 30, 1e5, 1e5], dtype=dtype)[:, None, None].expand(
+        -1, 1, 2001
+    )
 
 
 def test_inverse_does_not_cancel():
@@ -99,7 +105,9 @@ def test_inverse_does_not_cancel():
     top = knots(spline, steep_at_the_knots(torch.float64))[1, 1]
     z = (top - torch.linspace(1e-5, 9e-3, 2001)).float()
     expected, _ = spline.inverse(z.double(), steep_at_the_knots(torch.float64))
-    torch.testing.assert_close(spline.inverse(z, steep_at_the_knots(torch.float32))[0].double(), expected, rtol=0, atol=1)
+    torch.testing.assert_close(
+        spline.inverse(z, steep_at_the_knots(torch.float32))[0].double(), expected, rtol=0, atol=1
+    )
 
 
 def test_inverse_has_gradients_where_it_is_flattest():
@@ -108,7 +116,10 @@ def test_inverse_has_gradients_where_it_is_flattest():
     bottom, top = knots(spline, params.detach())[1]
     z = (bottom + (top - bottom) * torch.linspace(0, 1, 2001)).requires_grad_()
     x, log_derivative = spline.inverse(z, params)
-    assert all(part.isfinite().all() for part in torch.autograd.grad((x + log_derivative).sum(), [z, params]))
+    assert all(
+        part.isfinite().all()
+        for part in torch.autograd.grad((x + log_derivative).sum(), [z, params])
+    )
 
 
 @both_directions
@@ -130,7 +141,9 @@ def test_gradients_are_those_of_finite_differences(n_bins, direction):
     spline = Spline(n_bins, bound=3.0)
     x = line(-3.61, 3.47, 23).requires_grad_()
     params = random_params(spline, 23, size=1.0).requires_grad_()
-    assert torch.autograd.gradcheck(getattr(spline, direction), (x, params), eps=1e-7, atol=1e-5, rtol=1e-4)
+    assert torch.autograd.gradcheck(
+        getattr(spline, direction), (x, params), eps=1e-7, atol=1e-5, rtol=1e-4
+    )
 
 
 @both_directions
@@ -169,4 +182,6 @@ def test_inverse_is_as_exact_as_the_slope_lets_it_be(seed):
     params = random_params(spline, 2001, seed, size=3.0)
     z, log_derivative = spline.forward(x, params)
     moved_by_rounding = torch.finfo(torch.float64).eps * 10 * (-log_derivative).exp()
-    assert ((spline.inverse(z, params)[0] - x).abs() < 10 * moved_by_rounding.clamp(min=1e-13)).all()
+    assert (
+        (spline.inverse(z, params)[0] - x).abs() < 10 * moved_by_rounding.clamp(min=1e-13)
+    ).all()

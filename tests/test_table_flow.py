@@ -14,8 +14,12 @@ def generator(seed=0):
 
 
 def table_flow(with_gaps, bijector="affine", n_layers=3):
-    levels = Levels([np.array([0.4, 0.6]), np.full(3, 1 / 3)], [None, np.array([-1.0, 0.2, 1.1])], with_gaps)
-    shape = dict(bijector=bijector, n_layers=n_layers, hidden_layer_sizes=(8,), activation="tanh", n_bins=4)
+    levels = Levels(
+        [np.array([0.4, 0.6]), np.full(3, 1 / 3)], [None, np.array([-1.0, 0.2, 1.1])], with_gaps
+    )
+    shape = dict(
+        bijector=bijector, n_layers=n_layers, hidden_layer_sizes=(8,), activation="tanh", n_bins=4
+    )
     return make_table_flow(levels, GATES, with_gaps, generator=generator(), **shape)
 
 
@@ -48,7 +52,10 @@ def test_sums_over_codes_and_integrals_over_values_are_one(flow):
 def test_the_density_of_cells_that_are_there_integrates_to_one(randomise):
     flow = randomise(table_flow(with_gaps=True), size=0.4)
     assert sum(mass(flow, -1, second, [T, T]) for second in range(3)) == pytest.approx(1, abs=1e-3)
-    without_first = [mass(flow, 1, second, [NONE, T]) + mass(flow, 0, second, [NONE, NONE]) for second in range(3)]
+    without_first = [
+        mass(flow, 1, second, [NONE, T]) + mass(flow, 0, second, [NONE, NONE])
+        for second in range(3)
+    ]
     assert sum(without_first) == pytest.approx(1, abs=1e-3)
     assert mass(flow, -1, -1, [T, NONE]) == pytest.approx(1, abs=1e-3)
     assert mass(flow, -1, -1, [NONE, NONE]) == 1
@@ -61,7 +68,9 @@ def test_log_determinant_is_that_of_the_jacobian_of_what_is_there(bijector, rand
     for present in ([1.0, 0.0], [0.0, 1.0], [1.0, 1.0]):
         present = torch.tensor([present], dtype=torch.float64)
         x = torch.randn(1, 2, generator=generator(2), dtype=torch.float64) * present
-        jacobian = torch.autograd.functional.jacobian(lambda x: flow(x * present, context, present)[0][0], x)[:, 0]
+        jacobian = torch.autograd.functional.jacobian(
+            lambda x: flow(x * present, context, present)[0][0], x
+        )[:, 0]
         there = present[0] == 1
         z, log_det = flow(x, context, present)
         assert (z[0][~there] == 0).all()
@@ -83,7 +92,13 @@ def test_values_depend_on_codes_and_codes_on_no_value(flow):
 
 def test_gradients_are_finite_where_cells_are_absent(randomise):
     flow = table_flow(with_gaps=True, bijector="spline")
-    rows = torch.tensor([[0.0, -1.0, torch.nan, torch.nan], [-1.0, 2.0, 0.5, torch.nan], [1.0, -3.0, torch.nan, 0.1]])
+    rows = torch.tensor(
+        [
+            [0.0, -1.0, torch.nan, torch.nan],
+            [-1.0, 2.0, 0.5, torch.nan],
+            [1.0, -3.0, torch.nan, 0.1],
+        ]
+    )
     flow.log_prob(rows).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in flow.parameters() if p.grad is not None)
 
@@ -92,7 +107,9 @@ def test_draws_are_rows_of_the_density(flow):
     """Normal values that a draw came from are those that the density finds behind it."""
     chance = torch.rand(50, 2, generator=generator(3), dtype=torch.float64)
     z = torch.randn(50, 2, generator=generator(4), dtype=torch.float64)
-    codes, values = flow.draw(torch.cat([torch.special.ndtri(chance), z], 1), NO_GIVEN.expand(50, 0))
+    codes, values = flow.draw(
+        torch.cat([torch.special.ndtri(chance), z], 1), NO_GIVEN.expand(50, 0)
+    )
     at_atom = codes[:, 0] == 0
     assert at_atom.any() and (values[at_atom, 1] == 0).all()
     present = torch.stack([torch.ones(50), ~at_atom], 1).double()

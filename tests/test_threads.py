@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from skmaf.threads import threads_for
+from skmaf._threads import threads_for
 
 
 @pytest.fixture
@@ -75,7 +75,13 @@ def test_two_overlapping_threads(three_threads):
         counts["second after"] = torch.get_num_threads()
 
     run_together(first, second)
-    assert counts == {"second before": 3, "first inside": 1, "second inside": 1, "first after": 3, "second after": 3}
+    assert counts == {
+        "second before": 3,
+        "first inside": 1,
+        "second inside": 1,
+        "first after": 3,
+        "second after": 3,
+    }
     assert torch.get_num_threads() == 3
     assert in_thread(torch.get_num_threads) == 3
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from skmaf.budget import Budget
 from skmaf.flows import Flow, make_flow
-from skmaf.training import MAX_GRADIENT_NORM, AdamW, WeightedRows, mean_log_prob, train
+from skmaf.training.budget import Budget
+from skmaf.training.loop import MAX_GRADIENT_NORM, AdamW, WeightedRows, mean_log_prob, train
 
 
 def new_flow(seed=0):
@@ -42,7 +42,15 @@ def run(flow, rows, held_out, *, on_epoch=lambda history: None, seed=0, **change
     for name, value in changes.items():
         (budget if name in budget else settings)[name] = value
     generator = torch.Generator().manual_seed(seed)
-    return train(flow, rows, held_out, budget=Budget(**budget), generator=generator, on_epoch=on_epoch, **settings)
+    return train(
+        flow,
+        rows,
+        held_out,
+        budget=Budget(**budget),
+        generator=generator,
+        on_epoch=on_epoch,
+        **settings,
+    )
 
 
 def weights(flow):
@@ -114,7 +122,9 @@ def test_without_held_out_rows_all_epochs_run():
 @pytest.mark.parametrize("bad_steps", [{0}, {40}, {40, 41, 42, 90}, set(range(100, 10**6))])
 def test_non_finite_loss_is_survived(bad, bad_steps, monkeypatch):
     flow, x, x_val = new_flow(), draw(320, 0), draw(300, 1)
-    disturb(monkeypatch, lambda step, log_prob: log_prob * 0 + bad if step in bad_steps else log_prob)
+    disturb(
+        monkeypatch, lambda step, log_prob: log_prob * 0 + bad if step in bad_steps else log_prob
+    )
     history = run(flow, x, x_val)
     assert np.isfinite(history.loss_curve).all() and np.isfinite(history.validation_scores).all()
     assert weights(flow).isfinite().all()
@@ -200,7 +210,13 @@ def test_interrupt_within_an_epoch_leaves_usable_weights(step, held_out, monkeyp
 
 def test_on_epoch_is_called_after_each_epoch():
     lengths = []
-    run(new_flow(), draw(100, 0), draw(50, 1), n_epochs=4, on_epoch=lambda history: lengths.append(len(history.loss_curve)))
+    run(
+        new_flow(),
+        draw(100, 0),
+        draw(50, 1),
+        n_epochs=4,
+        on_epoch=lambda history: lengths.append(len(history.loss_curve)),
+    )
     assert lengths == [1, 2, 3, 4]
 
 
@@ -217,8 +233,17 @@ def test_training_follows_its_generator():
 def test_rows_are_spread_over_the_widths(monkeypatch):
     seen = []
     genuine = Flow.log_prob
-    monkeypatch.setattr(Flow, "log_prob", lambda self, x, _: seen.append(x.detach()) or genuine(self, x))
-    run(new_flow(), weighted(torch.zeros(1000, 2)), None, n_epochs=2, batch_size=1000, widths=torch.tensor([0.5, 0.0]))
+    monkeypatch.setattr(
+        Flow, "log_prob", lambda self, x, _: seen.append(x.detach()) or genuine(self, x)
+    )
+    run(
+        new_flow(),
+        weighted(torch.zeros(1000, 2)),
+        None,
+        n_epochs=2,
+        batch_size=1000,
+        widths=torch.tensor([0.5, 0.0]),
+    )
     first, second = seen
     assert first.shape == (1000, 2)
     assert (first[:, 1] == 0).all()
@@ -230,7 +255,9 @@ def test_rows_are_spread_over_the_widths(monkeypatch):
 def test_every_row_is_seen_once_in_an_epoch(monkeypatch):
     seen = []
     genuine = Flow.log_prob
-    monkeypatch.setattr(Flow, "log_prob", lambda self, x, _: seen.append(x.detach()) or genuine(self, x))
+    monkeypatch.setattr(
+        Flow, "log_prob", lambda self, x, _: seen.append(x.detach()) or genuine(self, x)
+    )
     x = draw(103, 0)
     run(new_flow(), x, None, n_epochs=1, batch_size=10)
     seen, expected = torch.cat(seen), x.x
@@ -241,7 +268,10 @@ def test_nothing_global_is_touched():
     def state():
         return (
             torch.get_rng_state().tolist(),
-            [part.tolist() if isinstance(part, np.ndarray) else part for part in np.random.get_state()],
+            [
+                part.tolist() if isinstance(part, np.ndarray) else part
+                for part in np.random.get_state()
+            ],
             random.getstate(),
             torch.get_num_threads(),
             torch.get_default_dtype(),
@@ -260,7 +290,10 @@ def test_background_keeps_a_far_row_from_deciding():
     x[0] = 40.0
     background = torch.full((300,), -8.0, dtype=torch.float64)
     scores = {}
-    for name, rows in {"alone": weighted(x), "beside": weighted(x)._replace(background=background)}.items():
+    for name, rows in {
+        "alone": weighted(x),
+        "beside": weighted(x)._replace(background=background),
+    }.items():
         flow = new_flow()
         run(flow, draw(500, 0), rows, n_epochs=20)
         scores[name] = mean_log_prob(flow, draw(300, 2))
@@ -271,7 +304,9 @@ def test_score_beside_a_background_is_that_of_the_mixture():
     flow, rows = new_flow(), draw(50, 0)
     background = torch.linspace(-9, 1, 50, dtype=torch.float64)
     mixture = (0.9 * flow.log_prob(rows.x).double().exp() + 0.1 * background.exp()).log()
-    assert mean_log_prob(flow, rows._replace(background=background)) == pytest.approx(mixture.mean().item())
+    assert mean_log_prob(flow, rows._replace(background=background)) == pytest.approx(
+        mixture.mean().item()
+    )
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])

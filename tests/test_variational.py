@@ -39,7 +39,14 @@ def cauchy(x):
 
 def small(log_density=standard, n_dims=2, **parameters):
     """A flow that fits in a second."""
-    defaults = dict(n_layers=2, hidden_layer_sizes=(16,), max_iter=300, batch_size=128, learning_rate_init=0.02, random_state=0)
+    defaults = dict(
+        n_layers=2,
+        hidden_layer_sizes=(16,),
+        max_iter=300,
+        batch_size=128,
+        learning_rate_init=0.02,
+        random_state=0,
+    )
     return VariationalFlow(log_density, n_dims, **{**defaults, **parameters})
 
 
@@ -67,11 +74,15 @@ def test_a_correlated_normal_is_found(family):
     assert flow.k_hat_ < 0.7
     assert abs(flow.log_evidence_ - LOG_EVIDENCE) < 4 * flow.log_evidence_error_
     assert flow.log_evidence_error_ < 0.01
-    assert -np.mean(flow.loss_curve_[-50:]) < LOG_EVIDENCE + 0.01  # a lower bound, up to the error of 6400 draws
+    assert (
+        -np.mean(flow.loss_curve_[-50:]) < LOG_EVIDENCE + 0.01
+    )  # a lower bound, up to the error of 6400 draws
     X = flow.sample(N_DRAWS, random_state=1)
     covariance = (ROOT @ ROOT.T).double().numpy()
     variances = covariance.diagonal()
-    np.testing.assert_array_less(abs(X.mean(0) - MEAN.numpy()), 4 * np.sqrt(variances / N_DRAWS) + 0.03)
+    np.testing.assert_array_less(
+        abs(X.mean(0) - MEAN.numpy()), 4 * np.sqrt(variances / N_DRAWS) + 0.03
+    )
     error = np.sqrt((np.outer(variances, variances) + covariance**2) / N_DRAWS)
     np.testing.assert_array_less(abs(np.cov(X.T) - covariance), 4 * error + 0.06)
 
@@ -80,12 +91,17 @@ def test_a_banana_is_that_of_a_grid(bent):
     cells, area = grid()
     log_p = banana(cells)
     assert bent.k_hat_ < 0.7
-    assert abs(bent.log_evidence_ - log_p.logsumexp(0).item() - math.log(area)) < 4 * bent.log_evidence_error_
+    assert (
+        abs(bent.log_evidence_ - log_p.logsumexp(0).item() - math.log(area))
+        < 4 * bent.log_evidence_error_
+    )
     share = log_p.softmax(0)[:, None]
     means = (share * cells).sum(0)
     sds = (share * (cells - means) ** 2).sum(0).sqrt()
     X = bent.sample(N_DRAWS, random_state=1)
-    np.testing.assert_allclose(X.mean(0), means, rtol=0, atol=0.06)  # 4 standard errors, and some bias
+    np.testing.assert_allclose(
+        X.mean(0), means, rtol=0, atol=0.06
+    )  # 4 standard errors, and some bias
     np.testing.assert_allclose(X.std(0), sds, rtol=0.1)
 
 
@@ -118,7 +134,9 @@ def test_scores_of_draws_are_their_log_q(fitted):
 
 
 def test_heavy_tails_raise_k_hat():
-    with pytest.warns(UserWarning, match="k-hat is .* more layers, another family, a larger max_iter.*tails"):
+    with pytest.warns(
+        UserWarning, match="k-hat is .* more layers, another family, a larger max_iter.*tails"
+    ):
         flow = small(cauchy, family="planar").fit()
     assert flow.k_hat_ > 0.7
     with pytest.warns(UserWarning, match="k-hat"):
@@ -143,7 +161,9 @@ def test_evidence_is_the_mean_of_the_weights(fitted):
     x, log_q = fitted._draws(1000, torch.Generator().manual_seed(3))
     weights = np.exp((standard(x) - log_q).numpy())
     assert estimate.log_evidence == pytest.approx(np.log(weights.mean()), abs=1e-6)
-    assert estimate.standard_error == pytest.approx(weights.std(ddof=1) / weights.mean() / math.sqrt(1000), rel=1e-4)
+    assert estimate.standard_error == pytest.approx(
+        weights.std(ddof=1) / weights.mean() / math.sqrt(1000), rel=1e-4
+    )
 
 
 def test_draws_without_density_only_have_no_weight(fitted):

@@ -27,7 +27,9 @@ classifier = MAFClassifier(hidden_layer_sizes=(64, 64), random_state=0).fit(X_tr
 # mean of each class. Rows set aside have chosen both powers, and then the probabilities mean what they say.
 
 proba = classifier.predict_proba(X_test)
-print(f"accuracy {classifier.score(X_test, y_test):.3f}, mean probability of the class named {proba.max(axis=1).mean():.3f}")
+print(
+    f"accuracy {classifier.score(X_test, y_test):.3f}, mean probability of the class named {proba.max(axis=1).mean():.3f}"
+)
 print(f"log-loss {log_loss(y_test, proba):.3f}; powers {classifier.powers_.round(2)}")
 
 # %%

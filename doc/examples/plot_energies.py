@@ -73,10 +73,20 @@ for (above, below), energy in zip(axes.T, [u1, u2, u3, u4]):
     log_p = log_density(energy)(cells)
     log_integral = log_p.logsumexp(0).item() + math.log(cell_area)
     estimate = f"{flow.log_evidence_:.3f} ± {flow.log_evidence_error_:.3f}"
-    print(f"{energy.__name__}: log-evidence {estimate}, on the grid {log_integral:.3f}, k-hat {flow.k_hat_:.2f}")
+    print(
+        f"{energy.__name__}: log-evidence {estimate}, on the grid {log_integral:.3f}, k-hat {flow.k_hat_:.2f}"
+    )
     densities = (log_p - log_integral).exp().numpy(), np.exp(flow.score_samples(cells.numpy()))
-    for place, density, title in zip((above, below), densities, (f"exp(-{energy.__name__})", "flow")):
-        place.imshow(density.reshape(201, 201).T, origin="lower", extent=(-5, 5, -5, 5), vmin=0, vmax=densities[0].max())
+    for place, density, title in zip(
+        (above, below), densities, (f"exp(-{energy.__name__})", "flow")
+    ):
+        place.imshow(
+            density.reshape(201, 201).T,
+            origin="lower",
+            extent=(-5, 5, -5, 5),
+            vmin=0,
+            vmax=densities[0].max(),
+        )
         place.set_title(title)
 
 # %%

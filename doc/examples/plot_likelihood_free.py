@@ -29,7 +29,9 @@ def prior(n):
 def simulate(parameters):
     """What is seen of ten numbers."""
     mean, log_variance = parameters.T
-    numbers = rng.normal(mean[:, None], np.exp(log_variance / 2)[:, None], size=(len(parameters), N_NUMBERS))
+    numbers = rng.normal(
+        mean[:, None], np.exp(log_variance / 2)[:, None], size=(len(parameters), N_NUMBERS)
+    )
     return np.column_stack([numbers.mean(axis=1), np.log(numbers.var(axis=1))])
 
 
@@ -49,7 +51,9 @@ mean, variance = observed[0, 0], np.exp(observed[0, 1])
 shape = 3 + N_NUMBERS / 2
 scale = 2 + N_NUMBERS / 2 * variance + N_NUMBERS * mean**2 / (2 * (1 + N_NUMBERS))
 exact_variance = scale / rng.gamma(shape, size=4000)
-exact_mean = rng.normal(N_NUMBERS * mean / (1 + N_NUMBERS), np.sqrt(exact_variance / (1 + N_NUMBERS)))
+exact_mean = rng.normal(
+    N_NUMBERS * mean / (1 + N_NUMBERS), np.sqrt(exact_variance / (1 + N_NUMBERS))
+)
 exact = np.column_stack([exact_mean, np.log(exact_variance)])
 
 figure, axes = plt.subplots(1, 2, figsize=(8, 4), layout="constrained", sharex=True, sharey=True)
@@ -57,4 +61,6 @@ for axis, rows, title in zip(axes, [exact, drawn], ["exact posterior", "conditio
     axis.plot(*rows.T, ".", markersize=2)
     axis.set(title=title, xlabel="mean", ylabel="log-variance")
 for name, a, b in zip(["mean", "log-variance"], exact.T, drawn.T):
-    print(f"{name}: exact {a.mean():.3f} ± {a.std():.3f}, by the density {b.mean():.3f} ± {b.std():.3f}")
+    print(
+        f"{name}: exact {a.mean():.3f} ± {a.std():.3f}, by the density {b.mean():.3f} ± {b.std():.3f}"
+    )

@@ -39,7 +39,13 @@ for (name, model), (top, bottom) in zip(models.items(), axes.T):
     model.fit(X)
     drawn, Z = model.sample(2000, random_state=0), model.transform(X_test)
     top.plot(*drawn.T, ".", markersize=2)
-    top.set(title=f"{name}: {model.score(X_test):.2f} nats", xlim=(-4, 14), ylim=(-8, 8), xlabel="x1", ylabel="x2")
+    top.set(
+        title=f"{name}: {model.score(X_test):.2f} nats",
+        xlim=(-4, 14),
+        ylim=(-8, 8),
+        xlabel="x1",
+        ylabel="x2",
+    )
     bottom.plot(*Z.T, ".", markersize=2)
     bottom.set(xlim=(-4, 4), ylim=(-4, 4), xlabel="z1", ylabel="z2", aspect="equal")
     print(f"{name}: {model.score(X_test):.2f} nats a row")

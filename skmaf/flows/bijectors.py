@@ -118,12 +118,17 @@ class Spline:
 
     def _bin(self, value, params, axis):
         """Lower corner, size, and slopes at both ends of the bin that holds each value along ``axis`` (0: x, 1: z)."""
-        sizes, slopes = params[: 2 * self.n_bins].unflatten(0, (2, self.n_bins)).softmax(1), params[2 * self.n_bins :]
+        sizes, slopes = (
+            params[: 2 * self.n_bins].unflatten(0, (2, self.n_bins)).softmax(1),
+            params[2 * self.n_bins :],
+        )
         sizes = 2 * self.bound * (self.min_bin + (1 - self.min_bin * self.n_bins) * sizes)
         with torch.no_grad():
             knots = sizes[axis, :-1].cumsum(0) - self.bound
             index = (value >= knots).sum(0, keepdim=True)
-            before = (torch.arange(self.n_bins, device=value.device).view(-1, 1, 1) < index).to(value.dtype)
+            before = (torch.arange(self.n_bins, device=value.device).view(-1, 1, 1) < index).to(
+                value.dtype
+            )
         # the sum over the bins before is cheaper, forward and back, than gathering from all knots
         corner = (sizes * before).sum(1) - self.bound
         size = sizes.gather(1, index.expand(2, 1, *value.shape))[:, 0]
@@ -161,7 +166,10 @@ class Mixture:
     def __init__(self, n_components=8):
         self.n_components = n_components
         self.n_params = 3 * n_components
-        self.means = [NormalDist(0, self.spread).inv_cdf((k + 0.5) / n_components) for k in range(n_components)]
+        self.means = [
+            NormalDist(0, self.spread).inv_cdf((k + 0.5) / n_components)
+            for k in range(n_components)
+        ]
         self.log_scale = 0.5 * math.log(1 - sum(mean**2 for mean in self.means) / n_components)
 
     def forward(self, x, params):
@@ -211,7 +219,16 @@ class Mixture:
         low, high = quantiles.amin(0).flatten(), quantiles.amax(0).flatten()
         x = (log_shares.exp() * quantiles).sum(0).flatten().clamp(low, high)
         todo, last = torch.arange(len(x), device=x.device), torch.full_like(x, math.inf)
-        cells = (todo, low, high, last, z.flatten(), log_shares.flatten(1), means.flatten(1), scales.flatten(1))
+        cells = (
+            todo,
+            low,
+            high,
+            last,
+            z.flatten(),
+            log_shares.flatten(1),
+            means.flatten(1),
+            scales.flatten(1),
+        )
         for _ in range(self.max_steps):
             todo, low, high, last, target, *components = cells
             here = x[todo]
@@ -223,7 +240,9 @@ class Mixture:
             rounding = eps * (16 + 16 * target.abs() + 2 * slope * here.abs())
             more = (short.abs() > rounding) & (following != here)
             x[todo[more]] = following[more]
-            cells = [cell[..., more] for cell in (todo, low, high, short.abs(), target, *components)]
+            cells = [
+                cell[..., more] for cell in (todo, low, high, short.abs(), target, *components)
+            ]
             if not more.any():
                 break
         return x.view_as(z)
@@ -241,7 +260,10 @@ def _log_cdf(t):
     The gradient of ``torch.special.log_ndtr`` is the exponential of a difference of squares, and is lost in the tail.
     """
     with torch.no_grad():
-        tail, bell = torch.special.erfcx(t.abs() * math.sqrt(0.5)) / 2, (-t.square() / 2).exp()  # the tail over the bell
+        tail, bell = (
+            torch.special.erfcx(t.abs() * math.sqrt(0.5)) / 2,
+            (-t.square() / 2).exp(),
+        )  # the tail over the bell
         value = torch.where(t < 0, tail.log() - t.square() / 2, torch.log1p(-tail * bell))
         slope = torch.where(t < 0, 1 / tail, bell / (1 - tail * bell)) / math.sqrt(2 * math.pi)
     return value + slope * (t - t.detach()), slope

@@ -24,7 +24,10 @@ from torch import nn
 from .masked import MaskedNetwork
 
 N_COMPONENTS = 8  # of a mixture
-SPREAD, WIDTH = 1.5, 0.3  # of their means at the start, and their scales, in standard deviations of a column
+SPREAD, WIDTH = (
+    1.5,
+    0.3,
+)  # of their means at the start, and their scales, in standard deviations of a column
 NARROWEST = 0.05  # scale of a component, in steps between levels: all of it fits in one
 FAR = 1e4  # a cut beyond all levels, in standard deviations of a column
 
@@ -47,31 +50,53 @@ class Levels(nn.Module):
         self.with_gaps = with_gaps
         self.is_number = [own is not None for own in numbers]
         self.is_category = [own is None for own in numbers]
-        self._tabulate([torch.as_tensor(own) for own, number in zip(shares, numbers) if number is None])
+        self._tabulate(
+            [torch.as_tensor(own) for own, number in zip(shares, numbers) if number is None]
+        )
         self._cut([torch.as_tensor(own) for own in numbers if own is not None])
 
     def _tabulate(self, shares):
         """Shares of the levels of categories, and where each column begins among all their levels."""
         self.sizes = torch.tensor([len(own) for own in shares], dtype=torch.int64)
-        padded = [F.pad(own.log().float(), (0, int(self.sizes.max()) - len(own)), value=-torch.inf) for own in shares]
-        self.register_buffer("log_shares", torch.stack(padded, 1)[:, :, None] if padded else torch.zeros(0, 0, 1))
+        padded = [
+            F.pad(own.log().float(), (0, int(self.sizes.max()) - len(own)), value=-torch.inf)
+            for own in shares
+        ]
+        self.register_buffer(
+            "log_shares", torch.stack(padded, 1)[:, :, None] if padded else torch.zeros(0, 0, 1)
+        )
         self.register_buffer("starts", (self.sizes.cumsum(0) - self.sizes)[:, None])
 
     def _cut(self, numbers):
         """Numbers of the levels, the cuts between them, and how narrow a component may be."""
         n = max(map(len, numbers), default=0)
-        values, cuts, narrowest = torch.zeros(len(numbers), n), torch.full((len(numbers), n + 1), FAR), []
+        values, cuts, narrowest = (
+            torch.zeros(len(numbers), n),
+            torch.full((len(numbers), n + 1), FAR),
+            [],
+        )
         for own, value, cut in zip(numbers, values, cuts):
             value[: len(own)] = own
             cut[0], cut[1 : len(own)] = -FAR, (own[1:] + own[:-1]) / 2
             narrowest.append(NARROWEST * float(own.diff().median()) if len(own) > 1 else 1.0)
-        for name, table in [("values", values), ("cuts", cuts), ("narrowest", torch.tensor(narrowest)[:, None])]:
+        for name, table in [
+            ("values", values),
+            ("cuts", cuts),
+            ("narrowest", torch.tensor(narrowest)[:, None]),
+        ]:
             self.register_buffer(name, table)
 
     def feature_degrees(self, degrees):
         """Degrees of the features of an encoded row, where columns have these."""
-        of_categories, of_numbers = degrees[self.is_category].repeat_interleave(self.sizes), degrees[self.is_number]
-        return torch.cat([of_categories, of_numbers, of_numbers] if self.with_gaps else [of_categories, of_numbers])
+        of_categories, of_numbers = (
+            degrees[self.is_category].repeat_interleave(self.sizes),
+            degrees[self.is_number],
+        )
+        return torch.cat(
+            [of_categories, of_numbers, of_numbers]
+            if self.with_gaps
+            else [of_categories, of_numbers]
+        )
 
     def split(self, codes):
         """Levels of categories and of numbers, -1 where they are absent; new values have the level that they are near to."""
@@ -86,7 +111,9 @@ class Levels(nn.Module):
         indicators.scatter_(0, torch.where(category < 0, n_levels, self.starts + category), 1.0)
         there = (number >= 0).to(self.values.dtype)
         values = self.values.gather(1, number.clamp(min=0)) * there
-        return torch.cat([indicators[:-1], values, there] if self.with_gaps else [indicators[:-1], values])
+        return torch.cat(
+            [indicators[:-1], values, there] if self.with_gaps else [indicators[:-1], values]
+        )
 
 
 class DiscreteMADE(nn.Module):
@@ -113,9 +140,13 @@ class DiscreteMADE(nn.Module):
         degrees = torch.arange(1, len(levels.is_number) + 1)
         n_params = max(len(levels.log_shares), 3 * N_COMPONENTS)
         inputs = levels.feature_degrees(degrees)
-        self.network = MaskedNetwork(degrees, n_params, hidden_sizes, activation, generator, n_context, inputs)
+        self.network = MaskedNetwork(
+            degrees, n_params, hidden_sizes, activation, generator, n_context, inputs
+        )
         with torch.no_grad():
-            _, means, widths = self.network.output.bias.view(-1, n_params).T[: 3 * N_COMPONENTS].chunk(3)
+            _, means, widths = (
+                self.network.output.bias.view(-1, n_params).T[: 3 * N_COMPONENTS].chunk(3)
+            )
             means[:, levels.is_number] = torch.linspace(-SPREAD, SPREAD, N_COMPONENTS)[:, None]
             widths[:, levels.is_number] = math.log(math.expm1(WIDTH))
 

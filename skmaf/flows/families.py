@@ -85,10 +85,18 @@ def resolve(family, bijector, n_layers):
     if bijector == "auto":
         bijector = row.bijectors[0] if row.bijectors else None
     elif bijector not in row.bijectors:
-        allowed = f"one of {['auto', *row.bijectors]}" if row.bijectors else "'auto': its layers have no bijector"
-        raise ValueError(f"bijector={bijector!r} makes no sense with family={family!r}, which takes {allowed}.")
+        allowed = (
+            f"one of {['auto', *row.bijectors]}"
+            if row.bijectors
+            else "'auto': its layers have no bijector"
+        )
+        raise ValueError(
+            f"bijector={bijector!r} makes no sense with family={family!r}, which takes {allowed}."
+        )
     if family == "made" and n_layers not in ("auto", 1):
-        raise ValueError(f"family='made' has one layer, got n_layers={n_layers}: leave it at 'auto', or use family='maf'.")
+        raise ValueError(
+            f"family='made' has one layer, got n_layers={n_layers}: leave it at 'auto', or use family='maf'."
+        )
     return bijector, row.n_layers if n_layers == "auto" else n_layers
 
 
@@ -146,13 +154,19 @@ def make_flow(
         return Flow([])
 
     def masked(degrees, bijector, sizes):
-        return MaskedLayer(MaskedNetwork(degrees, bijector.n_params, sizes, activation, generator, n_context), bijector)
+        return MaskedLayer(
+            MaskedNetwork(degrees, bijector.n_params, sizes, activation, generator, n_context),
+            bijector,
+        )
 
     if row.whole:
         layers = [row.whole(n_columns, generator) for _ in range(n_layers)]
     else:
         scalar = BIJECTORS[bijector](n_bins)
-        layers = [masked(own, scalar, hidden_layer_sizes) for own in row.degrees(n_columns, n_layers, generator)]
+        layers = [
+            masked(own, scalar, hidden_layer_sizes)
+            for own in row.degrees(n_columns, n_layers, generator)
+        ]
     if row.inverted:
         layers = [Inverted(layer) for layer in layers]
     if row.scaled:

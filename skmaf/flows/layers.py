@@ -9,7 +9,9 @@ import math
 import torch
 from torch import nn
 
-PASS_NUMBERS = 2**18  # in one tensor of a pass: larger ones fall out of the cache, and are fetched anew from the system
+PASS_NUMBERS = (
+    2**18
+)  # in one tensor of a pass: larger ones fall out of the cache, and are fetched anew from the system
 WALK_NUMBERS = 2**23  # hidden units in one walk: its steps are many and small
 
 
@@ -56,7 +58,9 @@ class MaskedLayer(nn.Module):
                 x, log_derivative = x * present[group], log_derivative * present[group]
             walk.feed(x)
             log_derivatives.append(log_derivative)
-        log_det = torch.cat(log_derivatives).sum(0)  # once: a step of the walk has little else to do
+        log_det = torch.cat(log_derivatives).sum(
+            0
+        )  # once: a step of the walk has little else to do
         return walk.values[0][self.conditioner.n_context :][self.places], log_det
 
     def inverse_of_many(self, z, context):
@@ -69,7 +73,9 @@ class MaskedLayer(nn.Module):
 
     def _params_of_one(self, values, context):
         # a column alone is given nothing but the context
-        return self.conditioner(values.new_zeros(1, values.shape[1]), context).expand(-1, len(values), -1)
+        return self.conditioner(values.new_zeros(1, values.shape[1]), context).expand(
+            -1, len(values), -1
+        )
 
 
 class Inverted(nn.Module):
@@ -134,7 +140,9 @@ class RowDensity(nn.Module):
     def tensor(self, values):
         """An array as a tensor like the weights."""
         like = next(self.parameters(), torch.empty(0))
-        return torch.as_tensor(values).to(like.dtype).to(like.device)  # in this order: MPS has no float64
+        return (
+            torch.as_tensor(values).to(like.dtype).to(like.device)
+        )  # in this order: MPS has no float64
 
 
 class Flow(RowDensity):

@@ -50,7 +50,10 @@ def _blocks(mask):
     """Slices of rows, and for each the slice of columns beyond which they see nothing."""
     starts = range(0, len(mask), BLOCK)
     seen = [mask[start : start + BLOCK].any(0).nonzero()[:, 0].tolist() or [0] for start in starts]
-    return [(slice(start, start + BLOCK), slice(cols[0], cols[-1] + 1)) for start, cols in zip(starts, seen)]
+    return [
+        (slice(start, start + BLOCK), slice(cols[0], cols[-1] + 1))
+        for start, cols in zip(starts, seen)
+    ]
 
 
 class StaircaseProduct(torch.autograd.Function):
@@ -60,7 +63,9 @@ class StaircaseProduct(torch.autograd.Function):
     def forward(ctx, bias, weight, x, blocks):
         ctx.save_for_backward(weight, x)
         ctx.blocks = blocks
-        return torch.cat([torch.addmm(bias[rows], weight[rows, seen], x[seen]) for rows, seen in blocks])
+        return torch.cat(
+            [torch.addmm(bias[rows], weight[rows, seen], x[seen]) for rows, seen in blocks]
+        )
 
     @staticmethod
     def backward(ctx, grad):
@@ -93,16 +98,31 @@ class MaskedNetwork(nn.Module):
         Degrees of the inputs, where these are not the columns themselves.
     """
 
-    def __init__(self, degrees, n_params, hidden_sizes, activation, generator, n_context=0, input_degrees=None):
+    def __init__(
+        self,
+        degrees,
+        n_params,
+        hidden_sizes,
+        activation,
+        generator,
+        n_context=0,
+        input_degrees=None,
+    ):
         super().__init__()
         self.n_params = n_params
         self.activation = activation
         self.n_groups = int(degrees.max())
         self.n_context = n_context
         self.register_buffer("degrees", degrees)
-        units = [torch.cat([degrees.new_zeros(n_context), degrees if input_degrees is None else input_degrees])]
+        units = [
+            torch.cat(
+                [degrees.new_zeros(n_context), degrees if input_degrees is None else input_degrees]
+            )
+        ]
         units += [hidden_degrees(size, self.n_groups, n_context > 0) for size in hidden_sizes]
-        self.hidden = nn.ModuleList(MaskedLinear(own[:, None] >= below, generator) for below, own in pairwise(units))
+        self.hidden = nn.ModuleList(
+            MaskedLinear(own[:, None] >= below, generator) for below, own in pairwise(units)
+        )
         below = units[-1]
         self.output = MaskedLinear(degrees.repeat_interleave(n_params)[:, None] > below, generator)
         nn.init.zeros_(self.output.weight)
@@ -110,7 +130,9 @@ class MaskedNetwork(nn.Module):
         self.register_buffer("order", degrees.argsort(stable=True))
         upto = torch.arange(self.n_groups + 1)
         # row g: how many inputs, and units of each hidden layer, are of degree at most g
-        self.known = list(zip(*(torch.searchsorted(own.sort()[0], upto, right=True).tolist() for own in units)))
+        self.known = list(
+            zip(*(torch.searchsorted(own.sort()[0], upto, right=True).tolist() for own in units))
+        )
 
     @property
     def n_units(self):
@@ -160,17 +182,26 @@ class Walk:
         self.act = ACTIVATIONS[network.activation]
         self.known = network.known
         n_context = network.n_context
-        self.groups = [slice(start[0] - n_context, stop[0] - n_context) for start, stop in pairwise(self.known)]
+        self.groups = [
+            slice(start[0] - n_context, stop[0] - n_context) for start, stop in pairwise(self.known)
+        ]
         first, *others = network.hidden
         # in the order of the walk, so that all that is known is always a leading block
-        inputs = torch.cat([torch.arange(n_context, device=network.order.device), n_context + network.order])
-        self.weights = [first.masked_weight()[:, inputs], *(layer.masked_weight() for layer in others)]
+        inputs = torch.cat(
+            [torch.arange(n_context, device=network.order.device), n_context + network.order]
+        )
+        self.weights = [
+            first.masked_weight()[:, inputs],
+            *(layer.masked_weight() for layer in others),
+        ]
         self.biases = [layer.bias[:, None] for layer in network.hidden]
         n_params, n_columns = network.n_params, len(network.order)
         self.output_weight = network.output.weight.view(n_columns, n_params, -1)[network.order]
         self.output_bias = network.output.bias.view(n_columns, n_params, 1)[network.order]
         in_place = not torch.is_grad_enabled()
-        self.values = [first.weight.new_empty(size if in_place else 0, n_rows) for size in self.known[-1]]
+        self.values = [
+            first.weight.new_empty(size if in_place else 0, n_rows) for size in self.known[-1]
+        ]
         self.step = 0
         if n_context:
             self._write(slice(0, n_context), context)
@@ -189,7 +220,9 @@ class Walk:
                 continue
             product = bias[new], weight[new, : after[i]], self.values[i][: after[i]]
             if torch.is_grad_enabled():
-                self.values[i + 1] = torch.cat([self.values[i + 1], self.act(torch.addmm(*product))])
+                self.values[i + 1] = torch.cat(
+                    [self.values[i + 1], self.act(torch.addmm(*product))]
+                )
             else:
                 units = self.values[i + 1][new]
                 self.act(torch.addmm(*product, out=units))

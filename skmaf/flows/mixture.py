@@ -44,7 +44,9 @@ class MixtureMADE(RowDensity):
         super().__init__()
         self.noise, self.with_gaps = noise, with_gaps
         degrees, n_context = torch.arange(1, n_columns + 1), 1 + (n_columns if with_gaps else 0)
-        self.network = MaskedNetwork(degrees, 3 * n_components, hidden_sizes, "relu", generator, n_context=n_context)
+        self.network = MaskedNetwork(
+            degrees, 3 * n_components, hidden_sizes, "relu", generator, n_context=n_context
+        )
         with torch.no_grad():
             means = self.network.output.bias.view(n_columns, 3, n_components)[:, 1]
             means += torch.linspace(-SPREAD, SPREAD, n_components)
@@ -63,7 +65,9 @@ class MixtureMADE(RowDensity):
         """Log-density of rows, shape (rows, columns), in nats, given the level that the context stands for."""
         present = ~x.T.isnan()
         x, context = torch.where(present, x.T, 0.0), context.T
-        log_shares, means, variances = self._mixtures(self.network(_squash(x), self._seen(context, present)), context)
+        log_shares, means, variances = self._mixtures(
+            self.network(_squash(x), self._seen(context, present)), context
+        )
         parts = log_shares - 0.5 * ((x - means).square() / variances + variances.log())
         log_probs = parts.logsumexp(0) - 0.5 * math.log(2 * math.pi)
         return torch.where(present, log_probs, 0.0).sum(0)
@@ -72,7 +76,10 @@ class MixtureMADE(RowDensity):
     def draw(self, z, chance, context):
         """Rows of the density from standard normal ones and from uniform ones, which choose the normals of the mixtures."""
         z, chance, context = z.T, chance.T, context.T
-        walk, x = self.network.walk(z.shape[1], self._seen(context, torch.ones_like(z))), torch.empty_like(z)
+        walk, x = (
+            self.network.walk(z.shape[1], self._seen(context, torch.ones_like(z))),
+            torch.empty_like(z),
+        )
         for group in walk.groups:
             log_shares, means, variances = self._mixtures(walk.params(), context)
             chosen = (log_shares.exp().cumsum(0)[:-1] < chance[group]).sum(0, keepdim=True)
@@ -87,7 +94,11 @@ class MixtureMADE(RowDensity):
     def _mixtures(self, params, context):
         """Logarithms of the shares, means and variances, each of shape (components, columns, rows)."""
         shares, means, spreads = params.chunk(3)
-        return shares.log_softmax(0), means, F.softplus(spreads).square() + self.noise.level(context).square()
+        return (
+            shares.log_softmax(0),
+            means,
+            F.softplus(spreads).square() + self.noise.level(context).square(),
+        )
 
 
 def _squash(x):

@@ -60,7 +60,9 @@ class PlanarLayer(nn.Module):
 
     def _constrained(self):
         """The vector ``u``, and ``w·u``, which is above -1."""
-        bend = F.celu(self.w @ self.raw_u, alpha=1 - MARGIN)  # close to w·u where that is small: the shift is of second order
+        bend = F.celu(
+            self.w @ self.raw_u, alpha=1 - MARGIN
+        )  # close to w·u where that is small: the shift is of second order
         per_bend = self.w / self.w.square().sum().clamp(min=torch.finfo(self.w.dtype).tiny)
         u = self.raw_u
         for _ in range(2):  # once more for what the first shift, of a long u, rounded away
@@ -136,7 +138,9 @@ def _solve(k, bend):
     with torch.no_grad():
         t = _newton(k.abs(), bend).copysign(k)
         slope = _slope(t, bend)
-    return t - (t + bend * t.tanh() - k) / slope  # one more step, which carries the gradients of an implicit function
+    return (
+        t - (t + bend * t.tanh() - k) / slope
+    )  # one more step, which carries the gradients of an implicit function
 
 
 def _newton(k, bend):

@@ -10,7 +10,9 @@ from .discrete import DiscreteMADE
 from .families import make_flow
 from .layers import RowDensity
 
-WIDER = 4  # times the layers of the one network of discrete columns, where a flow has several networks
+WIDER = (
+    4  # times the layers of the one network of discrete columns, where a flow has several networks
+)
 
 
 class CodesDensity(RowDensity):
@@ -32,7 +34,9 @@ class CodesDensity(RowDensity):
 
     def log_prob(self, x, context=None):
         """Log-probability of the codes of each row, in nats."""
-        return self.discrete.log_prob(x[:, : self.n_codes].T, self._given(x[:, self.n_codes + self.n_values :]))
+        return self.discrete.log_prob(
+            x[:, : self.n_codes].T, self._given(x[:, self.n_codes + self.n_values :])
+        )
 
     def draw(self, chance, given):
         """Codes from uniform numbers, for rows with these given columns."""
@@ -67,12 +71,18 @@ class ValuesDensity(RowDensity):
         self.n_codes = 0 if levels is None else len(levels.is_number)
         self.n_values = len(gates)
         self.gated = [(i, place, level) for i, (place, level) in enumerate(gates) if place >= 0]
-        self.widest, self.n_units, self.scores_by_walk = flow.widest, flow.n_units, flow.scores_by_walk
+        self.widest, self.n_units, self.scores_by_walk = (
+            flow.widest,
+            flow.n_units,
+            flow.scores_by_walk,
+        )
 
     @staticmethod
     def n_context(levels, n_values, with_gaps):
         """Columns of the context that the flow needs beside those that are given."""
-        n_codes = 0 if levels is None else len(levels.feature_degrees(torch.ones(len(levels.is_number))))
+        n_codes = (
+            0 if levels is None else len(levels.feature_degrees(torch.ones(len(levels.is_number))))
+        )
         return n_codes + (n_values if with_gaps else 0)
 
     def forward(self, x):
@@ -130,7 +140,9 @@ class TableFlow(RowDensity):
 
     def log_probs(self, x):
         """Log-probability of the codes of each row, and log-density of its values given these, in nats."""
-        return x.new_zeros(len(x)) if self.codes is None else self.codes.log_prob(x), self.values.log_prob(x)
+        return x.new_zeros(len(x)) if self.codes is None else self.codes.log_prob(
+            x
+        ), self.values.log_prob(x)
 
     def log_prob(self, x, context=None):
         """Log-density of each row, in nats."""
@@ -146,7 +158,9 @@ class TableFlow(RowDensity):
         if self.codes is None:
             return z
         eps = torch.finfo(x.dtype).eps
-        middles = self.codes.middles(x[:, :n_codes], x[:, n_codes + self.values.n_values :]).clamp(eps, 1 - eps)
+        middles = self.codes.middles(x[:, :n_codes], x[:, n_codes + self.values.n_values :]).clamp(
+            eps, 1 - eps
+        )
         return torch.cat([torch.special.ndtri(middles), z], 1)
 
     def draw(self, z, given):
@@ -156,7 +170,9 @@ class TableFlow(RowDensity):
         return codes, self.values.draw(z, codes, given)
 
 
-def make_table_flow(levels, gates, with_gaps, *, hidden_layer_sizes, activation, generator, n_given=0, **shape):
+def make_table_flow(
+    levels, gates, with_gaps, *, hidden_layer_sizes, activation, generator, n_given=0, **shape
+):
     """A flow for a table with discrete columns and missing cells.
 
     Parameters
@@ -179,8 +195,12 @@ def make_table_flow(levels, gates, with_gaps, *, hidden_layer_sizes, activation,
     network = dict(activation=activation, generator=generator)
     n_values, codes = len(gates), None
     if levels is not None:
-        discrete = DiscreteMADE(levels, [WIDER * size for size in hidden_layer_sizes], n_context=n_given, **network)
+        discrete = DiscreteMADE(
+            levels, [WIDER * size for size in hidden_layer_sizes], n_context=n_given, **network
+        )
         codes = CodesDensity(discrete, n_values)
     n_context = n_given + ValuesDensity.n_context(levels, n_values, with_gaps)
-    flow = make_flow(n_values, hidden_layer_sizes=hidden_layer_sizes, n_context=n_context, **network, **shape)
+    flow = make_flow(
+        n_values, hidden_layer_sizes=hidden_layer_sizes, n_context=n_context, **network, **shape
+    )
     return TableFlow(codes, ValuesDensity(flow, levels, gates, with_gaps))

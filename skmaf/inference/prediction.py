@@ -23,7 +23,9 @@ class Points:
 
     def __init__(self, values, weights, is_discrete):
         order = values.argsort(axis=1)
-        self.values, self.weights = (np.take_along_axis(a, order, axis=1) for a in (values, weights))
+        self.values, self.weights = (
+            np.take_along_axis(a, order, axis=1) for a in (values, weights)
+        )
         self.is_discrete = is_discrete
         self._upto = self.weights.cumsum(axis=1)
         self._middles = self._upto - self.weights / 2
@@ -39,9 +41,13 @@ class Points:
         """Quantiles of each row at the levels, shape (n_levels,) for all rows alike, shape (n_rows, n_levels)."""
         beyond = np.outer(self._reach, levels - np.clip(levels, 0, 1))
         if not self.is_discrete:
-            return beyond + np.stack([np.interp(levels, own, values) for own, values in zip(self._middles, self.values)])
+            return beyond + np.stack(
+                [np.interp(levels, own, values) for own, values in zip(self._middles, self.values)]
+            )
         places = np.stack([np.searchsorted(own, levels - TIE) for own in self._upto])
-        return beyond + np.take_along_axis(self.values, np.minimum(places, self.values.shape[1] - 1), axis=1)
+        return beyond + np.take_along_axis(
+            self.values, np.minimum(places, self.values.shape[1] - 1), axis=1
+        )
 
     def excess(self, y):
         """By how much a central interval must reach beyond the median, in probability, to hold the number ``y`` of each row."""
@@ -49,7 +55,11 @@ class Points:
         if self.is_discrete:
             upto = (self.weights * (self.values <= y[:, None])).sum(axis=1)
             before = (self.weights * (self.values < y[:, None])).sum(axis=1)
-            inside = np.maximum(0, np.maximum(0.5 - upto, before - 0.5 + 2 * TIE))  # beyond all that lies below
+            inside = np.maximum(
+                0, np.maximum(0.5 - upto, before - 0.5 + 2 * TIE)
+            )  # beyond all that lies below
         else:
-            inside = np.abs(np.array([np.interp(*each) for each in zip(y, self.values, self._middles)]) - 0.5)
+            inside = np.abs(
+                np.array([np.interp(*each) for each in zip(y, self.values, self._middles)]) - 0.5
+            )
         return np.where(beyond > 0, 0.5 + beyond, inside)

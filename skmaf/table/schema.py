@@ -61,7 +61,9 @@ class Schema:
         """The values of a column from its numbers or codes: floats with NaN, or objects with None."""
         if self.categories[j] is None:
             return x
-        missing = np.isnan(x) | (x >= len(self.categories[j]))  # a category that `fit` did not see has no name
+        missing = np.isnan(x) | (
+            x >= len(self.categories[j])
+        )  # a category that `fit` did not see has no name
         values = self.categories[j].to_numpy()[np.where(missing, 0, x).astype(int)]
         values[missing] = None  # NaN among floats
         return values
@@ -82,7 +84,9 @@ class Schema:
         if container == "polars":
             import polars
 
-            return polars.DataFrame({name: _to_polars(*column) for name, *column in zip(names, columns, dtypes)})
+            return polars.DataFrame(
+                {name: _to_polars(*column) for name, *column in zip(names, columns, dtypes)}
+            )
         table = np.column_stack(columns)
         return table.astype(self.dtypes[0]) if self.dtypes[0].name in ("bool", "float32") else table
 
@@ -151,7 +155,9 @@ def read_table(estimator, X, *, reset, categorical=()):
 
 def _blank_schema(X):
     container, n_columns = _container(X), X.shape[1]
-    names, dtypes = (None, [X.dtype] * n_columns) if container == "array" else (list(X.columns), list(X.dtypes))
+    names, dtypes = (
+        (None, [X.dtype] * n_columns) if container == "array" else (list(X.columns), list(X.dtypes))
+    )
     return Schema(names, container, dtypes, [None] * n_columns, [{"numbers"}] * n_columns)
 
 
@@ -177,7 +183,9 @@ def _check_finite(table, labels):
     counts = np.isinf(table).sum(axis=0)
     if counts.any():
         j = int(counts.argmax())
-        raise ValueError(f"{labels[j]} contains inf in {counts[j]} of {len(table)} rows: replace it or drop those rows.")
+        raise ValueError(
+            f"{labels[j]} contains inf in {counts[j]} of {len(table)} rows: replace it or drop those rows."
+        )
 
 
 def _read_columns(X, schema, reset, categorical):
@@ -191,7 +199,9 @@ def _read_columns(X, schema, reset, categorical):
             kinds[j] = now if categories[j] is None else now | _kinds(categories[j])
         elif now - kinds[j]:
             before, now = (" and ".join(sorted(some)) for some in (kinds[j], now - kinds[j]))
-            raise ValueError(f"{label} held {before} in fit and holds {now} now: give it the kind of values that it had.")
+            raise ValueError(
+                f"{label} held {before} in fit and holds {now} now: give it the kind of values that it had."
+            )
         numbers.append(cells if categories[j] is None else _encode(cells, categories[j], label))
     return np.column_stack(numbers), replace(schema, categories=categories, kinds=kinds)
 
@@ -201,22 +211,33 @@ def _columns(X):
     container = _container(X)
     if container == "pandas":
         return [X.iloc[:, j] for j in range(X.shape[1])]
-    return [pd.Series(x) for x in X.T] if container == "array" else [_from_polars(x) for x in X.get_columns()]
+    return (
+        [pd.Series(x) for x in X.T]
+        if container == "array"
+        else [_from_polars(x) for x in X.get_columns()]
+    )
 
 
 def _from_polars(column):
     import polars
 
     if column.dtype.is_numeric():
-        return pd.Series((column if column.dtype == polars.Float32 else column.cast(polars.Float64)).to_numpy())
+        return pd.Series(
+            (column if column.dtype == polars.Float32 else column.cast(polars.Float64)).to_numpy()
+        )
     is_declared = isinstance(column.dtype, polars.Enum)
-    return pd.Series(column.to_list(), dtype=pd.CategoricalDtype(column.dtype.categories.to_list()) if is_declared else object)
+    return pd.Series(
+        column.to_list(),
+        dtype=pd.CategoricalDtype(column.dtype.categories.to_list()) if is_declared else object,
+    )
 
 
 def _cells(column, label):
     """The cells of a column, floats with NaN where all are numbers and otherwise objects, and the kinds of these."""
     if column.dtype.kind in "iuf":
-        cells = column.to_numpy(np.float32 if column.dtype.name.lower() == "float32" else np.float64, na_value=np.nan)
+        cells = column.to_numpy(
+            np.float32 if column.dtype.name.lower() == "float32" else np.float64, na_value=np.nan
+        )
         kinds = set() if np.isnan(cells).all() else {"numbers"}
     else:
         cells = column.to_numpy(object)
@@ -234,7 +255,10 @@ def _cells(column, label):
 def _kinds(values):
     """Names of all the kinds of cells among ``values``."""
     return {
-        next((kind for kind, types in CELL_KINDS.items() if issubclass(cell, types)), f"cells of type {cell.__name__}")
+        next(
+            (kind for kind, types in CELL_KINDS.items() if issubclass(cell, types)),
+            f"cells of type {cell.__name__}",
+        )
         for cell in set(map(type, values))
     }
 
@@ -243,7 +267,9 @@ def _check_cells(kinds, label):
     for kind in sorted(kinds - CELL_KINDS.keys()):
         raise TypeError(f"{label} holds {kind}: argument must be a string or a number.")
     if "dates" in kinds:
-        raise ValueError(f"{label} holds dates: turn it into numbers (days since a date, hour, weekday) or drop it.")
+        raise ValueError(
+            f"{label} holds dates: turn it into numbers (days since a date, hour, weekday) or drop it."
+        )
     if "complex numbers" in kinds:
         raise ValueError(f"Complex data not supported: {label} holds complex numbers.")
 
@@ -254,8 +280,12 @@ def _learn(column, cells, label, is_declared):
     if is_numbers and not is_declared and not has_list:
         return None
     observed = pd.unique(cells[~pd.isna(cells)])
-    values = column.cat.categories if has_list else sorted(observed, key=None if is_numbers else str)
-    if max(len(observed), len(values)) > MAX_CATEGORIES or len(observed) > max(FEW_CATEGORIES, len(cells) / 2):
+    values = (
+        column.cat.categories if has_list else sorted(observed, key=None if is_numbers else str)
+    )
+    if max(len(observed), len(values)) > MAX_CATEGORIES or len(observed) > max(
+        FEW_CATEGORIES, len(cells) / 2
+    ):
         raise ValueError(
             f"{label} holds {len(observed)} different values in {len(cells)} rows, of {len(values)} categories: group the rare "
             "ones, or drop it if it only names rows."
@@ -273,7 +303,9 @@ def _encode(cells, categories, label):
         new = pd.unique(cells[is_new]).tolist()
         some = ", ".join(map(repr, new[:3])) + (", ..." if len(new) > 3 else "")
         message = f"{label} holds {some}, which fit did not see: such cells count as new values."
-        warnings.warn(message, stacklevel=6)  # for the line that calls the method that calls `_read`
+        warnings.warn(
+            message, stacklevel=6
+        )  # for the line that calls the method that calls `_read`
         codes[is_new] = len(categories)
     return codes
 
@@ -294,7 +326,10 @@ def _to_pandas(codes, values, dtype):
         known = codes < len(dtype.categories)
         return pd.Categorical.from_codes(np.where(known, codes, -1).astype(int), dtype=dtype)
     has_no_missing_value = isinstance(dtype, np.dtype) and dtype.kind in "biu"
-    return pd.Series(_whole(values, dtype), dtype=None if has_no_missing_value and pd.isna(values).any() else dtype)
+    return pd.Series(
+        _whole(values, dtype),
+        dtype=None if has_no_missing_value and pd.isna(values).any() else dtype,
+    )
 
 
 def _to_polars(values, dtype):

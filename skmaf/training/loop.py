@@ -76,7 +76,9 @@ def joined(histories):
     )
 
 
-def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noise=None, hiding=None):
+def train(
+    flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noise=None, hiding=None
+):
     """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights seen.
 
     The weights that are judged and kept are a moving average of those that the optimiser moves: it takes the noise of
@@ -114,10 +116,14 @@ def train(flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noi
     best = _Best(flow, held_out)
     history = History(best_score=best.score)
     n_batches = max(1, round(len(rows.x) / budget.batch_size))
-    optimiser = _Optimiser(flow, budget.learning_rate, budget.weight_decay, budget.n_epochs * n_batches)
+    optimiser = _Optimiser(
+        flow, budget.learning_rate, budget.weight_decay, budget.n_epochs * n_batches
+    )
     try:
         for _ in range(budget.n_epochs):
-            loss = _run_epoch(optimiser, rows, widths.expand_as(rows.x), noise, hiding, n_batches, generator)
+            loss = _run_epoch(
+                optimiser, rows, widths.expand_as(rows.x), noise, hiding, n_batches, generator
+            )
             if not math.isfinite(loss):
                 flow.load_state_dict(best.state)
                 optimiser.restart(at_rate=0.5)
@@ -147,7 +153,9 @@ def mean_log_prob(flow, rows):
     """Weighted mean log-density of `WeightedRows`, their background included."""
     scores = in_batches(flow.log_prob, flow, rows.x).cpu().double()
     if rows.background is not None:
-        scores = torch.logaddexp(scores + math.log1p(-BACKGROUND_SHARE), rows.background + math.log(BACKGROUND_SHARE))
+        scores = torch.logaddexp(
+            scores + math.log1p(-BACKGROUND_SHARE), rows.background + math.log(BACKGROUND_SHARE)
+        )
     return (scores * rows.weights.cpu()).mean().item()
 
 
@@ -172,7 +180,11 @@ def _run_epoch(optimiser, rows, widths, noise, hiding, n_batches, generator):
 
 def schedule(n_done, n_steps):
     """The learning rate after some steps, as a share of its peak: a short climb on a cosine that falls to 0."""
-    return min(1.0, (n_done + 1) / (WARM_UP * n_steps)) * (1 + math.cos(math.pi * n_done / n_steps)) / 2
+    return (
+        min(1.0, (n_done + 1) / (WARM_UP * n_steps))
+        * (1 + math.cos(math.pi * n_done / n_steps))
+        / 2
+    )
 
 
 class AdamW:
@@ -181,7 +193,9 @@ class AdamW:
     def __init__(self, weights, weight_decay=0.0):
         self.weights = list(weights)
         self.weight_decay = weight_decay
-        self._means, self._squares = ([torch.zeros_like(weight) for weight in self.weights] for _ in range(2))
+        self._means, self._squares = (
+            [torch.zeros_like(weight) for weight in self.weights] for _ in range(2)
+        )
         self._counts = [torch.zeros((), device=weight.device) for weight in self.weights]
 
     def step(self, loss, rate):
@@ -199,7 +213,15 @@ class AdamW:
     def _move(self, rate):
         gradients = [weight.grad for weight in self.weights]
         state = self._means, self._squares, [], self._counts
-        adamw(self.weights, gradients, *state, fused=True, lr=rate, weight_decay=self.weight_decay, **ADAM)
+        adamw(
+            self.weights,
+            gradients,
+            *state,
+            fused=True,
+            lr=rate,
+            weight_decay=self.weight_decay,
+            **ADAM,
+        )
 
 
 class _Optimiser:
@@ -233,7 +255,9 @@ class _Optimiser:
 
     @torch.no_grad()
     def _move_average(self):
-        n = self._n_averaged  # torch's AveragedModel does the same, and looks all weights up in each step
+        n = (
+            self._n_averaged
+        )  # torch's AveragedModel does the same, and looks all weights up in each step
         decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
         get_ema_multi_avg_fn(decay)(self._averages, self._adam.weights, n)
         self._n_averaged += 1

@@ -28,7 +28,18 @@ class Budget:
     patience: int
 
 
-def make_budget(n_rows, flow, *, n_columns, batch_size, max_iter, learning_rate, alpha, patience, decay_rows=WEIGHT_DECAY_ROWS):
+def make_budget(
+    n_rows,
+    flow,
+    *,
+    n_columns,
+    batch_size,
+    max_iter,
+    learning_rate,
+    alpha,
+    patience,
+    decay_rows=WEIGHT_DECAY_ROWS,
+):
     """A budget with every "auto" replaced.
 
     Parameters
@@ -81,7 +92,11 @@ def hold_out(n_rows, fraction, generator):
     order = torch.randperm(n_rows, generator=generator).numpy()
     if fraction == 0:
         return order, order[:0]
-    wanted = max(0.1 * n_rows, min(0.2 * n_rows, FEW_HELD_OUT)) if fraction == "auto" else fraction * n_rows
+    wanted = (
+        max(0.1 * n_rows, min(0.2 * n_rows, FEW_HELD_OUT))
+        if fraction == "auto"
+        else fraction * n_rows
+    )
     n = min(max(1, round(wanted)), n_rows - 1)
     return order[n:], order[:n]
 

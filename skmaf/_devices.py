@@ -11,7 +11,11 @@ def pick_device(name, fitted=False):
     ValueError
         If torch does not know the device or the machine does not have it.
     """
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    here = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if name == "auto":
         return torch.device(next(kind for kind, available in here.items() if available))
     kind = str(name).split(":")[0]
@@ -19,4 +23,6 @@ def pick_device(name, fitted=False):
         return torch.device(name)
     if fitted:
         return torch.device("cpu")
-    raise ValueError(f"device={name!r} is not on this machine; use 'auto' or one of {[k for k in here if here[k]]}.")
+    raise ValueError(
+        f"device={name!r} is not on this machine; use 'auto' or one of {[k for k in here if here[k]]}."
+    )

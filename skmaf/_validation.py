@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-
 MOST_REPEATS = 10
 
 
@@ -35,7 +34,11 @@ def without_weightless(X, sample_weight):
     if sample_weight is None or not hasattr(X, "shape"):
         return X, sample_weight
     weights = np.asarray(sample_weight)
-    if weights.shape != (X.shape[0],) or weights.dtype.kind not in "biuf" or (weights != 0).sum() in (0, 1, len(weights)):
+    if (
+        weights.shape != (X.shape[0],)
+        or weights.dtype.kind not in "biuf"
+        or (weights != 0).sum() in (0, 1, len(weights))
+    ):
         return X, sample_weight  # nothing to drop, or an error to come
     kept = np.flatnonzero(weights)
     return _safe_indexing(X, kept), weights[kept]
@@ -69,7 +72,9 @@ def weigh(X, sample_weight):
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         rows, weights = rows[weights > 0], weights[weights > 0]
         if len(rows) == 0 or (len(rows) == 1 and weights[0] < 2):
-            raise ValueError("sample_weight is zero in all rows but one, or in all: give a positive weight to 2 rows or more.")
+            raise ValueError(
+                "sample_weight is zero in all rows but one, or in all: give a positive weight to 2 rows or more."
+            )
         if np.all(weights == np.round(weights)) and weights.sum() <= MOST_REPEATS * len(rows):
             rows = rows.repeat(weights.astype(int))
             weights = np.ones(len(rows))
@@ -97,7 +102,9 @@ def check_sizes(hidden_layer_sizes):
     """Sizes of hidden layers as a tuple of int."""
     sizes = list(hidden_layer_sizes)
     if not sizes or not all(isinstance(size, numbers.Integral) and size >= 1 for size in sizes):
-        raise ValueError(f"hidden_layer_sizes must be one or more positive integers, got {hidden_layer_sizes!r}.")
+        raise ValueError(
+            f"hidden_layer_sizes must be one or more positive integers, got {hidden_layer_sizes!r}."
+        )
     return tuple(int(size) for size in sizes)
 
 

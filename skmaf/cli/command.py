@@ -13,9 +13,9 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from . import __version__
-from .density import MAFDensity
-from .outlier import DensityOutlierDetector
+from .. import __version__
+from ..density import MAFDensity
+from ..outlier import DensityOutlierDetector
 from .tables import MIN_ROWS, example_table, listing, read_table
 
 N_DRAWN = 5
@@ -53,9 +53,15 @@ In Python
 
 def split(table, seed):
     """Positions of the rows to fit, and of normal rows held out from the fit."""
-    normal = np.arange(len(table.X)) if table.labels is None else np.flatnonzero(table.labels == table.normal)
+    normal = (
+        np.arange(len(table.X))
+        if table.labels is None
+        else np.flatnonzero(table.labels == table.normal)
+    )
     if len(normal) < MIN_ROWS:
-        raise ValueError(f"too few rows to fit: {len(normal)}; a density needs {MIN_ROWS} at the very least.")
+        raise ValueError(
+            f"too few rows to fit: {len(normal)}; a density needs {MIN_ROWS} at the very least."
+        )
     share = 0.1 if table.labels is None else 0.5
     return train_test_split(normal, test_size=max(2, round(share * len(normal))), random_state=seed)
 
@@ -64,7 +70,9 @@ def header_text(table, n_train):
     """What the table is, and what is about to happen."""
     lines = [table.title, f"{len(table.X)} rows, {table.X.shape[1]} columns: {listing(table.X)}"]
     if table.labels is not None:
-        counts = ", ".join(f"{value} ({n} rows)" for value, n in table.labels.value_counts().items())
+        counts = ", ".join(
+            f"{value} ({n} rows)" for value, n in table.labels.value_counts().items()
+        )
         lines.append(f"Label {table.labels.name}: {counts}; {table.normal} is normal")
     lines += [f"Note: {note}" for note in table.notes]
     lines = [textwrap.fill(line, 100, subsequent_indent="  ") for line in lines]
@@ -77,15 +85,22 @@ def quality_text(table, log_density, scores, offset, train, held_out):
     with np.errstate(over="ignore", invalid="ignore"):  # scores may be as low as float64 goes
         mean, error = kept.mean(), kept.std(ddof=1) / np.sqrt(len(kept))
     groups = {"fitted rows": train, "held-out rows": held_out}
-    lines = [f"Held-out log-likelihood  {mean:.2f} nats per row (standard error {error:.2f}, {len(kept)} rows)"]
+    lines = [
+        f"Held-out log-likelihood  {mean:.2f} nats per row (standard error {error:.2f}, {len(kept)} rows)"
+    ]
     if table.labels is not None:
         abnormal = np.flatnonzero(table.labels != table.normal)
         labels = np.repeat([0, 1], [len(held_out), len(abnormal)])
         auc = roc_auc_score(labels, -scores[np.concatenate([held_out, abnormal])])
         groups[f"rows with {table.labels.name} = {table.labels.iloc[abnormal[0]]}"] = abnormal
-        lines.append(f"ROC AUC                  {auc:.3f} ({len(held_out)} held-out rows against {len(abnormal)} anomalies)")
+        lines.append(
+            f"ROC AUC                  {auc:.3f} ({len(held_out)} held-out rows against {len(abnormal)} anomalies)"
+        )
     lines.append(f"Threshold                {offset:.2f} nats; below it are")
-    lines += [f"{'':25}{(scores[rows] < offset).sum()} of {len(rows)} {name}" for name, rows in groups.items()]
+    lines += [
+        f"{'':25}{(scores[rows] < offset).sum()} of {len(rows)} {name}"
+        for name, rows in groups.items()
+    ]
     return "\n".join(lines)
 
 
@@ -95,32 +110,47 @@ def top_text(table, detector, scores, p_values, n_top):
     title = f"The {len(lowest)} most anomalous of all rows; p-value: how often a normal row looks as odd"
     if len(lowest) == 0:
         return title
-    top = pd.DataFrame({"row": table.X.index[lowest], "score": scores[lowest], "p-value": p_values[lowest]})
+    top = pd.DataFrame(
+        {"row": table.X.index[lowest], "score": scores[lowest], "p-value": p_values[lowest]}
+    )
     if table.labels is not None:
         top[table.labels.name] = table.labels.to_numpy()[lowest]
     header, *lines = top.to_string(index=False, float_format=NUMBER.format).splitlines()
     rows = table.X.iloc[lowest]
     reasons = reason_texts(rows, *detector.repair(rows))
-    return "\n".join([title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))])
+    return "\n".join(
+        [title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))]
+    )
 
 
 def reason_texts(rows, gains, expected):
     """A line for each row: its two cells with the largest gains, and the values that were expected there."""
     for (_, row), gain, values in zip(rows.iterrows(), gains, expected):
         guilty = [j for j in np.argsort(-gain, kind="stable")[:2] if gain[j] > 0]
-        cells = [f"{str(rows.columns[j])[:24]} {short(row.iloc[j])} (expected {short(values[j])})" for j in guilty]
+        cells = [
+            f"{str(rows.columns[j])[:24]} {short(row.iloc[j])} (expected {short(values[j])})"
+            for j in guilty
+        ]
         yield "    " + (", ".join(cells) or "no single cell makes it unlikely")
 
 
 def short(value):
     """A number to four digits, or the first letters of a text."""
-    return f"{value:.4g}" if isinstance(value, Real) and not isinstance(value, bool) else str(value)[:12]
+    return (
+        f"{value:.4g}"
+        if isinstance(value, Real) and not isinstance(value, bool)
+        else str(value)[:12]
+    )
 
 
 def drawn_text(X, drawn):
     """Fresh rows side by side, a line for each column, beside the median or most frequent value of those fitted."""
-    typical = {name: x.mode().iloc[0] if x.dtype == "category" else x.median() for name, x in X.items()}
-    shown = pd.DataFrame({"typical": typical.values()}, index=[str(name)[:28] for name in X], dtype=object)
+    typical = {
+        name: x.mode().iloc[0] if x.dtype == "category" else x.median() for name, x in X.items()
+    }
+    shown = pd.DataFrame(
+        {"typical": typical.values()}, index=[str(name)[:28] for name in X], dtype=object
+    )
     for i, (_, row) in enumerate(drawn.iterrows(), 1):
         shown[f"new row {i}"] = row.to_numpy(object)
     hidden = len(shown) - SHOWN_COLUMNS
@@ -174,12 +204,18 @@ def run(args):
     X, fitted = table.X, table.X.iloc[train]
     density = MAFDensity(random_state=args.seed, verbose=True)
     contamination = "auto" if args.contamination is None else args.contamination
-    detector = DensityOutlierDetector(contamination=contamination, random_state=args.seed, verbose=True)
+    detector = DensityOutlierDetector(
+        contamination=contamination, random_state=args.seed, verbose=True
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         detector.fit(fitted)
         density.fit(fitted)
-    log_density, scores, p_values = density.score_samples(X), detector.score_samples(X), detector.p_values(X)
+    log_density, scores, p_values = (
+        density.score_samples(X),
+        detector.score_samples(X),
+        detector.p_values(X),
+    )
     for warning in caught:
         print(f"Note: {warning.message}")
     print("\n" + quality_text(table, log_density, scores, detector.offset_, train, held_out))
@@ -193,11 +229,18 @@ def run(args):
 
 def make_parser():
     parser = argparse.ArgumentParser(
-        prog="skmaf", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="skmaf",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("table", nargs="?", type=Path, metavar="TABLE", help="CSV file with a header line")
-    add("--label", metavar="COLUMN", help="two-valued column, not modelled; rows with 0, or else the majority, are normal")
+    add(
+        "--label",
+        metavar="COLUMN",
+        help="two-valued column, not modelled; rows with 0, or else the majority, are normal",
+    )
     add(
         "--contamination",
         type=float,

@@ -5,7 +5,9 @@ import threading
 
 import torch
 
-NUMBERS_PER_THREAD = 2**18  # that one pass computes; with fewer, threads wait for each other more than they work
+NUMBERS_PER_THREAD = (
+    2**18
+)  # that one pass computes; with fewer, threads wait for each other more than they work
 
 _lock = threading.Lock()
 _state = {"depth": 0, "outer": 0}
@@ -22,7 +24,9 @@ def threads_for(n_numbers):
     with _lock:
         if _state["depth"] == 0:
             _state["outer"] = torch.get_num_threads()
-        torch.set_num_threads(max(1, min(_state["outer"], n_numbers // NUMBERS_PER_THREAD)))  # each Python thread has its own
+        torch.set_num_threads(
+            max(1, min(_state["outer"], n_numbers // NUMBERS_PER_THREAD))
+        )  # each Python thread has its own
         _state["depth"] += 1
     try:
         yield

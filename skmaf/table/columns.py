@@ -56,7 +56,11 @@ class Continuous:
 
     def widths(self, x):
         """Of the values in flow space, shape (n, 1), or one for all."""
-        return self.step / self.scale if self.step == 0 or self.warp is None else self._warped_step(x)[:, None] / self.scale
+        return (
+            self.step / self.scale
+            if self.step == 0 or self.warp is None
+            else self._warped_step(x)[:, None] / self.scale
+        )
 
     def _warped_step(self, x):
         """Width of a value's step after the warp: all steps together leave no gap."""
@@ -66,7 +70,9 @@ class Continuous:
         log_derivative = 0.0 if self.warp is None else self.warp.log_derivative(x)
         if self.step and self.warp is not None:
             with np.errstate(divide="ignore"):
-                log_derivative = np.where(np.isneginf(log_derivative), -np.inf, np.log(self._warped_step(x) / self.step))
+                log_derivative = np.where(
+                    np.isneginf(log_derivative), -np.inf, np.log(self._warped_step(x) / self.step)
+                )
         return np.where(np.isnan(x), 0.0, log_derivative - np.log(self.scale))
 
     def back(self, codes, values):
@@ -84,7 +90,11 @@ class Continuous:
         if self.step == 0:
             return x
         nearest = self.levels[np.searchsorted((self.levels[1:] + self.levels[:-1]) / 2, x)]
-        grid = self.levels[0] + np.round((x - self.levels[0]) / self.step) * self.step if self.regular else x
+        grid = (
+            self.levels[0] + np.round((x - self.levels[0]) / self.step) * self.step
+            if self.regular
+            else x
+        )
         return np.where(np.abs(x - nearest) <= self.step / 2, nearest, grid)
 
 
@@ -110,7 +120,9 @@ class Constant:
         """The value keeps what Laplace's rule of succession gives it: (n + 1) / (n + 2)."""
         old = np.abs(x - self.value) <= self.tolerance
         new = -np.log(self.n_rows + 2) + cauchy(x, self.value, abs(self.value) or 1.0)
-        return np.where(np.isnan(x), 0.0, np.where(old, np.log((self.n_rows + 1) / (self.n_rows + 2)), new))
+        return np.where(
+            np.isnan(x), 0.0, np.where(old, np.log((self.n_rows + 1) / (self.n_rows + 2)), new)
+        )
 
     def back(self, codes, values):
         return np.full(len(values), self.value)
@@ -151,7 +163,13 @@ class Discrete:
         counts = np.bincount(codes, minlength=len(levels))
         # a category that was declared and did not occur has half a row
         shares = np.where(counts, np.bincount(codes, weights, minlength=len(levels)), 0.5)
-        return cls(levels, shares / shares.sum(), ordered, step, float(np.log(max(1, (counts == 1).sum()) / (len(x) + 2))))
+        return cls(
+            levels,
+            shares / shares.sum(),
+            ordered,
+            step,
+            float(np.log(max(1, (counts == 1).sum()) / (len(x) + 2))),
+        )
 
     @property
     def numbers(self):
@@ -209,12 +227,16 @@ class Atomic:
     @classmethod
     def of(cls, x, weights, atoms, others):
         codes = np.where(np.isin(x, atoms), np.searchsorted(atoms, x), len(atoms))
-        counts = np.maximum(np.bincount(codes, weights, minlength=len(atoms) + 1), 0.5)  # a bound need not occur
+        counts = np.maximum(
+            np.bincount(codes, weights, minlength=len(atoms) + 1), 0.5
+        )  # a bound need not occur
         values = np.unique(np.append(x, atoms))
         gaps = np.append(np.insert(np.diff(values), 0, np.inf), np.inf)
         places = np.searchsorted(values, atoms)
         nearest = np.minimum(gaps[places], gaps[places + 1]) / 4
-        tolerance = np.minimum(1e-6 * np.abs(atoms), 1e-3 * others.step if others.regular else nearest)
+        tolerance = np.minimum(
+            1e-6 * np.abs(atoms), 1e-3 * others.step if others.regular else nearest
+        )
         return cls(np.append(atoms, np.nan), counts / counts.sum(), others, tolerance)
 
     numbers = None  # the atoms, and all else, are like categories
@@ -274,7 +296,9 @@ class OneHot:
 
     def values(self, x):
         is_level = x[:, None] == self.levels
-        z = np.column_stack([(is_level - self.shares) / self._scale, np.where(is_level.any(axis=1), 0.0, NEW)])
+        z = np.column_stack(
+            [(is_level - self.shares) / self._scale, np.where(is_level.any(axis=1), 0.0, NEW)]
+        )
         return np.where(np.isnan(x)[:, None], np.nan, z)
 
     def widths(self, x):
@@ -284,7 +308,9 @@ class OneHot:
         return np.zeros(len(x))
 
     def back(self, codes, values):
-        return self.levels[(values[:, :-1] * self._scale + self.shares).argmax(axis=1)].astype(float)
+        return self.levels[(values[:, :-1] * self._scale + self.shares).argmax(axis=1)].astype(
+            float
+        )
 
 
 class Columns:
@@ -339,8 +365,17 @@ class Columns:
 
     def widths(self, X):
         """Steps of the values of ``X``, shape (n, n_codes + n_values), or (1, ...) where all rows have the same."""
-        parts = [(j, column.widths(X[:, j].astype(np.float64))) for j, column in enumerate(self.columns) if column.n_values]
-        widths = np.zeros((max([1] + [len(np.atleast_1d(part)) for _, part in parts]), self.n_codes + self.n_values))
+        parts = [
+            (j, column.widths(X[:, j].astype(np.float64)))
+            for j, column in enumerate(self.columns)
+            if column.n_values
+        ]
+        widths = np.zeros(
+            (
+                max([1] + [len(np.atleast_1d(part)) for _, part in parts]),
+                self.n_codes + self.n_values,
+            )
+        )
         for j, part in parts:
             widths[:, self._value_places[j] : self._value_places[j + 1]] = part
         return widths
@@ -356,7 +391,9 @@ class Columns:
     def log_jacobian(self, X):
         """What to add to the log-density in flow space to get that in units of X, shape (n,)."""
         X = np.asarray(X, dtype=np.float64)
-        return sum(column.log_jacobian(X[:, j]) for j, column in enumerate(self.columns)) + np.zeros(len(X))
+        return sum(
+            column.log_jacobian(X[:, j]) for j, column in enumerate(self.columns)
+        ) + np.zeros(len(X))
 
 
 def moments(t, weights):

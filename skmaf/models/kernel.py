@@ -58,7 +58,9 @@ class Kernel:
                 # a cell that a training row lacks is as in the whole table: standard normal, and noise
                 n_both, n_unknown, unknown = gaps
                 log_sizes = n_both * log_size + 0.5 * n_unknown * np.log(2 * np.pi * (1 + h**2))
-                exponents = log_shares - log_sizes - squares / (2 * h**2) - unknown / (2 * (1 + h**2))
+                exponents = (
+                    log_shares - log_sizes - squares / (2 * h**2) - unknown / (2 * (1 + h**2))
+                )
             parts.append(exponents.logsumexp(1))  # a third of the time of scipy's
         return torch.stack(parts).logsumexp(0).numpy() - np.log(len(parts))
 
@@ -66,4 +68,6 @@ class Kernel:
         """Draw rows, shape (n_samples, n_columns)."""
         centres = self.Z[rng.choice(len(self.Z), n_samples, p=self.shares)]
         centres = np.where(np.isnan(centres), rng.standard_normal(centres.shape), centres)
-        return centres + rng.choice(self.bandwidths, (n_samples, 1)) * rng.standard_normal(centres.shape)
+        return centres + rng.choice(self.bandwidths, (n_samples, 1)) * rng.standard_normal(
+            centres.shape
+        )

@@ -43,7 +43,8 @@ class Calibration:
             In (0, 1]; no smaller than 1 / (number of calibration rows + 1).
         """
         counts = sum(
-            below[np.searchsorted(own, s, side="right")] for own, below, s in zip(self.scores, self._below, scores)
+            below[np.searchsorted(own, s, side="right")]
+            for own, below, s in zip(self.scores, self._below, scores)
         )
         return (counts + 1) / (self.total + 1)
 
@@ -58,4 +59,6 @@ class Calibration:
         order = np.argsort(scores)
         weights = np.concatenate(self._weights)[order]
         allowed = math.floor(1e-9 + max(rate, self.finest_rate) * (self.total + 1))
-        return float(scores[order][np.searchsorted(np.cumsum(weights), allowed + 1e-9, side="right") - 1])
+        return float(
+            scores[order][np.searchsorted(np.cumsum(weights), allowed + 1e-9, side="right") - 1]
+        )

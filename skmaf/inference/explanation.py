@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .validation import columns
+from .._validation import columns
 
 KEPT_VALUES = 1025  # of a column
 FIRST_STEPS = 32  # into which the values are divided, at first
@@ -44,7 +44,9 @@ class Repairs:
         own = score_samples(X)
         gains, best = [], []
         for j, (x, values) in enumerate(zip(columns(X), self.values)):
-            values = values if len(values) else x[:1]  # a column without any value has nothing to offer
+            values = (
+                values if len(values) else x[:1]
+            )  # a column without any value has nothing to offer
 
             def score(positions):
                 return score_samples(_variants(X, j, values[positions])).reshape(positions.shape)
@@ -69,7 +71,9 @@ def _variants(X, j, x):
     """The rows of ``X`` once for each row of ``x``, which holds other values for column ``j``."""
     if isinstance(X, pd.DataFrame):
         rows, dtype = pd.concat([X] * len(x), ignore_index=True), X.dtypes.iloc[j]
-        rows.isetitem(j, pd.Series(x.ravel(), dtype=dtype if isinstance(dtype, pd.CategoricalDtype) else None))
+        rows.isetitem(
+            j, pd.Series(x.ravel(), dtype=dtype if isinstance(dtype, pd.CategoricalDtype) else None)
+        )
     else:
         rows = np.tile(X, (len(x), 1)).astype(np.result_type(X, x), copy=False)
         rows[:, j] = x.ravel()

@@ -7,7 +7,10 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer
 
 MIN_ROWS = 10
-MIN_INCOMPLETE = 10, 0.02  # rows, and their share of all, from which rows with missing cells are fitted too
+MIN_INCOMPLETE = (
+    10,
+    0.02,
+)  # rows, and their share of all, from which rows with missing cells are fitted too
 MOST_WORDS = 20  # different ones that a column may hold in any case; else one in two rows
 
 
@@ -47,7 +50,9 @@ def example_table():
     data = load_breast_cancer(as_frame=True)
     labels = pd.Series(data.target_names[data.target], name="diagnosis")
     title = "Breast cancer, Wisconsin (shipped with scikit-learn): cell nuclei of tumours"
-    return Table(title, data.data, np.ones(len(labels), dtype=bool), data.data.index, labels, "benign")
+    return Table(
+        title, data.data, np.ones(len(labels), dtype=bool), data.data.index, labels, "benign"
+    )
 
 
 def read_table(path, label=None):
@@ -63,7 +68,9 @@ def read_table(path, label=None):
     X, notes = usable_columns(frame)
     if X.shape[1] == 0:
         raise ValueError(f"{path} has no column of numbers or categories under a header line.")
-    scored = rows_to_score(X, np.ones(len(X), dtype=bool) if labels is None else (labels == normal).to_numpy(), notes)
+    scored = rows_to_score(
+        X, np.ones(len(X), dtype=bool) if labels is None else (labels == normal).to_numpy(), notes
+    )
     if labels is not None:
         labels = labels[scored]
         if labels.nunique() < 2:
@@ -81,7 +88,9 @@ def rows_to_score(X, is_normal, notes):
     if (~complete & is_normal).sum() >= max(MIN_INCOMPLETE[0], MIN_INCOMPLETE[1] * is_normal.sum()):
         notes.append(f"{what}: they are scored by the cells that they have.")
         return np.ones(len(X), dtype=bool)
-    notes.append(f"{what}: too few to learn from; they are left out and get no score. Fill the cells to keep the rows.")
+    notes.append(
+        f"{what}: too few to learn from; they are left out and get no score. Fill the cells to keep the rows."
+    )
     return complete
 
 
@@ -90,7 +99,9 @@ def read_csv(path):
     try:
         with open(path, encoding="utf-8-sig") as file:
             separator = max(",;\t", key=file.readline().count)
-        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, low_memory=False)
+        frame = pd.read_csv(
+            path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, low_memory=False
+        )
     except pd.errors.EmptyDataError as error:
         raise ValueError(f"{path} is empty.") from error
     except UnicodeDecodeError as error:
@@ -122,7 +133,12 @@ def usable_columns(frame):
     for name, cells in frame.items():
         values = pd.to_numeric(cells, errors="coerce")
         words = cells[values.isna() & cells.notna()]
-        if cells.dtype == bool or len(words) and len(words) == cells.notna().sum() and is_few(words):
+        if (
+            cells.dtype == bool
+            or len(words)
+            and len(words) == cells.notna().sum()
+            and is_few(words)
+        ):
             usable[name] = cells.astype("category")
         elif len(words):
             text.append(f"{name} (such as {words.iloc[0]!r})")
@@ -138,7 +154,9 @@ def usable_columns(frame):
     if empty:
         notes.append(f"Columns without values are left out: {listing(empty)}.")
     if all(is_number(name) for name in frame):
-        notes.append("All column names are numbers. If the first line is data, put a header line above it.")
+        notes.append(
+            "All column names are numbers. If the first line is data, put a header line above it."
+        )
     return pd.DataFrame(usable, index=frame.index), notes
 
 

@@ -6,7 +6,7 @@ cells hidden at random in training: half of the rows lose each cell with a proba
 
 import torch
 
-from .columns import ABSENT
+from ..table.columns import ABSENT
 
 
 class Hiding:
@@ -27,7 +27,11 @@ class Hiding:
 
     def __call__(self, x, generator):
         """Rows with cells hidden, all dimensions of a cell at once; what comes after these dimensions stays."""
-        rates = torch.rand(len(x), 1, generator=generator) * (torch.rand(len(x), 1, generator=generator) < 0.5)
-        hide = (torch.rand(len(x), int(self.owners.max()) + 1, generator=generator) < rates)[:, self.owners]
+        rates = torch.rand(len(x), 1, generator=generator) * (
+            torch.rand(len(x), 1, generator=generator) < 0.5
+        )
+        hide = (torch.rand(len(x), int(self.owners.max()) + 1, generator=generator) < rates)[
+            :, self.owners
+        ]
         shown, given = x.tensor_split([len(self.owners)], dim=1)
         return torch.cat([torch.where(hide.to(x.device), self.hidden.to(x), shown), given], 1)

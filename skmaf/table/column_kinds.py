@@ -10,7 +10,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from .columns import Atomic, Columns, Constant, Continuous, Discrete, OneHot, moments
-from .warps import Asinh, bounded
+from .transforms import Asinh, bounded
 
 MIN_STEP = 1e-6  # a step below this share of the range is floating-point resolution, not a grid
 MOST_LEVELS = 64  # of a discrete column of numbers
@@ -36,7 +36,9 @@ def declared_kinds(X, column_kinds):
     names, kinds = list(getattr(X, "columns", range(np.shape(X)[-1]))), {}
     for name, kind in column_kinds.items():
         if name not in names and not (isinstance(name, Integral) and 0 <= name < len(names)):
-            raise ValueError(f"column_kinds names {name!r}, which is no column; there are {names[:10]}.")
+            raise ValueError(
+                f"column_kinds names {name!r}, which is no column; there are {names[:10]}."
+            )
         if kind not in KINDS and not _is_bounds(kind):
             raise ValueError(
                 f"column_kinds[{name!r}] must be one of {', '.join(KINDS)}, or bounds (low, high) of which one may be None; "
@@ -57,10 +59,14 @@ def check_kinds(kinds, X, schema):
     """Refuse what is declared of columns where their training values ``X`` speak against it."""
     for j, kind in kinds.items():
         if schema.categories[j] is not None and kind != "categorical":
-            raise ValueError(f"{schema.label(j)} holds categories, which column_kinds calls {kind!r}: leave it out there.")
+            raise ValueError(
+                f"{schema.label(j)} holds categories, which column_kinds calls {kind!r}: leave it out there."
+            )
         if isinstance(kind, tuple):
             low, high = kind
-            outside = (X[:, j] < (-np.inf if low is None else low)) | (X[:, j] > (np.inf if high is None else high))
+            outside = (X[:, j] < (-np.inf if low is None else low)) | (
+                X[:, j] > (np.inf if high is None else high)
+            )
             if outside.any():
                 raise ValueError(
                     f"{schema.label(j)} holds {X[outside, j][0]:g}, outside of the bounds {kind} that column_kinds gives: "
@@ -125,12 +131,18 @@ def sharp(x, resolution, weights, n_categories=None, kind=None):
     if kind is None:
         atoms = _atoms(values, counts)
     elif isinstance(kind, tuple):
-        atoms = np.array([bound for bound in kind if bound is not None], dtype=float)  # whether or not they occur
+        atoms = np.array(
+            [bound for bound in kind if bound is not None], dtype=float
+        )  # whether or not they occur
     if _few(len(values), (~np.isin(values, atoms)).sum(), len(x), kind):
         step = grid_step(values, resolution) or float(np.median(np.diff(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
     rest = ~np.isin(x, atoms)
-    warp = bounded(*kind, x[rest]) if isinstance(kind, tuple) else _for_tails(x[rest], weights[rest], kind)
+    warp = (
+        bounded(*kind, x[rest])
+        if isinstance(kind, tuple)
+        else _for_tails(x[rest], weights[rest], kind)
+    )
     others = continuous(x[rest], resolution, weights[rest], warp, spread=kind != "continuous")
     return Atomic.of(x, weights, atoms, others) if len(atoms) else others
 
@@ -165,7 +177,9 @@ def _for_tails(x, weights, kind):
         return warp
     before, after = (moments(t, weights)[1] for t in (x, warp.forward(x)))
     gain = np.log(before) - np.log(after) + np.average(warp.log_derivative(x), weights=weights)
-    return warp if gain > TAIL_GAIN and np.abs(x - warp.centre).max() > TAIL_REACH * before else None
+    return (
+        warp if gain > TAIL_GAIN and np.abs(x - warp.centre).max() > TAIL_REACH * before else None
+    )
 
 
 def continuous(x, resolution, weights, warp=None, spread=True):
@@ -175,7 +189,9 @@ def continuous(x, resolution, weights, warp=None, spread=True):
     if spread and (step := grid_step(values, resolution)) > 0:
         return Continuous(mean, scale, step, values, regular=True, warp=warp)
     if spread and len(values) < len(x):
-        return Continuous(mean, scale, float(np.median(np.diff(values))), values[counts > 1], warp=warp)
+        return Continuous(
+            mean, scale, float(np.median(np.diff(values))), values[counts > 1], warp=warp
+        )
     return Continuous(mean, scale, warp=warp)
 
 
@@ -190,7 +206,11 @@ def _atoms(values, counts):
     order = np.argsort(-counts, kind="stable")
     ranked = np.append(counts[order], 1)
     least = max(ATOM_COUNT, ATOM_SHARE * counts.sum())
-    n = [k for k in range(1, min(MOST_ATOMS, len(values)) + 1) if ranked[k - 1] >= max(least, ATOM_EXCESS * ranked[k])]
+    n = [
+        k
+        for k in range(1, min(MOST_ATOMS, len(values)) + 1)
+        if ranked[k - 1] >= max(least, ATOM_EXCESS * ranked[k])
+    ]
     return np.sort(values[order[: max(n, default=0)]])
 
 

@@ -9,10 +9,14 @@ from functools import partial
 
 import numpy as np
 
-from .columns import Constant, Discrete, OneHot
+from ..table.columns import Constant, Discrete, OneHot
 
 START = np.sinh(np.linspace(-4.2, 4.2, 43))  # dense in the middle, and up to 33 standard deviations
-PEAKS, PEAK_ROUNDS, PEAK_NODES = 3, 5, 6  # the highest, and the nodes about each in a round: these close in on it
+PEAKS, PEAK_ROUNDS, PEAK_NODES = (
+    3,
+    5,
+    6,
+)  # the highest, and the nodes about each in a round: these close in on it
 ROUNDS, NEW_NODES = 3, 32  # of refinement by mass
 BATCH_ROWS = 1000
 
@@ -42,7 +46,13 @@ def fill(X, columns, log_density, sharp_log_density, rng):
                 variants[:, j] = values.ravel()
                 return density(variants).reshape(values.shape)
 
-            X[rows, j] = _draw(column, partial(tried, log_density), partial(tried, sharp_log_density), len(rows), rng)
+            X[rows, j] = _draw(
+                column,
+                partial(tried, log_density),
+                partial(tried, sharp_log_density),
+                len(rows),
+                rng,
+            )
 
 
 def _draw(column, score, sharp_score, n, rng):
@@ -118,4 +128,6 @@ def _quantiles(z, heights, levels):
     """Where the mass below is a share ``levels`` of all, shape (n, n_levels): linear between nodes."""
     below = _masses(z, heights)[0].cumsum(axis=1)
     below = np.column_stack([np.zeros(len(z)), below])
-    return np.stack([np.interp(own * mass[-1], mass, nodes) for own, mass, nodes in zip(levels, below, z)])
+    return np.stack(
+        [np.interp(own * mass[-1], mass, nodes) for own, mass, nodes in zip(levels, below, z)]
+    )

@@ -28,7 +28,9 @@ N_FOLDS = 5
 MIN_SHRINKAGE = 1e-4  # keeps the covariance of columns that follow from each other regular
 MIN_SHARE = 0.02  # a kernel density with less is not worth its time
 MIN_VARIANCE = 1e-12  # for rows that are all the same
-TAIL_FREEDOM = 3  # degrees of freedom of Student's t: the fewest whole ones that a covariance allows
+TAIL_FREEDOM = (
+    3  # degrees of freedom of Student's t: the fewest whole ones that a covariance allows
+)
 N_STEPS = 1000  # of EM, at most
 BATCH_NUMBERS = 2**20  # in the covariances of rows with absent cells, at a time
 FILL_ROWS, FILL_STEPS = 5000, 10  # of EM for these
@@ -69,7 +71,11 @@ class Background:
             values, given = np.split(Z[:, len(level_shares) :], [-n_given], axis=1)
             self._trend = Trend(values, given, weights)
         values = self._split(Z)[1]
-        if 2 * N_FOLDS <= len(values) <= KERNEL_ROWS and values.shape[1] and not np.isnan(values).any():
+        if (
+            2 * N_FOLDS <= len(values) <= KERNEL_ROWS
+            and values.shape[1]
+            and not np.isnan(values).any()
+        ):
             self._choose_kernel(values, weights)
         self.refit(Z, weights)
 
@@ -77,11 +83,16 @@ class Background:
         """Find the bandwidth, and the share beside the Gaussian, that are best for rows left out, by cross-validation."""
         log_probs = np.empty((len(Z), 1 + len(BANDWIDTHS)))
         for fit, rest in KFold(N_FOLDS).split(Z):
-            parts = [Gaussian(Z[fit], weights[fit]), *(Kernel([h], Z[fit], weights[fit]) for h in BANDWIDTHS)]
+            parts = [
+                Gaussian(Z[fit], weights[fit]),
+                *(Kernel([h], Z[fit], weights[fit]) for h in BANDWIDTHS),
+            ]
             log_probs[rest] = np.column_stack([part.score_samples(Z[rest]) for part in parts])
         gaussian, *kernels = log_probs.T
         shares = [best_share(kernel, gaussian, weights) for kernel in kernels]
-        best = np.argmax([weights @ _mix(gaussian, kernel, share) for kernel, share in zip(kernels, shares)])
+        best = np.argmax(
+            [weights @ _mix(gaussian, kernel, share) for kernel, share in zip(kernels, shares)]
+        )
         self.bandwidth, self.kernel_share = BANDWIDTHS[best], shares[best]
 
     def refit(self, Z, weights):
@@ -128,7 +139,11 @@ class Background:
         if self._gaussian is None:
             return np.zeros(len(values))
         log_prob = self._gaussian.score_samples(values)
-        return log_prob if self._kernel is None else _mix(log_prob, self._kernel.score_samples(values), self.kernel_share)
+        return (
+            log_prob
+            if self._kernel is None
+            else _mix(log_prob, self._kernel.score_samples(values), self.kernel_share)
+        )
 
     def mix(self, flow_log_probs, Z):
         """Log-density of the mixture, shape (n,), given those of the flow, as in `share_out`."""
@@ -151,7 +166,10 @@ class Background:
         """Draws of values off their trend."""
         values = np.empty((n_samples, len(self._gaussian.mean) if self._gaussian else 0))
         from_kernel = rng.random_sample(n_samples) < self.kernel_share
-        for part, places in [(self._gaussian, np.flatnonzero(~from_kernel)), (self._kernel, np.flatnonzero(from_kernel))]:
+        for part, places in [
+            (self._gaussian, np.flatnonzero(~from_kernel)),
+            (self._kernel, np.flatnonzero(from_kernel)),
+        ]:
             if len(places) and part is not None:
                 values[places] = part.sample(len(places), rng)
         return values
@@ -165,7 +183,10 @@ class Trend:
     """A ridge regression of each value on what is given, its strength chosen by rows left out."""
 
     def __init__(self, values, given, weights):
-        self.slopes, self.starts = np.zeros((given.shape[1], values.shape[1])), np.zeros(values.shape[1])
+        self.slopes, self.starts = (
+            np.zeros((given.shape[1], values.shape[1])),
+            np.zeros(values.shape[1]),
+        )
         for j, rows in enumerate(~np.isnan(values.T)):
             if rows.any():
                 fit = RidgeCV(RIDGES).fit(given[rows], values[rows, j], sample_weight=weights[rows])
@@ -215,8 +236,12 @@ class Gaussian:
             Z, weights = Z[some], weights[some]
             filled, missing_covariance = _fill(Z, weights)
         self.mean = np.average(filled, axis=0, weights=weights)
-        covariance = np.atleast_2d(np.cov(filled.T, aweights=weights, bias=True)) + missing_covariance
-        self.covariance = shrunk_covariance(covariance, max(ledoit_wolf_shrinkage(filled), MIN_SHRINKAGE))
+        covariance = (
+            np.atleast_2d(np.cov(filled.T, aweights=weights, bias=True)) + missing_covariance
+        )
+        self.covariance = shrunk_covariance(
+            covariance, max(ledoit_wolf_shrinkage(filled), MIN_SHRINKAGE)
+        )
         self.covariance[np.diag_indices_from(covariance)] += MIN_VARIANCE
         self.tail_share = best_share(*self._log_probs(Z)[::-1], weights)
 
@@ -226,7 +251,11 @@ class Gaussian:
         normal = -0.5 * (squares + log_det + d * np.log(2 * np.pi))
         # the t has this covariance if its scale is smaller
         shrink, df = 1 - 2 / TAIL_FREEDOM, TAIL_FREEDOM
-        log_size = gammaln((df + d) / 2) - gammaln(df / 2) - 0.5 * (d * np.log(df * np.pi * shrink) + log_det)
+        log_size = (
+            gammaln((df + d) / 2)
+            - gammaln(df / 2)
+            - 0.5 * (d * np.log(df * np.pi * shrink) + log_det)
+        )
         return normal, log_size - 0.5 * (df + d) * np.log1p(squares / (df * shrink))
 
     def score_samples(self, Z):
@@ -234,7 +263,9 @@ class Gaussian:
         return _mix(normal, tails, self.tail_share)
 
     def sample(self, n_samples, rng):
-        rows = rng.standard_normal((n_samples, len(self.mean))) @ np.linalg.cholesky(self.covariance).T
+        rows = (
+            rng.standard_normal((n_samples, len(self.mean))) @ np.linalg.cholesky(self.covariance).T
+        )
         in_tails = rng.random_sample(n_samples) < self.tail_share
         freedom = np.sqrt(rng.chisquare(TAIL_FREEDOM, n_samples) / (TAIL_FREEDOM - 2))
         return self.mean + rows / np.where(in_tails, freedom, 1.0)[:, None]
@@ -245,7 +276,11 @@ def _mahalanobis(centred, covariance):
     absent = np.isnan(centred)
     if not absent.any():
         root = np.linalg.cholesky(covariance)
-        return (solve_triangular(root, centred.T, lower=True) ** 2).sum(0), 2 * np.log(np.diag(root)).sum(), centred.shape[1]
+        return (
+            (solve_triangular(root, centred.T, lower=True) ** 2).sum(0),
+            2 * np.log(np.diag(root)).sum(),
+            centred.shape[1],
+        )
     squares, log_dets = np.empty(len(centred)), np.empty(len(centred))
     for rows in gen_batches(len(centred), max(1, BATCH_NUMBERS // covariance.size)):
         root = np.linalg.cholesky(_without(covariance, absent[rows]))
@@ -272,7 +307,9 @@ def _fill(Z, weights):
         for rows in gen_batches(len(Z), max(1, BATCH_NUMBERS // covariance.size)):
             gain = np.where(absent[rows][:, :, None] & ~absent[rows][:, None], covariance, 0.0)
             gain = gain @ np.linalg.inv(_without(covariance, absent[rows]))
-            filled[rows] += np.einsum("nij,nj->ni", gain, np.where(absent[rows], 0.0, Z[rows] - mean))
+            filled[rows] += np.einsum(
+                "nij,nj->ni", gain, np.where(absent[rows], 0.0, Z[rows] - mean)
+            )
             both = absent[rows][:, :, None] & absent[rows][:, None]
             rest = np.where(both, covariance - gain @ covariance, 0.0)
             missing += np.tensordot(weights[rows], rest, 1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .kinds import find_columns, smooth
+from ..table.column_kinds import find_columns, smooth
 
 FAR = 20.0  # standard deviations, at which a value is cut: what a network makes of such a one is no better
 

@@ -1,0 +1,5 @@
+"""The `skmaf` command."""
+
+from .command import main
+
+__all__ = ["main"]

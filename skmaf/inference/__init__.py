@@ -1,0 +1,1 @@
+"""What follows from any density: calibration, explanations, imputation, prediction."""

@@ -1,0 +1,1 @@
+"""Density objects, and the functions that fit them."""

@@ -1,0 +1,1 @@
+"""The user's table as a matrix of numbers, and back."""
