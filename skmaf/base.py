@@ -10,7 +10,7 @@ from sklearn.utils import _safe_indexing, gen_batches
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._devices import pick_device
-from ._threads import threads_for
+from ._torch import threads_for
 from ._validation import check_count, refuse_gaps, seed_from, tagged
 from .inference.imputation import fill
 from .table.schema import read_table, restore

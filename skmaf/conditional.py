@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import assert_all_finite, gen_batches
 from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
-from ._threads import threads_for
+from ._torch import threads_for
 from ._validation import check_count, refuse_gaps, seed_from, tagged, weigh, without_weightless
 from .base import weighted_mean
 from .inference.prediction import Points

@@ -6,7 +6,7 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from ._threads import threads_for
+from ._torch import threads_for
 from ._validation import without_weightless
 from .base import FlowDensity
 from .maf import MAFEstimator

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
 from ._devices import pick_device
-from ._threads import threads_for
+from ._torch import threads_for
 from ._validation import check_sizes, seed_from, weigh
 from .base import FlowEstimator, warn_if_interrupted
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, Levels, make_table_flow, resolve

@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
 from ._devices import pick_device
-from ._threads import threads_for
+from ._torch import threads_for
 from ._validation import seed_from, weigh, without_weightless
 from .base import FlowDensity, warn_if_interrupted
 from .flows import Flow, MixtureMADE

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from ._devices import pick_device
-from ._threads import threads_for
+from ._torch import threads_for
 from ._validation import check_count, check_sizes, seed_from
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, make_flow
 from .flows.layers import base_log_prob

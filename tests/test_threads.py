@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from skmaf._threads import threads_for
+from skmaf._torch import threads_for
 
 
 @pytest.fixture

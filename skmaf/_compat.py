@@ -1,0 +1,29 @@
+"""Every private or version-dependent import of scikit-learn, in one place."""
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_feature_names_in as check_feature_names_in,
+)
+from sklearn.utils.validation import (
+    _check_sample_weight as check_sample_weight,
+)
+from sklearn.utils.validation import (
+    _check_y as check_y,
+)
+from sklearn.utils.validation import (
+    _get_feature_names as get_feature_names,
+)
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_feature_names_in",
+    "check_sample_weight",
+    "check_y",
+    "fit_context",
+    "get_feature_names",
+    "safe_indexing",
+]

@@ -1,0 +1,22 @@
+"""Warnings that point at the user's own line, however deep they arise."""
+
+import sys
+import warnings
+from types import FrameType
+
+# whose frames stand between the user's line and the place of the warning
+LIBRARIES = {"skmaf", "sklearn", "joblib", "torch", "contextlib", "tqdm"}
+
+
+def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the innermost line of the stack that belongs to no library named above."""
+    frame: FrameType | None = sys._getframe(1)
+    stacklevel = 2
+    while frame is not None and _is_library(frame) and frame.f_back is not None:
+        frame = frame.f_back
+        stacklevel += 1
+    warnings.warn(message, category, stacklevel=stacklevel)
+
+
+def _is_library(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES
