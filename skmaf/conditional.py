@@ -1,54 +1,50 @@
 """ConditionalMAFDensity: the density of targets given the other columns, and what it predicts."""
 
 import math
+from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
-import torch
-from scipy.special import ndtr
-from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils import assert_all_finite, gen_batches
-from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
+from sklearn.base import RegressorMixin
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._torch import threads_for
-from ._validation import check_count, refuse_gaps, seed_from, tagged, weigh, without_weightless
-from .base import weighted_mean
-from .inference.prediction import Points
-from .maf import MAFEstimator
-from .models.context import Given
-from .table.column_kinds import check_kinds, declared_kinds
-from .table.columns import Continuous, Discrete
-from .table.schema import Schema, read_table
+from ._compat import check_y, fit_context
+from ._validation import check_count, seed_from, tagged, weigh, without_weightless
+from ._warnings import warn_user
+from .base import encode_rows, learn_table, weighted_mean
+from .flow_estimator import FlowEstimator
+from .inference.predictor import Predictor
+from .models.context import ContextEncoder
+from .models.table_density import TableKnowledge, fit_table_density
+from .table.codec import TableCodec
+from .table.column_kinds import check_declared, declared_kinds
+from .table.frames import as_array
+from .table.schema import Schema
 from .training.budget import set_aside
 
-NODES = np.linspace(-6, 6, 73)  # of base space, where it is the line
-PLACES = np.linspace(-6, 6, 577)  # between them, which have the masses about them
-BETWEEN = np.array([np.interp(PLACES, NODES, own) for own in np.eye(len(NODES))])
-MASSES = np.diff(ndtr(np.concatenate([[-np.inf], (PLACES[1:] + PLACES[:-1]) / 2, [np.inf]])))
-N_DRAWS = 1000  # for each row, where base space is wider
-N_BACKGROUND, N_ERRORS = (
-    200,
-    20_000,
-)  # points of what stands beside the flow, means of so many draws
-BATCH_NUMBERS = 2**18  # points at a time
 
+class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
+    """Density of one or several targets given the other columns of a row, by a conditional flow
+    [1]_.
 
-class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
-    """Density of one or several targets given the other columns of a row, by a conditional flow [1]_.
-
-    It is a regressor that knows how sure it is: it predicts means, quantiles and intervals, draws targets, and gives their
-    exact log-density. The flow of the targets has the columns of X as its context, standardised, with indicators of
-    categories and of missing cells. Targets may be numbers of any kind: continuous, integers, of few levels, with atoms.
+    It is a regressor that knows how sure it is: it predicts means, quantiles and intervals, draws
+    targets, and gives their exact log-density. The flow of the targets has the columns of X as its
+    context, standardised, with indicators of categories and of missing cells. Targets may be
+    numbers of any kind: continuous, integers, of few values, with point masses.
 
     Parameters
     ----------
     family, bijector, n_layers, hidden_layer_sizes, activation, n_bins
         The flow, as in `MAFDensity`; planar and radial flows have no conditional form.
-    alpha, batch_size, learning_rate_init, max_iter, early_stopping, n_iter_no_change, tol, warm_start
-        The training, as in `MAFDensity`; but "auto" for ``alpha`` is 0.2 up to 1,000 rows, and falls beyond.
+    alpha, batch_size, learning_rate_init, max_iter, early_stopping, n_iter_no_change, tol,
+    warm_start
+        The training, as in `MAFDensity`; but "auto" for ``alpha`` is 0.2 up to 1,000 rows, and
+        falls beyond.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside to calibrate the intervals,
-        with early stopping or without.
+        Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside
+        to calibrate the intervals, with early stopping or without.
     device, verbose, random_state
         As in `MAFDensity`; ``random_state`` governs the rows that calibrate, too.
     column_kinds : dict, default=None
@@ -56,15 +52,20 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
 
     Attributes
     ----------
-    given_ : Given
+    context_encoder_ : ContextEncoder
         How X becomes the context.
+    codec_ : TableCodec
+        Reads tables like X as numbers.
+    density_ : TableDensity
+        The density of the targets given the context.
     columns_ : Columns
         What each target is.
-    flow_, background_, n_iter_, loss_curve_, validation_scores_, best_validation_score_
-        As in `MAFDensity`; scores are log-densities of the targets given X. The background is that of the errors of a ridge
-        regression.
+    flow_, baseline_, n_iter_, loss_curve_, validation_scores_, best_validation_score_
+        As in `MAFDensity`; scores are log-densities of the targets given X. The baseline is that of
+        the errors of a ridge regression.
     calibration_scores_ : ndarray of shape (n_calibration, n_targets)
-        How far from the median, in probability, the targets of rows lie that neither trained nor judged the flow; in order.
+        How far from the median, in probability, the targets of rows lie that took no part in the
+        fit; in order.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -77,13 +78,15 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
 
     Notes
     -----
-    With one continuous target quantiles are those of the density, up to interpolation between points a sixth of a standard
-    deviation of base space apart; with one target of few levels they are exact. With several targets, or atoms, means and
-    quantiles are those of 1,000 draws, always the same ones.
+    With one continuous target quantiles are those of the density, up to interpolation between
+    points a sixth of a standard deviation of base space apart; with one target of few values they
+    are exact. With several targets, or point masses, means and quantiles are those of 1,000 draws,
+    always the same ones.
 
     References
     ----------
-    .. [1] Papamakarios, Pavlakou and Murray (2017). Masked autoregressive flow for density estimation. NeurIPS 30.
+    .. [1] Papamakarios, Pavlakou and Murray (2017). Masked autoregressive flow for density
+           estimation. NeurIPS 30.
     .. [2] Chernozhukov, Wüthrich and Zhu (2021). Distributional conformal prediction. PNAS 118.
 
     Examples
@@ -99,12 +102,18 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
     True
     """
 
-    _decay_rows = (
-        1000  # fewer than of other densities: a target may follow from X by what decay would blur
-    )
+    # fewer than of other densities: a target may follow from X by what decay would blur
+    _decay_rows = 1000
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    @property
+    def given_(self) -> ContextEncoder:
+        """Deprecated: `context_encoder_`."""
+        encoder = self.context_encoder_
+        warn_user("given_ is called context_encoder_ now, and goes in 0.3.", FutureWarning)
+        return encoder
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ConditionalMAFDensity":
         """Learn the density of y given X.
 
         Parameters
@@ -123,87 +132,98 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         Raises
         ------
         ValueError
-            If y is missing, has another number of rows than X, or holds what is no finite number; if there are under 4 rows;
-            else as `MAFDensity.fit`.
+            If y is missing, has another number of rows than X, or holds what is no finite number;
+            if there are under 4 rows; else as `MAFDensity.fit`.
         """
+        is_warm = self._is_warm()
+        codec, N, Y, sample_weight, targets = self._read_training_rows(X, y, sample_weight, is_warm)
+        order, weights = weigh(np.hstack([N, Y]), sample_weight)
+        N = N[order]
+        Y = Y[order]
+        if is_warm:
+            encoder = self.context_encoder_
+        else:
+            encoder = ContextEncoder.learn(N, weights, codec.schema.n_categories)
+        context = encoder.encode(N)
+        seed = seed_from(self.random_state)
+        fitted, calibration = set_aside(len(Y), self.validation_fraction, seed)
+        density, history = fit_table_density(
+            Y[fitted],
+            weights[fitted],
+            self._flow_spec(),
+            self._training_spec(),
+            TableKnowledge([None] * Y.shape[1], targets.declared),
+            context=context[fitted],
+            start=self.density_ if is_warm else None,
+            random_state=self.random_state,
+        )
+        predictor = Predictor.of(density, seed_from(self.random_state))
+        excess = predictor.excess(context[calibration], Y[calibration])
+        found = {"context_encoder_": encoder, "calibration_scores_": np.sort(excess, axis=0)}
+        private = {"_predictor": predictor, "_targets": targets}
+        self._keep(codec, density, history, is_warm, **found, **private)
+        self._warn_of_training(history)
+        return self
+
+    def _read_training_rows(
+        self, X: Any, y: Any, sample_weight: Any, is_warm: bool
+    ) -> tuple[TableCodec, np.ndarray, np.ndarray, Any, "_Targets"]:
+        """Return a codec, X as numbers, the targets, weights, and the form of the targets."""
         if y is None:
             raise ValueError(
                 "ConditionalMAFDensity requires y to be passed, but the target y is None."
             )
         check_consistent_length(X, y)
-        warm = self.warm_start and hasattr(self, "flow_")
-        Y, _ = without_weightless(self._read_targets(y, reset=not warm), sample_weight)
+        Y, is_1d = _read_targets(y, self)
+        Y, _ = without_weightless(Y, sample_weight)
         X, sample_weight = without_weightless(X, sample_weight)
-        X = self._read_given(X) if warm else read_table(self, X, reset=True)
-        if not warm:
-            self._declare(y, Y)
-            self._with_gaps_in_X = bool(np.isnan(X).any())
-        rows, weights = weigh(np.hstack([X, Y]), sample_weight)
-        X, Y = X[rows], Y[rows]
-        if not warm:
-            self.given_ = Given(X, weights, self.schema_.n_categories)
-        given = self.given_(X)
-        fit, calibration = set_aside(len(Y), self.validation_fraction, seed_from(self.random_state))
-        self._fit_numbers(Y[fit], weights[fit], False, warm, given[fit])
-        self._point_seed = seed_from(self.random_state)
-        self._errors = self._background_errors()
-        self._calibrate(given[calibration], Y[calibration])
-        return self
+        if is_warm:
+            self._check_n_targets(Y)
+            N = encode_rows(self, X)
+            targets = self._targets
+            self._check_unchanged(_named(y, Y), targets.declared)
+            return self.codec_, N, Y, sample_weight, targets
+        codec, N = learn_table(X, None, None)
+        targets = _Targets(is_1d, self._declared_kinds(y, Y))
+        return codec, N, Y, sample_weight, targets
 
-    def _read_targets(self, y, reset):
-        Y = _check_y(y, multi_output=True, estimator=self)
-        if (
-            Y.dtype.kind not in "biufO"
-            or Y.dtype == object
-            and not all(isinstance(cell, Real) for cell in Y.flat)
-        ):
-            raise ValueError("y must hold numbers; for classes use MAFClassifier.")
-        Y = Y.astype(np.float64)
-        assert_all_finite(Y, input_name="y")
-        if reset:
-            self._y_is_1d = Y.ndim == 1
-        Y = Y[:, None] if Y.ndim == 1 else Y
-        if not reset and Y.shape[1] != len(self.columns_.columns):
-            raise ValueError(
-                f"y has {Y.shape[1]} columns, and it had {len(self.columns_.columns)} in fit."
-            )
-        return Y
+    def _check_n_targets(self, Y: np.ndarray) -> None:
+        n_targets = len(self.columns_.columns)
+        if Y.shape[1] != n_targets:
+            raise ValueError(f"y has {Y.shape[1]} columns, and it had {n_targets} in fit.")
 
-    def _read_given(self, X):
-        X = read_table(self, X, reset=False)
-        return X if self._with_gaps_in_X else refuse_gaps(X, self.schema_)
-
-    def _declare(self, y, Y):
-        """Look at what is declared of the targets."""
-        if hasattr(y, "to_frame"):  # a column has a name, too
-            y = y.to_frame()
-        names, n = getattr(y, "columns", None), Y.shape[1]
+    def _declared_kinds(self, y: Any, Y: np.ndarray) -> dict:
+        """Return what is declared of the targets, checked, by position."""
+        named = _named(y, Y)
+        names = getattr(named, "columns", None)
+        n_targets = Y.shape[1]
         schema = Schema(
-            None if names is None else list(names),
-            "array",
-            [Y.dtype] * n,
-            [None] * n,
-            [{"numbers"}] * n,
+            names=None if names is None else list(names),
+            container="array",
+            dtypes=[Y.dtype] * n_targets,
+            categories=[None] * n_targets,
+            cell_types=[{"numbers"}] * n_targets,
         )
-        self._kinds = declared_kinds(Y if names is None else y, self.column_kinds)
-        check_kinds(self._kinds, Y, schema)
-        if "categorical" in self._kinds.values():
+        declared = declared_kinds(named, self.column_kinds)
+        check_declared(declared, Y, schema)
+        if "categorical" in declared.values():
             raise ValueError(
                 "column_kinds calls a target categorical: for classes use MAFClassifier."
             )
+        return declared
 
-    def _n_categories(self, n_columns):
-        return [None] * n_columns
+    def _context(self, X: Any) -> np.ndarray:
+        return self.context_encoder_.encode(encode_rows(self, X))
 
-    def score_samples(self, X, y=None):
+    def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Log-density of the targets of each row, given the row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
-            Without it, each row has the mean over 1,000 targets that the density itself draws: minus its entropy, which tells
-            how sure it is of that row.
+            Without it, each row has the mean over 1,000 targets that the density itself draws:
+            minus its entropy, which tells how sure it is of that row.
 
         Returns
         -------
@@ -215,25 +235,15 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         ValueError
             If X or y do not fit what `fit` saw, or y holds what is no finite number.
         """
-        check_is_fitted(self)
-        given = self.given_(self._read_given(X))
+        context = self._context(X)
         if y is None:
-            of_row = zip(self._drawn(given), given)
-            return np.array(
-                [self._score_numbers(Y, np.tile(own, (N_DRAWS, 1))).mean() for Y, own in of_row]
-            )
+            return self._predictor.negative_entropies(context)
         check_consistent_length(X, y)
-        return self._score_numbers(self._read_targets(y, reset=False), given)
+        Y, _ = _read_targets(y, self)
+        self._check_n_targets(Y)
+        return self.density_.log_prob(Y, context)
 
-    def _score_numbers(self, Y, given):
-        return self._scores(Y, self._log_density, given)
-
-    def _drawn(self, given):
-        """Draws for each row, the same whatever the other rows are."""
-        flow = self._flow_for(self._dtype)
-        return (self._draws(flow, np.tile(own, (N_DRAWS, 1)), self._point_seed) for own in given)
-
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Mean log-density of the targets given the rows: the log-likelihood per row.
 
         Parameters
@@ -250,7 +260,7 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         """
         return weighted_mean(self.score_samples(X, y), sample_weight, X)
 
-    def sample(self, X, n_samples=1, random_state=None):
+    def sample(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw targets for each row.
 
         Parameters
@@ -273,13 +283,12 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
-        given = self.given_(self._read_given(X))
-        drawn = self._draws(
-            self._flow_for(self._dtype), given.repeat(n_samples, axis=0), random_state
-        )
-        return self._shaped(drawn.reshape(len(given), n_samples, -1))
+        context = self._context(X)
+        repeated = context.repeat(n_samples, axis=0)
+        drawn = self.density_.sample(len(repeated), random_state, context=repeated)
+        return self._shaped(drawn.reshape(len(context), n_samples, -1))
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Conditional mean of the targets; for their median see `predict_quantiles`.
 
         Parameters
@@ -291,9 +300,10 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             In the units of y.
         """
-        return self._shaped(self._of_points(X, lambda points, place: points.means()))
+        means = self._predicted(X, lambda distribution, rows, j: distribution.means())
+        return self._shaped(means)
 
-    def predict_quantiles(self, X, q):
+    def predict_quantiles(self, X: Any, q: Any) -> np.ndarray:
         """Conditional quantiles of each target.
 
         Parameters
@@ -313,26 +323,24 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
             If a level is not between 0 and 1.
         """
         levels = np.asarray(q, dtype=np.float64)
-        if levels.ndim > 1 or levels.size == 0 or not np.all((levels > 0) & (levels < 1)):
+        is_inside = np.all((levels > 0) & (levels < 1))
+        if levels.ndim > 1 or levels.size == 0 or not is_inside:
             raise ValueError(
                 f"q must be one or more levels between 0 and 1, both excluded, got {q!r}."
             )
-        quantiles = self._of_points(
-            X, lambda points, place: points.quantiles(np.atleast_1d(levels))
-        )
-        quantiles = quantiles if levels.ndim else quantiles[:, 0]
-        return (
-            self._shaped(quantiles)
-            if quantiles.ndim == 2
-            else self._shaped(np.moveaxis(quantiles, 1, 2), axis=1)
-        )
+        wanted = np.atleast_1d(levels)
+        quantiles = self._predicted(X, lambda distribution, rows, j: distribution.quantiles(wanted))
+        if levels.ndim == 0:
+            return self._shaped(quantiles[:, 0])
+        return self._shaped(np.moveaxis(quantiles, 1, 2), axis=1)
 
-    def predict_interval(self, X, coverage=0.9):
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Central intervals of each target, which hold it with probability ``coverage`` at least.
 
-        This is conformal prediction [2]_: the interval lies between two quantiles as far from the median, in probability, as it
-        takes to hold the targets of that share of the rows that were set aside. If new rows are like those, this keeps its
-        coverage on average over fits, however good the density is.
+        This is conformal prediction [2]_: the interval lies between two quantiles as far from the
+        median, in probability, as it takes to hold the targets of that share of the rows that were
+        set aside. If new rows are like those, this keeps its coverage on average over fits, however
+        good the density is.
 
         Parameters
         ----------
@@ -348,7 +356,8 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         Raises
         ------
         ValueError
-            If ``coverage`` is not between 0 and 1, or asks for more than the rows set aside can tell.
+            If ``coverage`` is not between 0 and 1, or asks for more than the rows set aside can
+            tell.
         """
         check_is_fitted(self)
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
@@ -358,78 +367,53 @@ class ConditionalMAFDensity(RegressorMixin, MAFEstimator):
         if rank > n:
             most = math.floor(1000 * n / (n + 1)) / 1000
             raise ValueError(
-                f"coverage={coverage} cannot be told from {n} rows that calibrate: ask for at most {most}, or fit on more rows "
-                "or with a larger validation_fraction."
+                f"coverage={coverage} cannot be told from {n} rows that calibrate: ask for at "
+                f"most {most}, or fit on more rows or with a larger validation_fraction."
             )
         levels = 0.5 + np.outer(self.calibration_scores_[rank - 1], [-1, 1])
-        ends = self._of_points(X, lambda points, place: points.quantiles(levels[place[1]]))
+        ends = self._predicted(X, lambda distribution, rows, j: distribution.quantiles(levels[j]))
         return self._shaped(np.moveaxis(ends, 1, 2), axis=1)
 
-    def _shaped(self, values, axis=-1):
-        """Without the dimension of targets if y had none."""
-        return values.squeeze(axis) if self._y_is_1d else values
-
-    def _of_points(self, X, function):
-        """What a function of `Points`, and of the rows and the target that these are of, gives: targets come last."""
+    def _predicted(self, X: Any, function: Any) -> np.ndarray:
+        """Return what a function of distributions gives for the rows; targets come last."""
         check_is_fitted(self)
-        return self._in_batches(self.given_(self._read_given(X)), function)
+        return self._predictor.apply(self._context(X), function)
 
-    def _in_batches(self, given, function):
-        parts = []
-        for rows in gen_batches(len(given), max(1, BATCH_NUMBERS // (N_BACKGROUND + N_DRAWS))):
-            points = self._points(given[rows])
-            parts.append(
-                np.stack([function(own, (rows, j)) for j, own in enumerate(points)], axis=-1)
-            )
-        return np.concatenate(parts)
+    def _shaped(self, values: np.ndarray, axis: int = -1) -> np.ndarray:
+        """Return values without the dimension of targets if y had none."""
+        return values.squeeze(axis) if self._targets.is_1d else values
 
-    def _calibrate(self, given, Y):
-        excess = self._in_batches(given, lambda points, place: points.excess(Y[place]))
-        self.calibration_scores_ = np.sort(excess, axis=0)
-
-    def _points(self, given):
-        """The distribution of each target as `Points`."""
-        column = self.columns_.columns[0]
-        if len(self.columns_.columns) > 1 or not isinstance(column, (Continuous, Discrete)):
-            return self._drawn_points(given)
-        if isinstance(column, Discrete):
-            values = np.tile(column.levels, (len(given), 1))
-            scores = self._score_numbers(
-                values.reshape(-1, 1), given.repeat(values.shape[1], axis=0)
-            )
-            weights = np.exp(scores).reshape(values.shape)
-            return [Points(values, weights / weights.sum(axis=1, keepdims=True), is_discrete=True)]
-        return [self._nodes(column, given)]
-
-    def _nodes(self, column, given):
-        """One continuous target: where the flow takes the nodes of base space, and what stands beside the flow."""
-        flow = self._flow_for(self._dtype)
-        with threads_for(1), torch.no_grad():
-            nodes = flow.values.flow.inverse_of_many(flow.tensor(NODES), flow.tensor(given))
-        values = nodes.cpu().double().numpy() @ BETWEEN
-        weights = np.tile(MASSES, (len(given), 1))
-        if self.background_ is not None:
-            share = self.background_.share
-            values = np.hstack([values, self._errors + self.background_.trend(given)])
-            beside = np.full((len(given), N_BACKGROUND), share / N_BACKGROUND)
-            weights = np.hstack([weights * (1 - share), beside])
-        return Points(column.unwarp(values), weights, is_discrete=False)
-
-    def _background_errors(self):
-        """Points that stand for what is beside the flow, off its trend; None unless there is one continuous target."""
-        if self.background_ is None or (self.columns_.n_codes, self.columns_.n_values) != (0, 1):
-            return None
-        errors = self.background_.errors(N_ERRORS, np.random.RandomState(self._point_seed))
-        return np.sort(errors, axis=None).reshape(N_BACKGROUND, -1).mean(axis=1)
-
-    def _drawn_points(self, given):
-        """Several targets, or atoms: draws, the same for a row whatever the others are."""
-        drawn = np.stack(list(self._drawn(given)))
-        weights = np.full(drawn.shape[:2], 1 / N_DRAWS)
-        return [Points(values, weights, is_discrete=True) for values in np.moveaxis(drawn, 2, 0)]
-
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = tagged(super().__sklearn_tags__())
         tags.target_tags.multi_output = True
         tags.regressor_tags.poor_score = True  # `score` is a log-likelihood
         return tags
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """The form of the targets: whether they have one dimension, and what is declared of them."""
+
+    is_1d: bool
+    declared: dict
+
+
+def _read_targets(y: Any, estimator: Any) -> tuple[np.ndarray, bool]:
+    """Return targets as finite numbers, shape (n, n_targets), and whether they had one dimension."""
+    Y = check_y(as_array(y), multi_output=True, estimator=estimator)
+    is_numbers = Y.dtype.kind in "biuf"
+    if Y.dtype == object:
+        is_numbers = all(isinstance(cell, Real) for cell in Y.flat)
+    if not is_numbers:
+        raise ValueError("y must hold numbers; for classes use MAFClassifier.")
+    Y = Y.astype(np.float64)
+    assert_all_finite(Y, input_name="y")
+    is_1d = Y.ndim == 1
+    return Y[:, None] if is_1d else Y, is_1d
+
+
+def _named(y: Any, Y: np.ndarray) -> Any:
+    """Return the targets as a table with their names, if they have such."""
+    if hasattr(y, "to_frame"):  # a column has a name, too
+        y = y.to_frame()
+    return y if hasattr(y, "columns") else Y

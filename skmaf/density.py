@@ -1,36 +1,44 @@
-"""MAFDensity: the scikit-learn face of a flow."""
+"""MAFDensity: the density of a table by a masked autoregressive flow."""
+
+from typing import Any
 
 import numpy as np
-import torch
-from sklearn.base import TransformerMixin, _fit_context
-from sklearn.utils import gen_batches
-from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
+import pandas as pd
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from ._torch import threads_for
+from ._compat import check_feature_names_in, fit_context
 from ._validation import without_weightless
-from .base import FlowDensity
-from .maf import MAFEstimator
+from .base import TableDensityEstimator, encode_rows, knowledge_of, learn_table
+from .flow_estimator import FlowEstimator
+from .flows import FAMILIES
+from .models.table_density import fit_table_density
+from .table.codec import TableCodec
 
 
-class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
+class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     """Density of a table by a masked autoregressive flow [1]_.
 
-    Continuous columns are standardised, then a stack of masked networks [2]_ maps the rows to a standard normal distribution.
-    Discrete columns come before them, with probabilities by a masked network of their own; the flow is told what they hold.
-    The density is exact: the log-determinants of all steps are counted, those of the standardisation too.
+    Continuous columns are standardised, then a stack of masked networks [2]_ maps the rows to a
+    standard normal distribution. Discrete columns come before them, with probabilities by a masked
+    network of their own; the flow is told what they hold. The density is exact: the
+    log-determinants of all steps are counted, those of the standardisation too.
 
     Parameters
     ----------
     family : {"maf", "made", "nice", "realnvp", "iaf", "planar", "radial"}, default="maf"
-        The flow: masked autoregressive [1]_; a single layer of it [2]_; couplings, additive ("nice") or affine ("realnvp");
-        inverse autoregressive, which samples in one pass but is slow to score and to fit; planar or radial. All are exact. The
-        user guide compares them. Planar and radial flows are for continuous columns without missing cells.
+        The flow: masked autoregressive [1]_; a single layer of it [2]_; couplings, additive
+        ("nice") or affine ("realnvp"); inverse autoregressive, which samples in one pass but is
+        slow to score and to fit; planar or radial. All are exact. The user guide compares them.
+        Planar and radial flows are for continuous columns without missing cells.
     bijector : {"auto", "affine", "spline", "mixture", "additive"}, default="auto"
-        Map of each column given the columns that the family has it see: affine, as in [1]_; affine and then a
-        rational-quadratic spline [3]_; or to the normal scores of a mixture of normals, with which "made" is the MADE MoG of
-        [1]_. "auto" is "spline" for "maf", "additive", as its only one, for "nice", and else "affine".
+        Map of each column given the columns that the family has it see: affine, as in [1]_; affine
+        and then a rational-quadratic spline [3]_; or to the normal scores of a mixture of normals,
+        with which "made" is the MADE MoG of [1]_. "auto" is "spline" for "maf", "additive", as its
+        only one, for "nice", and else "affine".
     n_layers : int or "auto", default="auto"
-        Number of layers; "auto" is 5, 8 for couplings, 32 for planar and radial flows, and 1, as its only number, for "made".
+        Number of layers; "auto" is 5, 8 for couplings, 32 for planar and radial flows, and 1, as
+        its only number, for "made".
     hidden_layer_sizes : tuple of int, default=(128, 128)
         Units of the hidden layers of each masked network.
     activation : {"relu", "tanh", "silu"}, default="relu"
@@ -40,30 +48,35 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
     alpha : float or "auto", default="auto"
         Weight decay of AdamW; "auto" is 0.2 for up to 10,000 rows, and falls with their number.
     batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" grows it with the table, from 256 to 1,024, and keeps it small where columns are many.
+        Rows of a minibatch; "auto" grows it with the table, from 256 to 1,024, and keeps it small
+        where columns are many.
     learning_rate_init : float or "auto", default="auto"
-        Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is 0.01 for up to 40,000 rows,
-        and falls with the root of their number to 0.005.
+        Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is
+        0.01 for up to 40,000 rows, and falls with the root of their number to 0.005.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 4 steps of the optimiser for each row, at least 1,000 and at most 4,000: many epochs of
-        a small table, few of a large one, and never under 6. With more than 32 columns the steps become fewer, down to a tenth.
+        Number of epochs; "auto" makes 4 steps of the optimiser for each row, at least 1,000 and at
+        most 4,000: many epochs of a small table, few of a large one, and never under 6. With more
+        than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
-        Whether to hold out rows, to keep the weights that are best for them, to stop when they no longer get better, and to
-        let a simple density share in where they say so (see Notes).
+        Whether to hold out rows, to keep the weights that are best for them, to stop when they no
+        longer get better, and to let a simple density share in where they say so (see Notes).
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out; "auto" is a tenth, but up to a fifth where that is no more than 50 rows.
+        Share of the rows to hold out; "auto" is a tenth, but up to a fifth where that is no more
+        than 50 rows.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without a better held-out score after which training stops; "auto" is a tenth of ``max_iter``, at least 10.
+        Epochs without a better held-out score after which training stops; "auto" is a tenth of
+        ``max_iter``, at least 10.
     tol : float, default=1e-4
         What counts as better, in nats.
     warm_start : bool, default=False
-        Whether `fit` goes on with the flow of the last fit, in its units, instead of starting anew. With the same rows and an
-        int as ``random_state`` the same rows are held out again.
+        Whether `fit` goes on with the flow of the last fit, in its units, instead of starting anew.
+        With the same rows and an int as ``random_state`` the same rows are held out again.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
     column_kinds : dict, default=None
-        What columns are, by name or position, where it should not be found out: "continuous", "grid" (integers, rounded),
-        "categorical", "heavy-tailed", or bounds as a tuple ``(low, high)`` of which one may be None.
+        What columns are, by name or position, where it should not be found out: "continuous",
+        "grid" (integers, rounded), "categorical", "heavy-tailed", or bounds as a tuple ``(low,
+        high)`` of which one may be None.
     verbose : bool, default=False
         Whether to show a progress bar with the held-out score.
     random_state : int, RandomState instance or None, default=None
@@ -72,22 +85,30 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
     Attributes
     ----------
     columns_ : Columns
-        What each column is: discrete, atomic, continuous or constant; its levels, scale, grid step.
+        What each column is: discrete, with point masses, continuous or constant; its categories,
+        scale, grid step.
     schema_ : Schema
         The form of the table: names, dtypes, categories.
     flow_ : TableFlow
         The trained torch module, on the CPU, in float32.
-    background_ : Background or None
-        The simple densities that share the probability with the flow, and their ``share``; None without held-out rows.
+    codec_ : TableCodec
+        Reads tables like that of `fit` as numbers, and writes them.
+    density_ : TableDensity
+        The fitted density of such numbers.
+    baseline_ : Baseline or None
+        The simple densities that share the probability with the flow, and their ``share``; None
+        without held-out rows.
     n_iter_ : int
         Number of epochs run; of all fits since the last cold start, as in the two curves.
     loss_curve_ : list of float
         Mean negative log-likelihood of the training rows in each epoch, in nats, in the units of X.
     validation_scores_ : list of float
-        Mean log-likelihood of the held-out rows, spread over their grids, after each epoch, in nats, in the units of X. The
-        background has a tenth of the density here, so that no single far row decides.
+        Mean log-likelihood of the held-out rows, spread over their grids, after each epoch, in
+        nats, in the units of X. The baseline has a tenth of the density here, so that no single far
+        row decides.
     best_validation_score_ : float or None
-        That of the weights that were kept: the largest of these in the last fit, or that of the weights it started from.
+        That of the weights that were kept: the largest of these in the last fit, or that of the
+        weights it started from.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -101,34 +122,40 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
 
     Notes
     -----
-    Log-densities are in nats and in the units of X: they exceed 0 where rows are concentrated, and change by a constant
-    when a column changes its unit. They are with respect to a product measure: categories, constants and atoms (values that
-    come again and again) count, with probabilities; numbers on a grid count times its step; the rest have the length of their
-    unit.
+    Log-densities are in nats and in the units of X: they exceed 0 where rows are concentrated, and
+    change by a constant when a column changes its unit. They are with respect to a product measure:
+    categories, constants and point masses (values that come again and again) count, with
+    probabilities; numbers on a grid count times its step; the rest have the length of their unit.
 
-    Rows with missing cells have the log-density of the cells that they have, given which these are: in training further cells
-    are hidden at random. Where `fit` saw none, rows with missing cells are refused.
+    Rows with missing cells have the log-density of the cells that they have, given which these are:
+    in training further cells are hidden at random. Where `fit` saw none, rows with missing cells
+    are refused.
 
-    On columns of integers, rounded values or ties a density is unbounded. The training rows are therefore spread uniformly
-    over the step of their grid; a row is evaluated at its own value, where the density times the step estimates the
-    probability of the value. Samples fall back on the grid. A constant column counts with probability almost 1 for its
-    value; a row with another value gets a low, finite density.
+    On columns of integers, rounded values or ties a density is unbounded. The training rows are
+    therefore spread uniformly over the step of their grid; a row is evaluated at its own value,
+    where the density times the step estimates the probability of the value. Samples fall back on
+    the grid. A constant column counts with probability almost 1 for its value; a row with another
+    value gets a low, finite density.
 
-    Few rows can be too few for a flow. So the density is a mixture of the flow, a Gaussian with shrunk covariance and heavy
-    tails (it is mixed with a Student's t) and, up to 1,000 rows, a kernel density, with the shares that make rows left out most
-    likely [4]_. Where the flow is good, its share is almost 1, and what the tails keep stops single rows from getting absurdly
-    low densities. The mixture is as exact as the flow. Without held-out rows (``early_stopping=False``) the density is the
-    flow alone.
+    Few rows can be too few for a flow. So the density is a mixture of the flow, a Gaussian with
+    shrunk covariance and heavy tails (it is mixed with a Student's t) and, up to 1,000 rows, a
+    kernel density, with the shares that make rows left out most likely [4]_. Where the flow is
+    good, its share is almost 1, and what the tails keep stops single rows from getting absurdly low
+    densities. The mixture is as exact as the flow. Without held-out rows (``early_stopping=False``)
+    the density is the flow alone.
 
-    X in float32 is scored and sampled in float32, other X in float64. Rows so far out that their density vanishes get
-    -1e300.
+    X in float32 is scored and sampled in float32, other X in float64. Rows so far out that their
+    density vanishes get -1e300.
 
     References
     ----------
-    .. [1] Papamakarios, Pavlakou and Murray (2017). Masked autoregressive flow for density estimation. NeurIPS 30.
-    .. [2] Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for distribution estimation. ICML.
+    .. [1] Papamakarios, Pavlakou and Murray (2017). Masked autoregressive flow for density
+           estimation. NeurIPS 30.
+    .. [2] Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for distribution
+           estimation. ICML.
     .. [3] Durkan, Bekasov, Murray and Papamakarios (2019). Neural spline flows. NeurIPS 32.
-    .. [4] Smyth and Wolpert (1999). Linearly combining density estimators via stacking. Machine Learning 36.
+    .. [4] Smyth and Wolpert (1999). Linearly combining density estimators via stacking. Machine
+           Learning 36.
 
     Examples
     --------
@@ -140,28 +167,36 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
     (150,)
     >>> density.sample(3, random_state=0).shape
     (3, 4)
-    >>> Z = density.transform(X)  # as good as independent standard normal numbers, if the density is right
+    >>> Z = density.transform(X)  # independent standard normal numbers, if the density is right
     >>> bool(abs(density.inverse_transform(Z) - X).max() < 1e-6)
     True
     """
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, codec: TableCodec | None = None
+    ) -> "MAFDensity":
         """Learn the density of the rows of X.
 
-        An interrupt (Ctrl-C) ends the training, not the fit: the best weights so far are kept, with a warning.
+        An interrupt (Ctrl-C) ends the training, not the fit: the best weights so far are kept, with
+        a warning.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; at least 2. An array, or a DataFrame of pandas or polars; columns of text, of truth values and of a
-            categorical dtype are categories; cells may be missing (NaN, None, pd.NA).
+            Rows; at least 2. An array, or a DataFrame of pandas or polars; columns of text, of
+            truth values and of a categorical dtype are categories; cells may be missing (NaN, None,
+            pd.NA).
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the loss, the standardisation and the held-out score. Only ratios matter, but for whole
-            numbers, which are counts: a row of weight 2 is to the last digit what two equal rows are, one of weight 0 is
-            not there. (Counts that add up to over 10 times the rows are taken as ratios.)
+            Weights of the rows in the loss, the standardisation and the held-out score. Only ratios
+            matter, but for whole numbers, which are counts: a row of weight 2 is to the last digit
+            what two equal rows are, one of weight 0 is not there. (Counts that add up to over 10
+            times the rows are taken as ratios.)
+        codec : TableCodec, default=None
+            How to read X, learned from a table that X is a part of, as in a fold of it: its
+            categories, and whether cells may be missing. None learns this from X.
 
         Returns
         -------
@@ -170,22 +205,40 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
         Raises
         ------
         ValueError
-            If X holds dates, infinity, a column without values or of too many categories, has under 2 rows or no column; if
-            weights are negative or not positive in 2 rows; if a parameter is out of its range, ``column_kinds`` does not fit
-            the columns, or with ``warm_start`` a parameter that shapes the flow has changed.
+            If X holds dates, infinity, a column without values or of too many categories, has under
+            2 rows or no column; if weights are negative or not positive in 2 rows; if a parameter
+            is out of its range, ``column_kinds`` does not fit the columns, or with ``warm_start`` a
+            parameter that shapes the flow has changed.
         """
         X, sample_weight = without_weightless(X, sample_weight)
-        if self.warm_start and hasattr(self, "flow_"):
-            return self._fit_numbers(self._read(X), sample_weight, self._with_gaps, warm=True)
-        X = self._read_training_rows(X)
-        return self._fit_numbers(X, sample_weight, bool(np.isnan(X).any()))
+        is_warm = self._is_warm()
+        if is_warm:
+            codec = self.codec_
+            N = encode_rows(self, X)
+            self._check_unchanged(X, codec.declared)
+        else:
+            codec, N = learn_table(X, self.column_kinds, codec)
+        density, history = fit_table_density(
+            N,
+            sample_weight,
+            self._flow_spec(),
+            self._training_spec(),
+            knowledge_of(codec),
+            start=self.density_ if is_warm else None,
+            random_state=self.random_state,
+        )
+        self._keep(codec, density, history, is_warm)
+        self._warn_of_training(history)
+        return self
 
-    def transform(self, X):
-        """Rows in the base space of the flow: independent standard normal numbers, where the flow has the density right.
+    def transform(self, X: Any) -> np.ndarray:
+        """Rows in the base space of the flow: independent standard normal numbers, where the flow
+        has the density right.
 
-        Discrete columns come first: of a level, which has an interval of the normal law, it is the middle. Then come the
-        others. A column in which some values come again and again has both, the second 0 in rows with such a value; a constant
-        one has none. A category that `fit` did not see is 0. The simple densities beside the flow have no part in it.
+        Discrete columns come first: of a level, which has an interval of the normal law, it is the
+        middle. Then come the others. A column in which some values come again and again has both,
+        the second 0 in rows with such a value; a constant one has none. A category that `fit` did
+        not see is 0. The simple densities beside the flow have no part in it.
 
         Parameters
         ----------
@@ -194,28 +247,17 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features_out)
-            Finite; but NaN, where some rows in `fit` had missing cells, in what comes from a cell that is missing.
+            Finite; but NaN, where some rows in `fit` had missing cells, in what comes from a cell
+            that is missing.
 
         Raises
         ------
         ValueError
             As `score_samples`.
         """
-        check_is_fitted(self)
-        X = self._read(X)
-        flow = self._flow_for(X.dtype)
-        Z, largest = (
-            np.empty((len(X), len(self.columns_.owners)), dtype=X.dtype),
-            np.finfo(X.dtype).max,
-        )
-        with threads_for(1), torch.no_grad():
-            for rows in gen_batches(len(X), flow.batch_rows):
-                Z[rows] = flow.transform(flow.tensor(self.columns_.to_flow(X[rows]))).cpu().numpy()
-        Z = np.nan_to_num(Z, nan=largest, posinf=largest, neginf=-largest)
-        Z[np.isnan(X)[:, self.columns_.owners]] = np.nan
-        return Z
+        return self.density_.to_base(encode_rows(self, X))
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: Any) -> Any:
         """The rows whose image in base space is ``Z``.
 
         Parameters
@@ -234,23 +276,19 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
             If Z has another number of columns, or cells that are no finite numbers.
         """
         check_is_fitted(self)
+        index = Z.index if isinstance(Z, pd.DataFrame) else None
+        # torch takes no other
+        Z = check_array(Z, dtype=self.density_.dtype, ensure_min_features=0, force_writeable=True)
         n_columns = len(self.columns_.owners)
-        Z = check_array(
-            Z, dtype=self._dtype, ensure_min_features=0, force_writeable=True
-        )  # torch takes no other
         if Z.shape[1] != n_columns:
             raise ValueError(
-                f"Z has {Z.shape[1]} columns, and transform gives {n_columns}: give rows of base space."
+                f"Z has {Z.shape[1]} columns, and transform gives {n_columns}: give rows of base "
+                "space."
             )
-        flow = self._flow_for(self._dtype)
-        X, none = np.empty((len(Z), self.n_features_in_), dtype=self._dtype), np.empty((len(Z), 0))
-        with threads_for(1), torch.no_grad():
-            for rows in gen_batches(len(Z), flow.batch_rows_inverse):
-                drawn = torch.cat(flow.draw(flow.tensor(Z[rows]), flow.tensor(none[rows])), 1)
-                X[rows] = self._out_of_flow_space(drawn.cpu().double().numpy())
-        return self._write(X)
+        X = self._write(self.density_.from_base(Z))
+        return X if index is None or not isinstance(X, pd.DataFrame) else X.set_axis(index)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of base space.
 
         Parameters
@@ -261,17 +299,26 @@ class MAFDensity(FlowDensity, TransformerMixin, MAFEstimator):
         Returns
         -------
         names : ndarray of str
-            Those of the columns of X that they come from, with "_code" for the discrete part of a column that has two.
+            Those of the columns of X that they come from, with "_code" for the discrete part of a
+            column that has two, and underscores behind it as long as another column is called so.
         """
         check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)[self.columns_.owners]
-        codes = names[: self.columns_.n_codes]
-        twice = np.isin(codes, names[self.columns_.n_codes :])
-        return np.concatenate(
-            [np.where(twice, codes + "_code", codes), names[self.columns_.n_codes :]]
-        ).astype(object)
+        known = check_feature_names_in(self, input_features)
+        names = known[self.columns_.owners].tolist()
+        n_codes = self.columns_.n_codes
+        for i in range(n_codes):
+            if names[i] in names[n_codes:]:
+                names[i] += "_code"
+                while names[i] in known:
+                    names[i] += "_"
+        return np.array(names, dtype=object)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        family = FAMILIES.get(self.family) if isinstance(self.family, str) else None
+        if family is not None and family.whole:
+            tags.input_tags.allow_nan = False
+            tags.input_tags.string = False
+            tags.input_tags.categorical = False
         return tags

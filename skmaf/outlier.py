@@ -1,60 +1,69 @@
 """DensityOutlierDetector: the rows that do not belong, by a threshold on a density."""
 
-import copy
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import false_discovery_control
-from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
+from sklearn import get_config
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.metrics import roc_curve
-from sklearn.model_selection import KFold, train_test_split
-from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from tqdm.auto import tqdm
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.validation import check_is_fitted
 
+from ._compat import HasMethods, Interval, StrOptions, fit_context
 from ._validation import seed_from, tagged, weigh, without_weightless
-from .base import FlowDensity
+from ._warnings import warn_user
+from .base import encode_rows, keep_fitted, learn_table
+from .folds import Fold, fit_folds, make_folds, select_noise_levels
 from .inference.calibration import Calibration
-from .inference.explanation import Repairs
+from .inference.explanation import Explainer
+from .models.estimator_density import EstimatorDensity
 from .multiscale import MultiscaleDensity
+from .table.codec import PassthroughCodec
+from .table.frames import as_table, take_rows
 
 MIN_ROWS = 4  # two folds of two
 N_STEPS = 7000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
-CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
-SEEN_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on
-CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
 
 
 class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     """Calls the rows of lowest density outliers.
 
-    The rows are divided into folds, and a density is fitted without each. The score of a row is the mean of its log-densities;
-    the rows that each density has not seen say what a score means, as conformal p-values [2]_.
+    The rows are divided into folds, and a density is fitted without each. The score of a row is the
+    mean of its log-densities; the rows that each density has not seen say what a score means, as
+    conformal p-values [2]_.
 
     Parameters
     ----------
     estimator : estimator or None, default=None
-        Anything with ``fit`` and ``score_samples``: a density estimator or a Pipeline that ends in one. None is a
-        `MultiscaleDensity`; the folds share the steps of its training, and tell each other how fine it may be: rows held out
-        from the other folds choose its levels of noise, or a fifth of those held out of a single split.
+        Anything with ``fit`` and ``score_samples``: a density estimator or a Pipeline that ends in
+        one. None is a `MultiscaleDensity`; the folds share the steps of its training, and tell each
+        other how fine it may be: rows held out from the other folds choose its noise levels, or a
+        fifth of those held out of a single split.
     contamination : float or "auto", default="auto"
-        Where the threshold is. "auto" is for training rows that are all normal, or nearly so: a new normal row falls below it
-        with a probability of 5%. A float is for training rows with outliers among them: their share, in (0, 0.5].
+        Where the threshold is. "auto" is for training rows that are all normal, or nearly so: a new
+        normal row falls below it with a probability of 5%. A float is for training rows with
+        outliers among them: their share, in (0, 0.5].
     n_folds : int or "auto", default="auto"
-        Number of folds, and so of fits; 1 is a single split that leaves a fifth of the rows, 2,000 at most, for calibration
-        alone. "auto" is 5 for up to 5,000 rows and 1 beyond.
+        Number of folds, and so of fits; 1 is a single split that leaves a fifth of the rows, 2,000
+        at most, for calibration alone. "auto" is 5 for up to 5,000 rows and 1 beyond.
     verbose : bool, default=False
         Whether to show a progress bar of the folds.
     random_state : int, RandomState instance or None, default=None
-        Governs the folds and the default estimator; one that is given has its own.
+        Governs the folds and the densities: one that is given gets a seed where its own
+        ``random_state``, or one of a step or part of it, is None.
 
     Attributes
     ----------
     estimators_ : list of estimators
-        The fitted densities, one for each fold.
+        The fitted density estimators, one for each fold.
+    densities_ : list of density objects
+        Their densities.
+    codec_ : TableCodec or PassthroughCodec
+        Reads rows as the densities take them.
     calibration_ : Calibration
         The scores of the rows that these have not seen.
     offset_ : float
@@ -72,7 +81,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     References
     ----------
     .. [1] Bishop (1994). Novelty detection and neural network validation. IEE Proceedings 141.
-    .. [2] Bates, Candes, Lei, Romano and Sesia (2023). Testing for outliers with conformal p-values. Annals of Statistics 51.
+    .. [2] Bates, Candes, Lei, Romano and Sesia (2023). Testing for outliers with conformal
+           p-values. Annals of Statistics 51.
 
     Examples
     --------
@@ -98,12 +108,12 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        contamination="auto",
-        n_folds="auto",
-        verbose=False,
-        random_state=None,
+        contamination: float | str = "auto",
+        n_folds: int | str = "auto",
+        verbose: bool = False,
+        random_state: Any = None,
     ):
         self.estimator = estimator
         self.contamination = contamination
@@ -111,9 +121,13 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "DensityOutlierDetector":
         """Fit the densities, and set the threshold.
+
+        An interrupt (Ctrl-C) ends the fit. If some folds are done by then, the detector consists of
+        their densities, with a warning; otherwise it is as it was before, and KeyboardInterrupt is
+        raised.
 
         Parameters
         ----------
@@ -122,8 +136,10 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, in the calibration too. Whole numbers are counts, as in `MAFDensity`; of others only ratios
-            matter, and the density must take them.
+            Weights of the rows, in the calibration too. Whole numbers are counts, as in
+            `MAFDensity`; of others only ratios matter, and the density must take them. With
+            metadata routing they reach the estimator as it requests; calibration uses them in any
+            case.
 
         Returns
         -------
@@ -132,42 +148,73 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there are under 4 rows, the density estimator rejects X, or a parameter is out of its range.
+            If there are under 4 rows, the density estimator rejects X, or a parameter is out of its
+            range.
         """
         X, sample_weight = without_weightless(X, sample_weight)
-        X = self._read_training_rows(X)
-        rows, weights = weigh(X, sample_weight)
-        if len(rows) < MIN_ROWS:
-            raise ValueError(
-                f"Found array with {len(rows)} sample(s) of positive weight; a minimum of {MIN_ROWS} is required."
-            )
-        X = _safe_indexing(X, rows)
-        seed = seed_from(self.random_state)
-        self.estimators_ = []
-        folds = self._folds(len(weights), seed)
-        bar = tqdm(folds, desc="DensityOutlierDetector", unit="fold", disable=not self.verbose)
-        for k, (fitted, _) in enumerate(bar):
-            given = None if np.all(weights == 1) else weights[fitted]
-            self.estimators_.append(
-                self._fit_one(_safe_indexing(X, fitted), given, len(folds), seed + k)
-            )
-        if self.estimator is None:
-            folds = self._settle(X, folds, seed)
-        pairs = zip(self.estimators_, folds)
-        scores = [
-            self._score(estimator, _safe_indexing(X, held_out))
-            for estimator, (_, held_out) in pairs
-        ]
-        self.calibration_ = Calibration(scores, [weights[held_out] for _, held_out in folds])
-        self._repairs = Repairs(X)
-        if self.contamination == "auto":
-            self.offset_ = self.calibration_.threshold(FALSE_ALARMS)
+        X = as_table(X, min_rows=2)
+        is_default = self.estimator is None
+        if is_default:
+            codec, rows = learn_table(X, None, None)
+            table = X
         else:
-            self.offset_ = float(np.percentile(self._mean_score(X), 100 * self.contamination))
+            codec, rows, _ = PassthroughCodec.learn(X)
+            table = rows
+        order, weights = weigh(rows, sample_weight)
+        if len(order) < MIN_ROWS:
+            raise ValueError(
+                f"Found array with {len(order)} sample(s) of positive weight; a minimum of "
+                f"{MIN_ROWS} is required."
+            )
+        rows = take_rows(rows, order)
+        seed = seed_from(self.random_state)
+        folds = make_folds(len(order), self.n_folds, seed)
+        estimators = fit_folds(self, take_rows(table, order), order, weights, codec, folds, seed)
+        folds = folds[: len(estimators)]
+        if is_default:
+            folds = select_noise_levels(estimators, rows, folds, seed)
+        densities = [
+            estimator.density_ if is_default else EstimatorDensity(estimator)
+            for estimator in estimators
+        ]
+        calibration = _calibrated(densities, rows, weights, folds)
+        if self.contamination == "auto":
+            offset = calibration.threshold(FALSE_ALARMS)
+        else:
+            scores = _mean_log_prob(densities, rows)
+            offset = float(np.percentile(scores, 100 * self.contamination))
+        found = {"densities_": densities, "estimators_": estimators}
+        found |= {"calibration_": calibration, "offset_": offset}
+        keep_fitted(self, codec, _explainer=Explainer.learn(rows), **found)
         return self
 
-    def score_samples(self, X):
-        """Log-density of each row, the mean over the folds' densities: the lower, the more abnormal.
+    def fold_estimator(self, n_folds: int) -> Any:
+        """Return the estimator of each fold, not fitted: that which was given, or the default.
+
+        Parameters
+        ----------
+        n_folds : int
+            Number of folds, which share the steps of the training of default densities.
+        """
+        if self.estimator is not None:
+            return self.estimator
+        density = MultiscaleDensity(max_iter=max(1, N_STEPS // n_folds))
+        return density.set_fit_request(sample_weight=True) if _routes() else density
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Say which metadata goes where: ``sample_weight`` to `fit`, and to that of the estimator.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        return router.add(estimator=self.fold_estimator(1), method_mapping=mapping)
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-density of each row, the mean over the folds' densities: the lower, the more
+        abnormal.
 
         Parameters
         ----------
@@ -178,9 +225,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
-        return self._mean_score(self._read(X))
+        return _mean_log_prob(self.densities_, encode_rows(self, X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """Log-density above the threshold: negative for outliers.
 
         Parameters
@@ -194,7 +241,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Outliers or inliers.
 
         Parameters
@@ -208,7 +255,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def p_values(self, X):
+    def p_values(self, X: Any) -> np.ndarray:
         """How often a normal row would look at least as odd as each of these.
 
         Parameters
@@ -219,17 +266,18 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         p_values : ndarray of shape (n_samples,)
-            Conformal p-values, in (0, 1]; of a row from the source of the training rows, at most ``a`` with probability at most
-            ``a``. None is smaller than 1 / (number of calibration rows + 1).
+            Conformal p-values, in (0, 1]; of a row from the source of the training rows, at most
+            ``a`` with probability at most ``a``. None is smaller than 1 / (number of calibration
+            rows + 1).
         """
-        X = self._read(X)
-        return self.calibration_.p_values(self._fold_scores(X))
+        return self.calibration_.p_values(_log_probs(self.densities_, encode_rows(self, X)))
 
-    def select(self, X, fdr=0.1):
+    def select(self, X: Any, fdr: float = 0.1) -> np.ndarray:
         """The rows to look at, so that at most a share ``fdr`` of them is expected to be normal.
 
-        This is the procedure of Benjamini and Hochberg on the p-values [2]_. It finds nothing where rows are too few for small
-        p-values: ``fdr`` times the share of outliers should be above 1 / (number of calibration rows + 1).
+        This is the procedure of Benjamini and Hochberg on the p-values [2]_. It finds nothing where
+        rows are too few for small p-values: ``fdr`` times the share of outliers should be above 1 /
+        (number of calibration rows + 1).
 
         Parameters
         ----------
@@ -250,7 +298,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         _check_rate("fdr", fdr)
         return false_discovery_control(self.p_values(X)) <= fdr
 
-    def set_threshold(self, *, rate=None, score=None, labelled=None):
+    def set_threshold(
+        self, *, rate: float | None = None, score: float | None = None, labelled: Any = None
+    ) -> "DensityOutlierDetector":
         """Move the threshold without a refit.
 
         Parameters
@@ -260,8 +310,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         score : float, default=None
             The threshold itself, in nats.
         labelled : tuple (X, y), default=None
-            Rows and their labels, -1 for outliers and 1 for others: the threshold with the highest mean of the shares of both
-            that are right (balanced accuracy).
+            Rows and their labels, -1 for outliers and 1 for others: the threshold with the highest
+            mean of the shares of both that are right (balanced accuracy).
 
         Returns
         -------
@@ -270,11 +320,11 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If not exactly one of the three is given, if the rate is finer than the calibration rows can tell, or the labels are
-            not of both kinds.
+            If not exactly one of the three is given, if the rate is finer than the calibration rows
+            can tell, or the labels are not of both kinds.
         """
         check_is_fitted(self)
-        if sum(given is not None for given in (rate, score, labelled)) != 1:
+        if sum(wish is not None for wish in (rate, score, labelled)) != 1:
             raise ValueError("Give exactly one of rate, score and labelled.")
         if score is not None:
             self.offset_ = float(score)
@@ -283,19 +333,22 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             finest = self.calibration_.finest_rate
             if rate < finest:
                 raise ValueError(
-                    f"rate={rate} is finer than the calibration rows can tell: give {finest:.2g} or more."
+                    f"rate={rate} is finer than the calibration rows can tell: give {finest:.2g} "
+                    "or more."
                 )
             self.offset_ = self.calibration_.threshold(rate)
         else:
-            self.offset_ = self._best_threshold(*labelled)
+            X, y = labelled
+            self.offset_ = _best_threshold(self.score_samples(X), np.asarray(y))
         return self
 
-    def explain(self, X):
+    def explain(self, X: Any) -> np.ndarray:
         """How much each cell makes its row unlikely.
 
-        It is the gain of the row's log-density if this cell alone had its most likely value: ``max over v of
-        log p(x with x_j = v) - log p(x)``. A cell that fits the others gets about 0; units and the order of columns do not
-        matter. The cost is that of scoring some 50 rows for each cell, so ask about the rows that you will look at.
+        It is the gain of the row's log-density if this cell alone had its most likely value: ``max
+        over v of log p(x with x_j = v) - log p(x)``. A cell that fits the others gets about 0;
+        units and the order of columns do not matter. The cost is that of scoring some 50 rows for
+        each cell, so ask about the rows that you will look at.
 
         Parameters
         ----------
@@ -306,9 +359,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         gains : ndarray of shape (n_samples, n_features)
             In nats, not negative.
         """
-        return self.repair(X)[0]
+        return self.counterfactuals(X)[0]
 
-    def expected_values(self, X):
+    def expected_values(self, X: Any) -> np.ndarray:
         """The value that would make each row most likely in each cell, the other cells as they are.
 
         Parameters
@@ -318,12 +371,13 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         values : ndarray of shape (n_samples, n_features)
-            In the units of X: values that training rows hold in the column, or the row's own where none is more likely. With
-            categories an array of objects. Missing cells get the most likely value, too.
+            In the units of X: values that training rows hold in the column, or the row's own where
+            none is more likely. With categories an array of objects. Missing cells get the most
+            likely value, too.
         """
-        return self.repair(X)[1]
+        return self.counterfactuals(X)[1]
 
-    def repair(self, X):
+    def counterfactuals(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Both what `explain` and what `expected_values` give, at the cost of one.
 
         Parameters
@@ -334,117 +388,67 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         -------
         gains, values : ndarray of shape (n_samples, n_features)
         """
-        X = self._read(X)
-        gains, values = self._repairs.best(self._mean_score, X)
-        if self._reader is not None:
-            values = [self._reader.schema_.decode(j, x) for j, x in enumerate(values)]
-        return gains, np.column_stack(values)
+        rows = encode_rows(self, X)
+        densities = self.densities_
+        gains, values = self._explainer.counterfactuals(
+            lambda variants: _mean_log_prob(densities, variants), rows
+        )
+        decoded = [self.codec_.decode_column(j, x) for j, x in enumerate(values)]
+        return gains, np.column_stack(decoded)
 
-    def __sklearn_tags__(self):
+    def repair(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Deprecated: `counterfactuals`."""
+        warn_user("repair is called counterfactuals now, and goes in 0.3.", FutureWarning)
+        return self.counterfactuals(X)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "densities_")
+
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         if self.estimator is None:
             return tagged(tags)
         if hasattr(self.estimator, "__sklearn_tags__"):
             tags.input_tags = get_tags(self.estimator).input_tags
+            tags.input_tags.sparse = False  # rows are sorted, and their cells replaced
         return tags
 
-    def _read_training_rows(self, X):
-        """The rows, ready to be divided: skmaf's own densities take them as numbers, others as they are."""
-        own = MultiscaleDensity() if self.estimator is None else clone(self.estimator)
-        self._reader = own if isinstance(own, FlowDensity) else None
-        if self._reader is None:
-            validate_data(self, X, skip_check_array=True)
-            return _indexable(X)
-        own._validate_params()
-        X = own._read_training_rows(X)
-        own._with_gaps = bool(np.isnan(X).any())
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(own, name):
-                setattr(self, name, getattr(own, name))
-        return X
 
-    def _read(self, X):
-        """Rows like those of `fit`, in the form that the densities take."""
-        check_is_fitted(self)
-        if self._reader is not None:
-            return self._reader._read(X)
-        X = _indexable(X)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        return X
+def _routes() -> bool:
+    return get_config()["enable_metadata_routing"]
 
-    def _folds(self, n_rows, seed):
-        """Pairs of positions: rows to fit, and rows held out."""
-        n_folds = self.n_folds
-        if n_folds == "auto":
-            n_folds = 5 if n_rows <= CROSS_ROWS else 1
-        if n_folds == 1:
-            n_held_out = max(2, min(CALIBRATION_ROWS, n_rows // 5))
-            return [train_test_split(np.arange(n_rows), test_size=n_held_out, random_state=seed)]
-        return list(
-            KFold(min(n_folds, n_rows // 2), shuffle=True, random_state=seed).split(
-                np.arange(n_rows)
-            )
+
+def _log_probs(densities: list, rows: Any) -> np.ndarray:
+    """Return the log-density of each row by each density, shape (n_folds, n)."""
+    return np.stack([density.log_prob(rows) for density in densities])
+
+
+def _mean_log_prob(densities: list, rows: Any) -> np.ndarray:
+    return _log_probs(densities, rows).mean(axis=0)
+
+
+def _calibrated(densities: list, rows: Any, weights: np.ndarray, folds: list[Fold]) -> Calibration:
+    """Return the scores of the rows of each fold by the density that has not seen them."""
+    held_out = [validation for _, validation in folds]
+    scores = [
+        density.log_prob(take_rows(rows, positions))
+        for density, positions in zip(densities, held_out)
+    ]
+    return Calibration(scores, [weights[positions] for positions in held_out])
+
+
+def _best_threshold(scores: np.ndarray, y: np.ndarray) -> float:
+    """Return the threshold of the highest balanced accuracy."""
+    if set(np.unique(y)) != {-1, 1}:
+        raise ValueError(
+            "Labels must be -1 for outliers and 1 for others, and hold both; got "
+            f"{np.unique(y)[:5]}."
         )
-
-    def _fit_one(self, X, sample_weight, n_folds, seed):
-        """The density of a fold."""
-        if self._reader is None:
-            return clone(self.estimator).fit(
-                X, **({} if sample_weight is None else {"sample_weight": sample_weight})
-            )
-        # what the whole table says of columns and missing cells goes for all folds
-        density = copy.copy(self._reader)
-        if self.estimator is None:
-            density.set_params(max_iter=max(1, N_STEPS // n_folds), random_state=seed)
-        return density._fit_numbers(X, sample_weight, self._reader._with_gaps)
-
-    def _score(self, estimator, X):
-        return estimator.score_samples(X) if self._reader is None else estimator._score_numbers(X)
-
-    def _settle(self, X, folds, seed):
-        """Choose the levels of noise of the default densities; return the folds without the rows that chose.
-
-        No row has a say in the levels of the density that it calibrates: other folds choose, or a few rows of a single split.
-        """
-        rng = np.random.RandomState(seed)
-        choosing = [held_out for _, held_out in folds]
-        if len(folds) == 1:
-            [(fitted, held_out)] = folds
-            held_out, n_choosing = rng.permutation(held_out), max(1, len(held_out) // 5)
-            choosing, folds = [held_out[:n_choosing]], [(fitted, held_out[n_choosing:])]
-        overfit = []
-        for estimator, (fitted, _), unseen in zip(self.estimators_, folds, choosing):
-            seen = rng.permutation(fitted)[:SEEN_ROWS]
-            overfit.append(estimator._overfit_of_numbers(X[seen], X[unseen]))
-        for k, estimator in enumerate(self.estimators_):
-            others = np.delete(overfit, k, axis=0) if len(folds) > 1 else overfit
-            estimator.settle(np.mean(others, axis=0))
-        return folds
-
-    def _fold_scores(self, X):
-        return np.stack([self._score(estimator, X) for estimator in self.estimators_])
-
-    def _mean_score(self, X):
-        return self._fold_scores(X).mean(axis=0)
-
-    def _best_threshold(self, X, y):
-        y = np.asarray(y)
-        if set(np.unique(y)) != {-1, 1}:
-            raise ValueError(
-                f"Labels must be -1 for outliers and 1 for others, and hold both; got {np.unique(y)[:5]}."
-            )
-        false_alarms, found, thresholds = roc_curve(y == -1, -self.score_samples(X))
-        # an outlier is below the threshold, not at it
-        return float(np.nextafter(-thresholds[np.argmax(found - false_alarms)], np.inf))
+    false_alarms, found, thresholds = roc_curve(y == -1, -scores)
+    # an outlier is below the threshold, not at it
+    return float(np.nextafter(-thresholds[np.argmax(found - false_alarms)], np.inf))
 
 
-def _indexable(X):
-    """A DataFrame as one of pandas, all else as an array of any kind."""
-    if hasattr(X, "get_columns"):  # of polars
-        X = pd.DataFrame({column.name: column.to_list() for column in X.get_columns()})
-    return X if hasattr(X, "iloc") else check_array(X, dtype=None, ensure_all_finite=False)
-
-
-def _check_rate(name, rate):
+def _check_rate(name: str, rate: Any) -> None:
     if not isinstance(rate, Real) or not 0 < rate < 1:
         raise ValueError(f"{name} must be a number between 0 and 1, got {rate!r}.")

@@ -91,7 +91,7 @@ def test_false_alarms_are_no_more_than_promised(name, density, n_folds):
 
 
 @pytest.mark.parametrize("n_folds", [1, 5])
-def test_the_choice_of_levels_raises_no_false_alarms(n_folds, monkeypatch):
+def test_the_choice_of_noise_levels_raises_no_false_alarms(n_folds, monkeypatch):
     """The default density, whose levels of noise are chosen by held-out rows, on the breast cancer table and 10 seeds."""
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 150)
     X, alarms = TABLES["breast cancer"](), []

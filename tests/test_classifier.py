@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from skmaf import MAFClassifier
-from skmaf.classifier import RATIO_SPREAD, TOTAL_SPREAD, best_powers
+from skmaf.classifier import RATIO_SPREAD, TOTAL_SPREAD, _class_log_probs, best_powers
 
 # a short max_iter, on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -96,7 +96,7 @@ class TestProbabilities:
         assert proba.sum(axis=1) == pytest.approx(1)
         assert np.log(proba) == pytest.approx(fitted.predict_log_proba(X))
         assert (fitted.predict(X) == fitted.classes_[proba.argmax(axis=1)]).all()
-        of_both = fitted._class_scores(X), fitted._normal.class_scores(X)
+        of_both = _class_log_probs(fitted.density_, X), fitted._normals.log_probs(X)
         joint = np.tensordot(fitted.powers_, of_both, 1) + fitted.class_log_prior_
         assert fitted.predict_log_proba(X) == pytest.approx(
             joint - logsumexp(joint, axis=1, keepdims=True)

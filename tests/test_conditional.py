@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LinearRegression
 
 from skmaf import ConditionalMAFDensity
-from skmaf.table.columns import Atomic, Constant, Continuous, Discrete
+from skmaf.table.columns import Constant, Continuous, Discrete, PointMasses
 
 # a short max_iter, on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -167,10 +167,10 @@ class TestTheDensityAndWhatFollowsFromIt:
             error = y.std(axis=1) / 1000**0.5  # that of 1,000 draws is the larger one
             assert (np.abs(density.predict(X) - y.mean(axis=1)) < 4.5 * error).all()
 
-    def test_mean_where_the_background_has_most(self):
+    def test_mean_where_the_baseline_has_most(self):
         X, y = linear(60)
         density = small(max_iter=1).fit(X, y)
-        assert density.background_.share > 0.3
+        assert density.baseline_.share > 0.3
         draws = density.sample(X[:2], 40_000, random_state=0)
         assert density.predict(X[:2]) == pytest.approx(
             draws.mean(axis=1), abs=5 * draws.std(axis=1).max() / 200
@@ -242,7 +242,7 @@ class TestKindsOfTargets:
         p_zero = 1 / (1 + np.exp(-2 * X[:, 0]))
         y = np.where(rng.random(400) < p_zero, 0.0, np.exp(0.3 * y))
         density = small(max_iter=40).fit(X, y)
-        assert isinstance(density.columns_.columns[0], Atomic)
+        assert isinstance(density.columns_.columns[0], PointMasses)
         rows = np.array([[-2.0, 0.0], [2.0, 0.0]])
         chance = np.exp(density.score_samples(rows, [0.0, 0.0]))
         assert chance[0] < 0.35 and chance[1] > 0.65

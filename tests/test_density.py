@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
-import skmaf.maf
+import skmaf.models.table_density
 from skmaf import MAFDensity
 
 short_on_purpose = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -190,21 +190,19 @@ def test_grid_columns_do_not_blow_up():
 @short_on_purpose
 def test_held_out_rows_are_spread_over_their_grid(monkeypatch, tiny):
     """On the grid itself they would reward a density that climbs there without end."""
-    genuine, seen = skmaf.maf.train, []
+    genuine = skmaf.models.table_density.train
+    seen = []
 
-    def train(flow, rows, held_out, **settings):
-        seen.append((held_out.x, settings["widths"]))
-        return genuine(flow, rows, held_out, **settings)
+    def train(flow, rows, validation, **settings):
+        seen.append((validation.x, settings["steps"]))
+        return genuine(flow, rows, validation, **settings)
 
-    monkeypatch.setattr("skmaf.maf.train", train)
+    monkeypatch.setattr("skmaf.models.table_density.train", train)
     tiny(early_stopping=True, validation_fraction=0.5).fit(grid_table())
-    x_val, widths = seen[0]
-    assert [len(column.unique()) for column in x_val.T] == [
-        2,
-        9,
-        100,
-    ]  # the first two have probabilities, and no width
-    place = (x_val[:, 2] - x_val[:, 2].min()) / widths[0, 2] % 1
+    x_val, steps = seen[0]
+    # the first two have probabilities, and no step
+    assert [len(column.unique()) for column in x_val.T] == [2, 9, 100]
+    place = (x_val[:, 2] - x_val[:, 2].min()) / steps[0, 2] % 1
     assert len((place * 10).int().unique()) == 10
 
 

@@ -11,7 +11,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import scale
 
 from skmaf import DensityOutlierDetector
-from skmaf.inference.explanation import FIRST_STEPS, KEPT_VALUES, Repairs, _search
+from skmaf.inference.explanation import FIRST_STEPS, KEPT_VALUES, Explainer, _search
 
 MIXING = np.array([[1.0, 0.0, 0.0], [0.9, 0.4, 0.0], [0.3, -0.5, 0.8]])
 
@@ -24,7 +24,7 @@ def normal():
 
 
 def test_gain_in_a_gaussian_is_half_the_squared_conditional_z(normal):
-    """The conditional mean and variance of a column given the others come from the precision matrix."""
+    """Conditional means and variances come from the precision matrix."""
     detector, X = normal
     gaussian = detector.estimators_[0]
     precision = gaussian.precisions_[0]
@@ -55,14 +55,14 @@ def test_no_gain_where_the_row_is_as_likely_as_it_gets(normal):
     np.testing.assert_array_equal(detector.expected_values(mode), mode)
 
 
-def test_a_repaired_row_gains_what_was_said(normal):
+def test_a_counterfactual_row_gains_what_was_said(normal):
     detector, X = normal
     gains, expected = detector.explain(X[:20]), detector.expected_values(X[:20])
     for j in range(3):
-        repaired = X[:20].copy()
-        repaired[:, j] = expected[:, j]
+        changed = X[:20].copy()
+        changed[:, j] = expected[:, j]
         np.testing.assert_allclose(
-            detector.score_samples(repaired) - detector.score_samples(X[:20]),
+            detector.score_samples(changed) - detector.score_samples(X[:20]),
             gains[:, j],
             atol=1e-9,
         )
@@ -91,7 +91,7 @@ def test_values_are_those_of_training_rows():
             "text": rng.choice(["a", "b"], 3000),
         }
     )
-    grid, real, text = Repairs(X).values
+    grid, real, text = Explainer.learn(X).values
     assert grid.tolist() == [0, 1, 2, 3, 4] and text.tolist() == ["a", "b"]
     assert (
         len(real) <= KEPT_VALUES
@@ -101,7 +101,7 @@ def test_values_are_those_of_training_rows():
 
 
 def test_cells_of_any_kind():
-    """Integers where training rows are real, categories, missing cells, an empty column, names that occur twice."""
+    """Integers where training rows are real, categories, missing cells, a name that is twice."""
     rng = np.random.default_rng(0)
     kind = rng.choice(["a", "b"], 200)
     number = np.where(kind == "a", 0.5, 7.5) + 0.1 * rng.normal(size=200)
@@ -117,12 +117,12 @@ def test_cells_of_any_kind():
 
     rows = frame[kind == "a"].head(3).copy()
     rows["number"] = [8, 8, 8]
-    gains, expected = Repairs(frame).best(score, rows)
+    gains, expected = Explainer.learn(frame).counterfactuals(score, rows)
     assert (gains[:, 0] > 7).all() and (gains[:, 1] > 6).all() and (gains[:, 2:] == 0).all()
     assert (np.abs(expected[0] - 0.5) < 0.4).all() and (expected[1] == "b").all()
 
 
-def test_integers_are_repaired_by_real_values(normal):
+def test_integers_have_real_counterfactuals(normal):
     detector = DensityOutlierDetector(KernelDensity(), random_state=0).fit(normal[1][:200])
     assert detector.explain(np.array([[1, 1, 2]])) == pytest.approx(
         detector.explain([[1.0, 1.0, 2.0]])

@@ -1,17 +1,30 @@
 """Draws of missing cells given the others: against conditional laws in closed form."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from skmaf.inference.imputation import fill
-from skmaf.table.column_kinds import find_columns, sharp
+from skmaf.table.column_kinds import exact_column, find_columns
 from skmaf.table.columns import Columns, Continuous
 
-MEAN, COVARIANCE = (
-    np.array([1.0, -2.0, 0.5]),
-    np.array([[1.0, 0.8, -0.3], [0.8, 2.0, 0.1], [-0.3, 0.1, 0.5]]),
-)
+MEAN = np.array([1.0, -2.0, 0.5])
+COVARIANCE = np.array([[1.0, 0.8, -0.3], [0.8, 2.0, 0.1], [-0.3, 0.1, 0.5]])
+
+
+@dataclass
+class LogDensity:
+    """A density object of functions: with a baseline, and of the flow alone."""
+
+    columns: Columns
+    log_prob: Callable
+    flow_log_prob: Callable | None = None
+
+    def without_baseline(self):
+        return LogDensity(self.columns, self.flow_log_prob or self.log_prob)
 
 
 def gaussian(X):
@@ -40,7 +53,7 @@ def conditional(row):
 def test_draws_of_a_gaussian_follow_its_conditional_law(row):
     row = np.array(row)
     X = np.tile(row, (300, 1))
-    fill(X, plain_columns(), gaussian, gaussian, np.random.RandomState(0))
+    fill(X, LogDensity(plain_columns(), gaussian), np.random.RandomState(0))
     assert np.array_equal(X[:, ~np.isnan(row)], np.tile(row[~np.isnan(row)], (300, 1)))
     drawn = X[:, np.isnan(row)]
     mean, covariance = conditional(row)
@@ -54,13 +67,14 @@ def test_draws_of_a_gaussian_follow_its_conditional_law(row):
     )
 
 
-def fill_one(X, log_density, sharp_log_density=None):
+def fill_one(X, log_density, flow_log_density=None):
     """Fill a table of one column, of standardised values."""
-    whole, sharp_one = (
-        (lambda X: log_density(X[:, 0])),
-        (lambda X: (sharp_log_density or log_density)(X[:, 0])),
+    density = LogDensity(
+        plain_columns([0.0], [1.0]),
+        lambda X: log_density(X[:, 0]),
+        lambda X: (flow_log_density or log_density)(X[:, 0]),
     )
-    fill(X, plain_columns([0.0], [1.0]), whole, sharp_one, np.random.RandomState(0))
+    fill(X, density, np.random.RandomState(0))
 
 
 def mixture(share, first, second):
@@ -87,21 +101,21 @@ def test_two_peaks_have_their_shares():
 
 
 def test_a_peak_that_a_broad_density_hides_is_found():
-    """What a flow says of a cell that follows from the others, beside a Gaussian that knows nothing of it."""
+    """A flow on a cell that follows from the others, and a Gaussian that knows nothing of it."""
     X = np.full((4000, 1), np.nan)
     narrow = stats.norm(0.77, 1e-3)
     fill_one(X, mixture(0.9, narrow, stats.norm()), narrow.logpdf)
     assert np.mean(np.abs(X - 0.77) < 5e-3) == pytest.approx(0.9, abs=0.02)
 
 
-def test_levels_are_drawn_by_their_probabilities():
+def test_categories_are_drawn_by_their_probabilities():
     rng = np.random.default_rng(0)
     amount = np.where(rng.random(400) < 0.5, 0.0, rng.normal(5, 1, 400))
     table = np.column_stack([rng.integers(0, 3, 400), amount, np.full(400, 7.0)])
-    columns = find_columns(sharp, table, np.ones(400), [3, None, None])
+    columns = find_columns(exact_column, table, np.ones(400), [3, None, None])
 
     def log_density(X):
-        """Categories have 1/6, 2/6, 3/6; the second column is 0 in a quarter, and else normal; the third does not matter."""
+        """Categories have 1/6, 2/6, 3/6; the second column is 0 in a quarter, else normal."""
         first = np.where(np.isnan(X[:, 0]), 0, np.log((np.nan_to_num(X[:, 0]) + 1) / 6))
         second = np.where(
             X[:, 1] == 0, np.log(0.25), np.log(0.75) + stats.norm(5, 1).logpdf(X[:, 1])
@@ -109,7 +123,7 @@ def test_levels_are_drawn_by_their_probabilities():
         return first + np.where(np.isnan(X[:, 1]), 0, second)
 
     X = np.full((6000, 3), np.nan)
-    fill(X, columns, log_density, log_density, np.random.RandomState(0))
+    fill(X, LogDensity(columns, log_density), np.random.RandomState(0))
     np.testing.assert_allclose(
         np.bincount(X[:, 0].astype(int)) / 6000, [1 / 6, 2 / 6, 3 / 6], atol=0.02
     )

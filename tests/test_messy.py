@@ -1,4 +1,4 @@
-"""Messy tables: integers, categories, atoms, bounds and missing cells, in frames, from end to end."""
+"""Messy tables: integers, categories, point masses, bounds and missing cells, in frames, from end to end."""
 
 import warnings
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_a_mixed_table_reaches_its_entropy():
         mixed_rows(4000, 0)[0]
     )
     kinds = [type(column).__name__ for column in density.columns_.columns]
-    assert kinds == ["Discrete", "Atomic", "Continuous", "Discrete"]
+    assert kinds == ["Discrete", "PointMasses", "Continuous", "Discrete"]
     frame, truth = mixed_rows(4000, 1)
     assert density.score(frame) == pytest.approx(truth.mean(), abs=0.06)
     assert density.score(frame) < truth.mean() + 3 * truth.std() / np.sqrt(4000)
@@ -340,10 +340,10 @@ def test_detector_of_a_messy_table(penguins):
     gentoo = penguins[(penguins["species"] == "Gentoo") & penguins["sex"].notna()].head(8)
     wrong = gentoo.assign(species="Adelie", island="Torgersen")
     assert np.median(detector.p_values(wrong)) < 0.05 < np.median(detector.p_values(gentoo))
-    gains, expected = detector.repair(gentoo.assign(island="Torgersen"))
+    gains, expected = detector.counterfactuals(gentoo.assign(island="Torgersen"))
     assert np.mean(gains.argmax(axis=1) == 1) >= 0.75
     assert np.mean(expected[:, 1] == "Biscoe") >= 0.75
-    holes = detector.repair(penguins.iloc[[3]])
+    holes = detector.counterfactuals(penguins.iloc[[3]])
     assert (holes[0][0, 2:6] == 0).all() and not pd.isna(holes[1]).any()
 
 

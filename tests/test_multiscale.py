@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from skmaf import MultiscaleDensity
-from skmaf.multiscale import N_LEVELS
+from skmaf.models.multiscale_density import N_NOISE_LEVELS, MultiscaleTableDensity
 from skmaf.training.noise import NoiseLevels
 
 
@@ -44,7 +44,7 @@ def test_density_of_normal_rows_is_that_of_normal_rows_with_noise():
     """Closed form: at each level a normal distribution with the variance of the noise added."""
     X = np.random.default_rng(0).normal(5, 2, size=(2000, 1))
     density = small(max_iter=800, lowest_noise=0.2).fit(X)
-    levels = np.geomspace(0.2, 1, N_LEVELS)
+    levels = np.geomspace(0.2, 1, N_NOISE_LEVELS)
     x = np.linspace(0, 10, 50)[:, None]
     parts = [stats.norm(X.mean(), X.std() * np.sqrt(1 + level**2)).pdf(x[:, 0]) for level in levels]
     np.testing.assert_allclose(np.exp(density.score_samples(x)), np.mean(parts, axis=0), atol=0.012)
@@ -62,7 +62,7 @@ def test_density_integrates_to_one():
 def test_draws_follow_the_mixture_of_levels(line):
     density, X = line
     sample = density.sample(20_000, random_state=0)
-    blur = np.mean(np.geomspace(0.05, 1, N_LEVELS) ** 2)
+    blur = np.mean(np.geomspace(0.05, 1, N_NOISE_LEVELS) ** 2)
     covariance = np.cov((sample / X.std(axis=0)).T)
     np.testing.assert_allclose(covariance, np.corrcoef(X.T) + np.eye(2) * blur, atol=0.15)
     assert not np.array_equal(density.sample(5), density.sample(5))
@@ -78,61 +78,63 @@ def test_rows_off_the_line_stand_out(line):
     assert density.score(X) > density.score(off[far]) + 2
 
 
-def test_kernel_counts_for_half_and_no_row_speaks_for_itself(line):
+def test_kernel_counts_for_half_and_no_row_counts_its_own_kernel(line):
     density, X = line
     Z = density.columns_.to_flow(X[:50])
-    kernel = density._kernel.score_by_others(Z) + density.columns_.log_jacobian(X[:50])
+    kernel = density.density_.kernel.log_prob_leave_one_out(Z) + density.columns_.log_jacobian(X[:50])
     assert (density.score_samples(X[:50]) > kernel - np.log(2) - 1e-6).all()
-    assert (kernel < density._kernel.score_samples(Z) + density.columns_.log_jacobian(X[:50])).all()
+    assert (kernel < density.density_.kernel.log_prob(Z) + density.columns_.log_jacobian(X[:50])).all()
     far = np.vstack([X, [[0, 500.0]]])  # far from all others, though the fit saw it
     again = small(max_iter=5).fit(far)
     assert again.score_samples(far[-1:]) < again.score_samples(X).min() - 5
 
 
-def test_settling_leaves_out_the_levels_that_are_known_too_well(line):
+def test_selection_leaves_out_the_levels_that_are_known_too_well(line):
     _, X = line
     density = small().fit(X)
-    levels = np.geomspace(0.05, 1, N_LEVELS)
-    np.testing.assert_allclose(density.levels_, levels, rtol=1e-5)
-    density.settle(np.array([9.0, 4 / 3, 2 / 3, 0, 0, 0, 0, -1, 0]))
+    levels = np.geomspace(0.05, 1, N_NOISE_LEVELS)
+    np.testing.assert_allclose(density.noise_levels_, levels, rtol=1e-5)
+    density.select_noise_levels(np.array([9.0, 4 / 3, 2 / 3, 0, 0, 0, 0, -1, 0]))
     finest = np.sqrt(levels[1] * levels[2])  # half-way from 4/3 to 2/3
-    np.testing.assert_allclose(density.levels_, np.geomspace(finest, 1, N_LEVELS - 2), rtol=1e-5)
+    np.testing.assert_allclose(density.noise_levels_, np.geomspace(finest, 1, N_NOISE_LEVELS - 2), rtol=1e-5)
     assert density.score(X) < small().fit(X).score(X)
-    np.testing.assert_allclose(density.settle(np.full(N_LEVELS, 9.0)).levels_, [1.0], rtol=1e-5)
-    last = density.settle(np.r_[np.full(N_LEVELS - 1, 4.0), 2] / 3).levels_
+    np.testing.assert_allclose(density.select_noise_levels(np.full(N_NOISE_LEVELS, 9.0)).noise_levels_, [1.0], rtol=1e-5)
+    last = density.select_noise_levels(np.r_[np.full(N_NOISE_LEVELS - 1, 4.0), 2] / 3).noise_levels_
     np.testing.assert_allclose(last, [np.sqrt(levels[-2])], rtol=1e-5)
-    second = density.settle(np.r_[4.0, np.full(N_LEVELS - 1, 2.0)] / 3).levels_
+    second = density.select_noise_levels(np.r_[4.0, np.full(N_NOISE_LEVELS - 1, 2.0)] / 3).noise_levels_
     np.testing.assert_allclose(second[0], np.sqrt(levels[0] * levels[1]), rtol=1e-5)
-    np.testing.assert_allclose(density.settle(np.zeros(N_LEVELS)).levels_, levels, rtol=1e-5)
+    np.testing.assert_allclose(density.select_noise_levels(np.zeros(N_NOISE_LEVELS)).noise_levels_, levels, rtol=1e-5)
 
 
 def test_overfit_grows_as_rows_become_fewer_and_noise_finer():
     rng = np.random.default_rng(0)
     few, many, new = (rng.normal(size=(n, 8)) for n in (20, 2000, 2000))
-    of_few = small(max_iter=600).fit(few).overfit(few, new)
-    of_many = small(max_iter=600).fit(many).overfit(many, new)
+    of_few = small(max_iter=600).fit(few).generalisation_gap(few, new)
+    of_many = small(max_iter=600).fit(many).generalisation_gap(many, new)
     assert of_few.min() > 1
     assert (np.diff(of_many) < 0).all() and 0 < of_many[-1] and of_many[0] < 0.3
 
 
-def test_overfit_is_the_gain_beside_the_spread_of_rows(line, monkeypatch):
+def test_generalisation_gap_is_the_gain_beside_the_spread_of_rows(line, monkeypatch):
     _, X = line
     density = small().fit(X)
     held_out = np.linspace(-1, 1, 1001)  # percentiles 16 and 84 are at -0.68 and 0.68
-    spreads = np.geomspace(0.1, 100, N_LEVELS)[:, None]
+    spreads = np.geomspace(0.1, 100, N_NOISE_LEVELS)[:, None]
     scores = iter([spreads * (held_out + 3), spreads * held_out])
-    monkeypatch.setattr(MultiscaleDensity, "_scores_of_levels", lambda self, X: next(scores))
+    monkeypatch.setattr(
+        MultiscaleTableDensity, "_log_probs_of_levels", lambda self, N: next(scores)
+    )
     expected = 3 * spreads[:, 0] / np.maximum(1, 0.75 * 0.68 * spreads[:, 0])
-    np.testing.assert_allclose(density.overfit(X, X), expected)
+    np.testing.assert_allclose(density.generalisation_gap(X, X), expected)
 
 
-def test_overfit_is_not_decided_by_outliers(line):
+def test_generalisation_gap_is_not_decided_by_outliers(line):
     _, X = line
     density = small().fit(X[:250])
     odd = X[250:].copy()
     odd[::20] *= 1000
     np.testing.assert_allclose(
-        density.overfit(X[:250], odd), density.overfit(X[:250], X[250:]), atol=0.3
+        density.generalisation_gap(X[:250], odd), density.generalisation_gap(X[:250], X[250:]), atol=0.3
     )
 
 

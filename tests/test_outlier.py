@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
-from skmaf.multiscale import N_LEVELS
+from skmaf.models.multiscale_density import N_NOISE_LEVELS, MultiscaleTableDensity
 
 ESTIMATORS = {
     "MAFDensity": MAFDensity(
@@ -102,29 +102,33 @@ def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
     assert not np.array_equal(detector.score_samples(rows), other.score_samples(rows))
 
 
-def test_other_folds_choose_the_levels_of_noise(rows, monkeypatch):
+def test_other_folds_select_the_noise_levels(rows, monkeypatch):
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
-    told, overfit = [], iter(range(5))
+    told = []
+    gaps = iter(range(5))
     monkeypatch.setattr(
-        MultiscaleDensity,
-        "_overfit_of_numbers",
-        lambda self, *rows: np.full(N_LEVELS, float(next(overfit))),
+        MultiscaleTableDensity,
+        "generalisation_gap",
+        lambda self, *rows: np.full(N_NOISE_LEVELS, float(next(gaps))),
     )
-    monkeypatch.setattr(MultiscaleDensity, "settle", lambda self, overfit: told.append(overfit[0]))
+    monkeypatch.setattr(
+        MultiscaleDensity, "select_noise_levels", lambda self, gap: told.append(gap[0])
+    )
     DensityOutlierDetector(random_state=0).fit(rows)
     assert told == [(10 - k) / 4 for k in range(5)]
 
 
 @pytest.mark.parametrize("n_rows", [4, 100])
-def test_rows_of_a_single_split_choose_the_levels_or_calibrate(rows, n_rows, monkeypatch):
+def test_rows_of_a_single_split_select_noise_levels_or_calibrate(rows, n_rows, monkeypatch):
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
-    choosing, genuine = [], MultiscaleDensity._overfit_of_numbers
+    choosing = []
+    genuine = MultiscaleTableDensity.generalisation_gap
 
-    def overfit(self, fitted, held_out):
+    def gap(self, fitted, held_out):
         choosing.append(held_out)
         return genuine(self, fitted, held_out)
 
-    monkeypatch.setattr(MultiscaleDensity, "_overfit_of_numbers", overfit)
+    monkeypatch.setattr(MultiscaleTableDensity, "generalisation_gap", gap)
     detector = DensityOutlierDetector(n_folds=1, random_state=0).fit(rows[:n_rows])
     held_out = max(2, n_rows // 5)
     assert len(choosing[0]) == max(
@@ -147,10 +151,10 @@ def test_breast_cancer_is_told_from_benign():
 
 
 def test_large_tables_are_split_once(monkeypatch, rows):
-    monkeypatch.setattr("skmaf.outlier.CROSS_ROWS", 150)
+    monkeypatch.setattr("skmaf.folds.CROSS_ROWS", 150)
     detector = DensityOutlierDetector(KernelDensity()).fit(rows)
     assert len(detector.estimators_) == 1 and len(detector.calibration_.scores[0]) == 40
-    monkeypatch.setattr("skmaf.outlier.CALIBRATION_ROWS", 25)
+    monkeypatch.setattr("skmaf.folds.CALIBRATION_ROWS", 25)
     assert len(DensityOutlierDetector(KernelDensity()).fit(rows).calibration_.scores[0]) == 25
 
 

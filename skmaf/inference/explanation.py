@@ -1,5 +1,10 @@
 """Why a row is unlikely: what its density would gain if one cell had another value."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -10,27 +15,33 @@ FIRST_STEPS = 32  # into which the values are divided, at first
 REFINEMENT = 4  # of the steps around the best value, then
 
 
-class Repairs:
+@dataclass(frozen=True)
+class Explainer:
     """Finds, cell by cell, the value that makes a row most likely, the other cells as they are.
 
-    Values are those that the training rows hold in the column, or quantiles of them where they are many. They are searched
-    from coarse to fine: a few of them in order, then those around the best.
+    They are searched from coarse to fine: a few of them in order, then those around the best.
 
-    Parameters
+    Attributes
     ----------
-    X : ndarray or DataFrame of shape (n_samples, n_features)
-        Training rows.
+    values : list of ndarray
+        For each column the values that training rows hold, in order, or quantiles of many.
     """
 
-    def __init__(self, X):
-        self.values = [_values(x) for x in columns(X)]
+    values: list
 
-    def best(self, score_samples, X):
-        """The gain by the best value of each cell, and that value.
+    @classmethod
+    def learn(cls, X: Any) -> "Explainer":
+        """Return an explainer with the values of training rows, an array or a frame of pandas."""
+        return cls([_distinct(x) for x in columns(X)])
+
+    def counterfactuals(
+        self, log_prob: Callable[[Any], np.ndarray], X: Any
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the gain by the best value of each cell, and that value.
 
         Parameters
         ----------
-        score_samples : callable
+        log_prob : callable
             Gives the log-density of rows like those of ``X``.
         X : ndarray or DataFrame of shape (n, n_features)
 
@@ -39,27 +50,36 @@ class Repairs:
         gains : ndarray of shape (n, n_features)
             In nats; 0 where no value is better than that of the row, or where that is missing.
         values : list of ndarray of shape (n,)
-            For each column; the row's own value where none is better.
+            For each column; that of the row itself where none is better.
         """
-        own = score_samples(X)
-        gains, best = [], []
+        before = log_prob(X)
+        gains = []
+        best = []
         for j, (x, values) in enumerate(zip(columns(X), self.values)):
-            values = (
-                values if len(values) else x[:1]
-            )  # a column without any value has nothing to offer
-
-            def score(positions):
-                return score_samples(_variants(X, j, values[positions])).reshape(positions.shape)
-
-            scores, positions = _search(score, len(values), len(own))
+            # a column without any value has nothing to offer
+            values = values if len(values) else x[:1]
+            scores, positions = _search(
+                partial(_log_prob_with, log_prob, X, j, values), len(values), len(before)
+            )
             missing = pd.isna(x)
-            gains.append(np.where(missing, 0.0, np.maximum(scores - own, 0.0)))
-            best.append(np.where(missing | (scores > own), values[positions], x))
+            gains.append(np.where(missing, 0.0, np.maximum(scores - before, 0.0)))
+            best.append(np.where(missing | (scores > before), values[positions], x))
         return np.column_stack(gains), best
 
 
-def _values(x):
-    """Distinct values in order, at most `KEPT_VALUES`, and none that are missing; text by its letters."""
+def _log_prob_with(
+    log_prob: Callable[[Any], np.ndarray],
+    X: Any,
+    j: int,
+    values: np.ndarray,
+    positions: np.ndarray,
+) -> np.ndarray:
+    """Return the log-density of rows with the values at these positions in column j."""
+    return log_prob(_variants(X, j, values[positions])).reshape(positions.shape)
+
+
+def _distinct(x: np.ndarray) -> np.ndarray:
+    """Return distinct values in order, at most `KEPT_VALUES`, none missing; text by its letters."""
     x = x[~pd.isna(x)]
     x = np.sort(x) if x.dtype != object else np.array(sorted(x, key=str), dtype=object)
     if len(x) > KEPT_VALUES and len(pd.unique(x)) > KEPT_VALUES:
@@ -67,26 +87,35 @@ def _values(x):
     return pd.unique(x)
 
 
-def _variants(X, j, x):
-    """The rows of ``X`` once for each row of ``x``, which holds other values for column ``j``."""
+def _variants(X: Any, j: int, x: np.ndarray) -> Any:
+    """Return the rows of ``X`` once for each row of ``x``, which holds values for column ``j``."""
     if isinstance(X, pd.DataFrame):
-        rows, dtype = pd.concat([X] * len(x), ignore_index=True), X.dtypes.iloc[j]
-        rows.isetitem(
-            j, pd.Series(x.ravel(), dtype=dtype if isinstance(dtype, pd.CategoricalDtype) else None)
-        )
-    else:
-        rows = np.tile(X, (len(x), 1)).astype(np.result_type(X, x), copy=False)
-        rows[:, j] = x.ravel()
+        rows = pd.concat([X] * len(x), ignore_index=True)
+        dtype = X.dtypes.iloc[j]
+        kept = dtype if isinstance(dtype, pd.CategoricalDtype) else None
+        rows.isetitem(j, pd.Series(x.ravel(), dtype=kept))
+        return rows
+    rows = np.tile(X, (len(x), 1)).astype(np.result_type(X, x), copy=False)
+    rows[:, j] = x.ravel()
     return rows
 
 
-def _search(score, n_values, n_rows):
-    """Highest score of each row over the positions 0 to ``n_values`` - 1, and its position, from coarse to fine.
+def _search(
+    score: Callable[[np.ndarray], np.ndarray], n_values: int, n_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest score of each row over positions, and its position, coarse to fine.
 
-    ``score`` takes several positions for each row, shape (n_positions, n_rows), and gives their scores.
+    Parameters
+    ----------
+    score : callable
+        Takes several positions for each row, shape (n_positions, n_rows), and gives their scores.
+    n_values : int
+        Positions are from 0 to this, exclusive.
+    n_rows : int
     """
     step = max(1, -(-n_values // FIRST_STEPS))
-    centre, offsets = np.zeros(n_rows, dtype=int), np.arange(0, n_values, step)
+    centre = np.zeros(n_rows, dtype=int)
+    offsets = np.arange(0, n_values, step)
     while True:
         positions = np.clip(centre + offsets[:, None], 0, n_values - 1)
         scores = score(positions)

@@ -1,133 +1,147 @@
 """Draws of missing cells given the other cells of their row, column by column.
 
-The density of a row with one cell more is, as a function of that cell, the conditional density of the cell, up to a factor. It
-is followed on a grid that gets finer at its peaks and then where the probability is, and inverted. A row that misses several
-cells gets them one after another, each given those before it.
+The density of a row with one cell more is, as a function of that cell, the conditional density of
+the cell, up to a factor. It is followed on a grid that gets finer at its peaks and then where the
+probability is, and inverted. A row that misses several cells gets them one after another, each
+given those before it.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from ..table.columns import Constant, Discrete, OneHot
+from ..models.contract import Density
+from ..table.columns import Constant, Continuous, Discrete, OneHot
 
-START = np.sinh(np.linspace(-4.2, 4.2, 43))  # dense in the middle, and up to 33 standard deviations
-PEAKS, PEAK_ROUNDS, PEAK_NODES = (
-    3,
-    5,
-    6,
-)  # the highest, and the nodes about each in a round: these close in on it
-ROUNDS, NEW_NODES = 3, 32  # of refinement by mass
+START = np.sinh(np.linspace(-4.2, 4.2, 43))  # dense in the middle, up to 33 standard deviations
+# the highest peaks, the rounds that close in on them, and the nodes about each in a round
+PEAKS = 3
+PEAK_ROUNDS = 5
+PEAK_NODES = 6
+# of refinement by mass
+ROUNDS = 3
+NEW_NODES = 32
 BATCH_ROWS = 1000
 
+# takes values of a column, shape (n, n_values), and gives the log-density of each row with each
+Score = Callable[[np.ndarray], np.ndarray]
 
-def fill(X, columns, log_density, sharp_log_density, rng):
-    """Fill the missing cells of the rows ``X`` in place.
+
+def fill(N: np.ndarray, density: Density, rng: np.random.RandomState) -> None:
+    """Fill the missing cells of the rows ``N`` in place.
 
     Parameters
     ----------
-    X : ndarray of shape (n, n_features)
+    N : ndarray of shape (n, n_features)
         Numbers, and codes of categories; NaN where a cell is missing.
-    columns : Columns
-    log_density : callable
-        Gives the log-density of the cells that rows like ``X`` have.
-    sharp_log_density : callable
-        The same without what is mixed in to keep it from getting low: it shows far from a peak where that is.
+    density : Density
+        With attribute ``columns``; without its baseline it shows, far from a peak, where that is.
     rng : RandomState
     """
-    for j, column in enumerate(columns.columns):
-        missing = np.flatnonzero(np.isnan(X[:, j]))
+    flow_alone = density.without_baseline()
+    for j, column in enumerate(density.columns.columns):
+        missing = np.flatnonzero(np.isnan(N[:, j]))
         for start in range(0, len(missing), BATCH_ROWS):
             rows = missing[start : start + BATCH_ROWS]
-
-            def tried(density, values):
-                """Log-density of each row with each of its ``values``, shape (n, n_values), in column j."""
-                variants = X[rows].repeat(values.shape[1], axis=0)
-                variants[:, j] = values.ravel()
-                return density(variants).reshape(values.shape)
-
-            X[rows, j] = _draw(
-                column,
-                partial(tried, log_density),
-                partial(tried, sharp_log_density),
-                len(rows),
-                rng,
-            )
+            score = partial(_log_prob_with, N[rows], j, density)
+            flow_score = partial(_log_prob_with, N[rows], j, flow_alone)
+            N[rows, j] = _draw(column, score, flow_score, len(rows), rng)
 
 
-def _draw(column, score, sharp_score, n, rng):
-    """Values of a column, one for each of ``n`` rows."""
+def _log_prob_with(N: np.ndarray, j: int, density: Density, values: np.ndarray) -> np.ndarray:
+    """Return the log-density of each row with each of its ``values`` in column j."""
+    variants = N.repeat(values.shape[1], axis=0)
+    variants[:, j] = values.ravel()
+    return density.log_prob(variants).reshape(values.shape)
+
+
+def _draw(
+    column: Any, score: Score, flow_score: Score, n: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Return values of a column, one for each of ``n`` rows."""
     if isinstance(column, Constant):
         return column.back(None, np.empty((n, 0)))
     if isinstance(column, (Discrete, OneHot)):
-        return _choose(column.levels, score(np.tile(column.levels, (n, 1)).astype(float)), rng)
+        options = np.tile(column.categories, (n, 1)).astype(float)
+        return _choose(column.categories, score(options), rng)
     if column.n_codes == 0:
-        return column.snap(_draw_number(column, score, sharp_score, n, rng)[0])
-    atoms = column.levels[:-1]
-    number, log_mass = _draw_number(column.others, score, sharp_score, n, rng)
-    scores = np.column_stack([score(np.tile(atoms, (n, 1))), log_mass])
-    position = _choose(np.arange(len(atoms) + 1), scores, rng)
-    return np.where(position < len(atoms), column.levels[position], column.others.snap(number))
+        return column.snap(_draw_number(column, score, flow_score, n, rng)[0])
+    point_masses = column.categories[:-1]
+    number, log_mass = _draw_number(column.others, score, flow_score, n, rng)
+    scores = np.column_stack([score(np.tile(point_masses, (n, 1))), log_mass])
+    position = _choose(np.arange(len(point_masses) + 1), scores, rng)
+    is_point = position < len(point_masses)
+    return np.where(is_point, column.categories[position], column.others.snap(number))
 
 
-def _choose(options, scores, rng):
-    """One of the options for each row, with probabilities proportional to the exponentials of its scores."""
+def _choose(options: np.ndarray, scores: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """Return an option for each row, with probabilities proportional to exp(scores)."""
     below = np.exp(scores - scores.max(axis=1, keepdims=True)).cumsum(axis=1)
     chance = rng.random_sample((len(scores), 1)) * below[:, -1:]
     return options[(below[:, :-1] < chance).sum(axis=1)]
 
 
-def _draw_number(column, score, sharp_score, n, rng):
-    """Draws of a continuous column, off its grid, and the logarithm of the mass that all its values have together."""
-
-    def in_flow_space(score, z):
-        x = column.unwarp(z.ravel()).reshape(z.shape)
-        return score(x) - column.log_jacobian(x)
-
+def _draw_number(
+    column: Continuous, score: Score, flow_score: Score, n: int, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return draws of a continuous column, off its grid, and the log-mass of all its values."""
     z = np.tile(START, (n, 1))
-    heights = in_flow_space(sharp_score, z)
+    heights = _in_flow_space(column, flow_score, z)
     for _ in range(PEAK_ROUNDS):
         new = _about_peaks(z, heights)
-        z, heights = _merge(z, heights, new, in_flow_space(sharp_score, new))
-    heights = in_flow_space(score, z)
+        z, heights = _merge(z, heights, new, _in_flow_space(column, flow_score, new))
+    heights = _in_flow_space(column, score, z)
     levels = np.tile((np.arange(NEW_NODES) + 0.5) / NEW_NODES, (n, 1))
     for _ in range(ROUNDS):
         new = _quantiles(z, heights, levels)
-        z, heights = _merge(z, heights, new, in_flow_space(score, new))
+        z, heights = _merge(z, heights, new, _in_flow_space(column, score, new))
     masses, top = _masses(z, heights)
     with np.errstate(divide="ignore"):
         log_mass = np.log(masses.sum(axis=1)) + top
-    return column.unwarp(_quantiles(z, heights, rng.random_sample((n, 1)))[:, 0]), log_mass
+    drawn = _quantiles(z, heights, rng.random_sample((n, 1)))[:, 0]
+    return column.untransform(drawn), log_mass
 
 
-def _merge(z, heights, new, new_heights):
-    """Nodes and their heights, in order."""
-    z, heights = np.hstack([z, new]), np.hstack([heights, new_heights])
+def _in_flow_space(column: Continuous, score: Score, z: np.ndarray) -> np.ndarray:
+    """Return the log-density at standardised values, with respect to these."""
+    x = column.untransform(z.ravel()).reshape(z.shape)
+    return score(x) - column.log_jacobian(x)
+
+
+def _merge(
+    z: np.ndarray, heights: np.ndarray, new: np.ndarray, new_heights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return old and new nodes and their heights, in order."""
+    z = np.hstack([z, new])
+    heights = np.hstack([heights, new_heights])
     order = z.argsort(axis=1)
     return np.take_along_axis(z, order, axis=1), np.take_along_axis(heights, order, axis=1)
 
 
-def _about_peaks(z, heights):
-    """Nodes between the neighbours of the highest nodes that are peaks, shape (n, PEAKS * PEAK_NODES)."""
+def _about_peaks(z: np.ndarray, heights: np.ndarray) -> np.ndarray:
+    """Return nodes between the neighbours of the highest peaks, shape (n, PEAKS * PEAK_NODES)."""
     inner = heights[:, 1:-1]
     peaks = np.where((inner >= heights[:, :-2]) & (inner >= heights[:, 2:]), inner, -np.inf)
     places = np.argsort(-peaks, axis=1)[:, :PEAKS]
-    left, right = np.take_along_axis(z, places, axis=1), np.take_along_axis(z, places + 2, axis=1)
+    left = np.take_along_axis(z, places, axis=1)
+    right = np.take_along_axis(z, places + 2, axis=1)
     shares = np.arange(1, PEAK_NODES + 1) / (PEAK_NODES + 1)
     return (left[:, :, None] + (right - left)[:, :, None] * shares).reshape(len(z), -1)
 
 
-def _masses(z, heights):
-    """Mass between neighbouring nodes by the trapezoidal rule, shape (n, nodes - 1), over exp(the highest)."""
+def _masses(z: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mass between neighbouring nodes by the trapezoidal rule, over exp(the highest)."""
     top = heights.max(axis=1)
     density = np.exp(heights - top[:, None])
     return np.diff(z, axis=1) * (density[:, 1:] + density[:, :-1]) / 2, top
 
 
-def _quantiles(z, heights, levels):
-    """Where the mass below is a share ``levels`` of all, shape (n, n_levels): linear between nodes."""
+def _quantiles(z: np.ndarray, heights: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return where the mass below is a share ``levels`` of all: linear between nodes."""
     below = _masses(z, heights)[0].cumsum(axis=1)
     below = np.column_stack([np.zeros(len(z)), below])
     return np.stack(
-        [np.interp(own * mass[-1], mass, nodes) for own, mass, nodes in zip(levels, below, z)]
+        [np.interp(row * mass[-1], mass, nodes) for row, mass, nodes in zip(levels, below, z)]
     )

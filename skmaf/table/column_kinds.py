@@ -55,7 +55,7 @@ def _is_bounds(kind):
     return isinstance(low, Real) and isinstance(high, Real) and low < high
 
 
-def check_kinds(kinds, X, schema):
+def check_declared(kinds, X, schema):
     """Refuse what is declared of columns where their training values ``X`` speak against it."""
     for j, kind in kinds.items():
         if schema.categories[j] is not None and kind != "categorical":

@@ -1,0 +1,113 @@
+"""The conditional distribution of each target of a row, from a conditional density."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from ..models.table_density import TableDensity
+from ..table.columns import Continuous, Discrete
+from .prediction import BASE_NODES, INTERPOLATION, QUADRATURE_WEIGHTS, ConditionalDistribution
+
+N_DRAWS = 1000  # for each row, where base space is wider than a line
+N_BASELINE_NODES = 200  # that stand for the baseline beside the flow
+N_ERRORS = 20_000  # draws that these are means of
+BATCH_NUMBERS = 2**18  # nodes at a time
+
+# of distributions, the rows that they belong to, and the position of their target
+RowFunction = Callable[[ConditionalDistribution, slice, int], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """Gives the distribution of each target by weighted nodes.
+
+    Attributes
+    ----------
+    density : TableDensity
+        Of the targets given a context.
+    seed : int
+        Governs the draws, which are the same for a row whatever the other rows are.
+    errors : ndarray of shape (N_BASELINE_NODES,) or None
+        Nodes that stand for the baseline, off its trend; None unless there is one continuous target.
+    """
+
+    density: TableDensity
+    seed: int
+    errors: np.ndarray | None
+
+    @classmethod
+    def of(cls, density: TableDensity, seed: int) -> "Predictor":
+        """Return the predictor of a density, its baseline drawn from by the seed."""
+        columns = density.columns
+        is_one_number = columns.n_codes == 0 and columns.n_values == 1
+        if density.baseline is None or not is_one_number:
+            return cls(density, seed, None)
+        errors = density.baseline.errors(N_ERRORS, np.random.RandomState(seed))
+        nodes = np.sort(errors, axis=None).reshape(N_BASELINE_NODES, -1).mean(axis=1)
+        return cls(density, seed, nodes)
+
+    def apply(self, context: np.ndarray, function: RowFunction) -> np.ndarray:
+        """Return what a function of distributions gives for all rows; targets come last."""
+        parts = []
+        for rows in gen_batches(
+            len(context), max(1, BATCH_NUMBERS // (N_BASELINE_NODES + N_DRAWS))
+        ):
+            distributions = self.distributions(context[rows])
+            results = [function(each, rows, j) for j, each in enumerate(distributions)]
+            parts.append(np.stack(results, axis=-1))
+        return np.concatenate(parts)
+
+    def excess(self, context: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Return how far from the median targets are, in probability, shape (n, n_targets)."""
+        return self.apply(context, lambda distribution, rows, j: distribution.excess(Y[rows, j]))
+
+    def distributions(self, context: np.ndarray) -> list[ConditionalDistribution]:
+        """Return the distribution of each target, given each row of the context."""
+        columns = self.density.columns.columns
+        if len(columns) == 1 and isinstance(columns[0], Discrete):
+            return [self._of_categories(columns[0], context)]
+        if len(columns) == 1 and isinstance(columns[0], Continuous):
+            return [self._of_quadrature(columns[0], context)]
+        drawn = np.stack(list(self.draws(context)))
+        weights = np.full(drawn.shape[:2], 1 / N_DRAWS)
+        return [
+            ConditionalDistribution(values, weights, is_discrete=True)
+            for values in np.moveaxis(drawn, 2, 0)
+        ]
+
+    def draws(self, context: np.ndarray) -> Iterator[np.ndarray]:
+        """Return draws for each row, shape (N_DRAWS, n_targets)."""
+        for row in context:
+            repeated = np.tile(row, (N_DRAWS, 1))
+            yield self.density.sample(N_DRAWS, self.seed, context=repeated)
+
+    def negative_entropies(self, context: np.ndarray) -> np.ndarray:
+        """Return the mean log-density of the draws of each row."""
+        of_row = zip(self.draws(context), context)
+        return np.array(
+            [self.density.log_prob(Y, np.tile(row, (N_DRAWS, 1))).mean() for Y, row in of_row]
+        )
+
+    def _of_categories(self, column: Any, context: np.ndarray) -> ConditionalDistribution:
+        values = np.tile(column.categories, (len(context), 1))
+        repeated = context.repeat(values.shape[1], axis=0)
+        log_prob = self.density.log_prob(values.reshape(-1, 1), repeated)
+        weights = np.exp(log_prob).reshape(values.shape)
+        weights = weights / weights.sum(axis=1, keepdims=True)
+        return ConditionalDistribution(values, weights, is_discrete=True)
+
+    def _of_quadrature(self, column: Any, context: np.ndarray) -> ConditionalDistribution:
+        """One continuous target: nodes of base space through the flow, and those of the baseline."""
+        values = self.density.from_base_nodes(BASE_NODES, context) @ INTERPOLATION
+        weights = np.tile(QUADRATURE_WEIGHTS, (len(context), 1))
+        baseline = self.density.baseline
+        if baseline is not None:
+            trend = baseline.predict_trend(context, len(context))
+            values = np.hstack([values, self.errors + trend])
+            share = baseline.share
+            beside = np.full((len(context), N_BASELINE_NODES), share / N_BASELINE_NODES)
+            weights = np.hstack([weights * (1 - share), beside])
+        return ConditionalDistribution(column.untransform(values), weights, is_discrete=False)

@@ -1,0 +1,107 @@
+"""The contract that every density object keeps, and what those with a torch module inside share."""
+
+import copy
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from .._devices import pick_device
+from ..flows.layers import RowDensity
+
+LOWEST = -1e300  # a mean over many such log-densities is still finite
+
+
+class Density(Protocol):
+    """A fitted density: complete when it is made, and frozen from then on."""
+
+    def log_prob(self, N: Any, context: np.ndarray | None = None) -> np.ndarray:
+        """Return the log-density of each row.
+
+        Parameters
+        ----------
+        N : ndarray of shape (n, n_features)
+            At least one row.
+        context : ndarray of shape (n, n_context), default=None
+            What a conditional density is given.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n,), float64
+            In nats and in the units of N; finite for any finite input.
+        """
+
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, context: np.ndarray | None = None
+    ) -> Any:
+        """Draw rows; of a conditional density one for each row of ``context``.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+        context : ndarray of shape (n_samples, n_context), default=None
+
+        Returns
+        -------
+        N : ndarray of shape (n_samples, n_features)
+        """
+
+
+class ModulePrecisions:
+    """A torch module of float32 on the CPU, and its copies in other precisions and on a device.
+
+    A copy is made when it is first asked for, and kept; pickles and copies are without.
+
+    Parameters
+    ----------
+    module : RowDensity
+    device : str
+        "auto" or a name that torch knows. On a machine without it the CPU is used.
+    """
+
+    def __init__(self, module: RowDensity, device: str):
+        self.module = module
+        self.device = device
+        self._copies: dict[tuple, RowDensity] = {}
+
+    def __getstate__(self) -> dict:
+        return {"module": self.module, "device": self.device, "_copies": {}}
+
+    def in_precision(self, dtype: np.dtype) -> RowDensity:
+        """Return the module in the precision of ``dtype``, on the fastest device that has it."""
+        device = pick_device(self.device, fitted=True)
+        is_double = dtype == np.float64
+        if is_double and device.type == "mps":
+            device = torch.device("cpu")
+        if not is_double and device.type == "cpu":
+            return self.module
+        key = (is_double, str(device))
+        if key not in self._copies:
+            moved = copy.deepcopy(self.module)
+            self._copies[key] = moved.to(device, torch.float64 if is_double else torch.float32)
+        return self._copies[key]
+
+
+def check_rows(N: ArrayLike, context: np.ndarray | None, n_context: int) -> None:
+    """Refuse zero rows, and a context that does not fit the rows or the density."""
+    n_rows = len(N)  # type: ignore[arg-type]
+    if n_rows == 0:
+        raise ValueError("N has no rows: give one row at least.")
+    check_context(context, n_rows, n_context)
+
+
+def check_context(context: np.ndarray | None, n_rows: int, n_context: int) -> None:
+    """Refuse a context that does not fit the rows or the density."""
+    if context is None and n_context:
+        raise ValueError(f"The density is conditional: give a context of {n_context} columns.")
+    if context is not None and context.shape != (n_rows, n_context):
+        raise ValueError(
+            f"context has shape {context.shape}, and the density needs ({n_rows}, {n_context})."
+        )
+
+
+def finite_log_prob(log_prob: np.ndarray) -> np.ndarray:
+    """Return log-densities with `LOWEST` where they, or a number on the way, overflowed."""
+    return np.where(np.isfinite(log_prob), log_prob, LOWEST)

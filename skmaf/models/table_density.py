@@ -1,0 +1,513 @@
+"""The density of a table by a flow with a baseline beside it, and the function that fits one."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from tqdm.auto import tqdm
+
+from .._devices import pick_device
+from .._torch import isolated_torch, threads_for
+from .._validation import check_count, seed_from, weigh
+from ..flows import FAMILIES, Categories, TableFlow, make_table_flow
+from ..table.column_kinds import exact_column, find_columns, standardised_column
+from ..table.columns import Columns
+from ..training.budget import WEIGHT_DECAY_ROWS, hold_out, make_budget
+from ..training.hiding import Hiding
+from ..training.loop import History, WeightedRows, joined, train, weighted_rows
+from .baseline import Baseline, fit_baseline
+from .contract import ModulePrecisions, check_context, check_rows, finite_log_prob
+
+
+@dataclass(frozen=True)
+class FlowSpec:
+    """The parameters that shape a flow, as in `MAFDensity`, none of them "auto"."""
+
+    family: str
+    bijector: str
+    n_layers: int
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str
+    n_bins: int
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """The parameters of the training, as in `MAFDensity`.
+
+    Attributes
+    ----------
+    decay_rows : int
+        Rows up to which weights decay in full where ``alpha`` is "auto".
+    progress : str or None
+        What to call the progress bar; None for none.
+    """
+
+    alpha: float | str
+    batch_size: int | str
+    learning_rate_init: float | str
+    max_iter: int | str
+    early_stopping: bool
+    validation_fraction: float | str
+    n_iter_no_change: int | str
+    tol: float
+    device: str
+    decay_rows: int = WEIGHT_DECAY_ROWS
+    progress: str | None = None
+
+
+@dataclass(frozen=True)
+class TableKnowledge:
+    """What is known of a table before a density is fitted to its rows.
+
+    Attributes
+    ----------
+    n_categories : list of int or None
+        How many categories each column has; None for a column of numbers.
+    declared : dict of int to str or tuple
+        Kinds of columns that the user declared, by position.
+    has_missing : bool
+        Whether cells may be missing.
+    """
+
+    n_categories: list
+    declared: dict = field(default_factory=dict)
+    has_missing: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class TableDensity:
+    """The density of rows of numbers and codes of categories, perhaps given a context.
+
+    It is that of a flow, in a mixture with simple densities.
+
+    Attributes
+    ----------
+    columns : Columns
+        What each column is.
+    precisions : ModulePrecisions
+        The flow, in the precisions that were asked for.
+    baseline : Baseline or None
+        The simple densities beside the flow.
+    spec : FlowSpec
+        What the flow is made of.
+    dtype : numpy dtype
+        Of rows that are drawn.
+    n_context : int
+        How many columns of context it is given.
+    """
+
+    columns: Columns
+    precisions: ModulePrecisions
+    baseline: Baseline | None
+    spec: FlowSpec
+    dtype: np.dtype
+    n_context: int = 0
+
+    @property
+    def flow(self) -> TableFlow:
+        """The flow on the CPU, in float32."""
+        return self.precisions.module
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return self.precisions.device
+
+    def without_baseline(self) -> "TableDensity":
+        """Return the density of the flow alone."""
+        return replace(self, baseline=None)
+
+    @isolated_torch()
+    def log_prob(self, N: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
+        """Return the log-density of each row, of the cells that it has, in nats and units of N.
+
+        Parameters
+        ----------
+        N : ndarray of shape (n, n_features)
+            NaN where a cell is missing.
+        context : ndarray of shape (n, n_context), default=None
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n,), float64
+        """
+        check_rows(N, context, self.n_context)
+        flow = self.precisions.in_precision(N.dtype)
+        log_prob = np.empty(len(N))
+        with threads_for(1), torch.no_grad():
+            for rows in gen_batches(len(N), flow.batch_rows):
+                Z = self.columns.to_flow(N[rows])
+                given = _rows_of(context, rows)
+                log_probs = flow_log_probs(flow, Z, given)
+                if self.baseline is None:
+                    in_flow_space = log_probs.sum(axis=0)
+                else:
+                    in_flow_space = self.baseline.mix(log_probs, Z, given)
+                log_prob[rows] = in_flow_space + self.columns.log_jacobian(N[rows])
+        return finite_log_prob(log_prob)
+
+    @isolated_torch()
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, context: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Draw rows, shape (n_samples, n_features); with a context one for each of its rows."""
+        check_count("n_samples", n_samples)
+        check_context(context, n_samples, self.n_context)
+        seed = seed_from(random_state)
+        generator = torch.Generator().manual_seed(seed)
+        rng = np.random.RandomState(seed)
+        flow = self.precisions.in_precision(self.dtype)
+        N = np.empty((n_samples, len(self.columns.columns)), dtype=self.dtype)
+        with threads_for(1), torch.no_grad():
+            for rows in gen_batches(n_samples, flow.batch_rows_inverse):
+                n_rows = rows.stop - rows.start
+                Z = self._draw(flow, n_rows, _rows_of(context, rows), generator, rng)
+                N[rows] = self._out_of_flow_space(Z)
+        return N
+
+    @isolated_torch()
+    def to_base(self, N: np.ndarray) -> np.ndarray:
+        """Return the rows in base space; NaN where a cell is missing, and else finite."""
+        check_rows(N, None, self.n_context)
+        flow = self.precisions.in_precision(N.dtype)
+        Z = np.empty((len(N), len(self.columns.owners)), dtype=N.dtype)
+        with threads_for(1), torch.no_grad():
+            for rows in gen_batches(len(N), flow.batch_rows):
+                Z[rows] = flow.to_base(flow.tensor(self.columns.to_flow(N[rows]))).cpu().numpy()
+        largest = np.finfo(N.dtype).max
+        Z = np.nan_to_num(Z, nan=largest, posinf=largest, neginf=-largest)
+        Z[np.isnan(N)[:, self.columns.owners]] = np.nan
+        return Z
+
+    @isolated_torch()
+    def from_base(self, Z: np.ndarray) -> np.ndarray:
+        """Return the rows whose image in base space is ``Z``."""
+        check_rows(Z, None, self.n_context)
+        flow = self.precisions.in_precision(self.dtype)
+        N = np.empty((len(Z), len(self.columns.columns)), dtype=self.dtype)
+        with threads_for(1), torch.no_grad():
+            for rows in gen_batches(len(Z), flow.batch_rows_inverse):
+                drawn = torch.cat(flow.from_base(flow.tensor(Z[rows])), 1)
+                N[rows] = self._out_of_flow_space(drawn.cpu().double().numpy())
+        return N
+
+    @isolated_torch()
+    def from_base_nodes(self, nodes: np.ndarray, context: np.ndarray) -> np.ndarray:
+        """Return where the flow of one continuous column takes nodes of base space.
+
+        Parameters
+        ----------
+        nodes : ndarray of shape (n_nodes,)
+        context : ndarray of shape (n, n_context)
+
+        Returns
+        -------
+        z : ndarray of shape (n, n_nodes)
+            Standardised values of the column, given each row of the context.
+        """
+        flow = self.precisions.in_precision(self.dtype)
+        with threads_for(1), torch.no_grad():
+            inverse = flow.values.flow.inverse_of_many(flow.tensor(nodes), flow.tensor(context))
+        return inverse.cpu().double().numpy()
+
+    def _draw(
+        self,
+        flow: TableFlow,
+        n_rows: int,
+        context: np.ndarray | None,
+        generator: torch.Generator,
+        rng: np.random.RandomState,
+    ) -> np.ndarray:
+        """Draw rows of flow space."""
+        n_codes = self.columns.n_codes
+        given = None if context is None else flow.tensor(context)
+        z = flow.tensor(torch.randn((n_rows, self.columns.n_values), generator=generator))
+        codes = z.new_empty((n_rows, 0))
+        if n_codes:
+            chance = torch.rand((n_codes, n_rows), generator=generator).T
+            codes = flow.codes.draw(flow.tensor(chance), given).cpu()
+            if self.baseline is not None:
+                self.baseline.replace_codes(codes.numpy(), rng)
+        values = flow.values.draw(z, flow.tensor(codes), given).cpu().double().numpy()
+        if self.baseline is not None:
+            self.baseline.replace_values(values, rng, context)
+        return np.column_stack([codes, values])
+
+    def _out_of_flow_space(self, Z: np.ndarray) -> np.ndarray:
+        largest = np.finfo(self.dtype).max
+        return np.clip(self.columns.from_flow(Z), -largest, largest)
+
+
+def flow_log_probs(flow: TableFlow, Z: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+    """Return what the flow alone gives rows of flow space.
+
+    Returns
+    -------
+    log_probs : ndarray of shape (2, n)
+        Log-probability of the codes, and log-density of the values given these.
+    """
+    parts = []
+    with torch.no_grad():
+        for rows in gen_batches(len(Z), flow.batch_rows):
+            given = None if context is None else flow.tensor(context[rows])
+            parts.append(torch.stack(flow.log_probs(flow.tensor(Z[rows]), given), 1))
+        return torch.cat(parts).cpu().double().numpy().T
+
+
+@isolated_torch()
+def fit_table_density(
+    N: np.ndarray,
+    sample_weight: np.ndarray | None,
+    flow_spec: FlowSpec,
+    training: TrainingSpec,
+    known: TableKnowledge,
+    *,
+    context: np.ndarray | None = None,
+    start: TableDensity | None = None,
+    random_state: Any = None,
+) -> tuple[TableDensity, History]:
+    """Fit the density of a table's rows, perhaps given a context.
+
+    Parameters
+    ----------
+    N : ndarray of shape (n, n_features)
+        Numbers, and codes of categories; NaN where a cell is missing.
+    sample_weight : ndarray of shape (n,) or None
+    flow_spec : FlowSpec
+    training : TrainingSpec
+    known : TableKnowledge
+    context : ndarray of shape (n, n_context), default=None
+    start : TableDensity, default=None
+        A density whose columns are kept, and whose flow is trained on.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    density : TableDensity
+    history : History
+        Its scores are in nats and in the units of N.
+    """
+    n_context = 0 if context is None else context.shape[1]
+    order, weights = weigh(N if context is None else np.hstack([N, context]), sample_weight)
+    N = N[order]
+    context = _rows_of(context, order)
+    device = pick_device(training.device)
+    generator = torch.Generator().manual_seed(seed_from(random_state))
+    fraction = training.validation_fraction if training.early_stopping else 0
+    fitted, validation = hold_out(len(N), fraction, generator)
+    if start is None:
+        columns = _find_columns(N, weights, fitted, flow_spec, known)
+        flow = _new_flow(columns, flow_spec, known.has_missing, n_context, generator)
+    else:
+        columns = start.columns
+        flow = copy.deepcopy(start.flow).train().requires_grad_(True)
+    sample = _Sample(columns, N, weights, context, fitted, validation, generator)
+    flow = flow.to(device)
+    history = _train(flow, sample, training, known.has_missing, generator)
+    baseline = None
+    if len(validation):
+        baseline = sample.stacked_baseline(flow)
+    trained = flow.cpu().eval().requires_grad_(False)
+    precisions = ModulePrecisions(trained, training.device)
+    density = TableDensity(columns, precisions, baseline, flow_spec, N.dtype, n_context)
+    return density, sample.in_units(history)
+
+
+class _Sample:
+    """The rows of a fit in flow space, some of them for validation."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        N: np.ndarray,
+        weights: np.ndarray,
+        context: np.ndarray | None,
+        fitted: np.ndarray,
+        validation: np.ndarray,
+        generator: torch.Generator,
+    ):
+        self.columns = columns
+        self.weights = weights
+        self.context = context
+        self.fitted = fitted
+        self.validation = validation
+        self.Z = columns.to_flow(N)
+        self.steps = columns.steps(N)
+        # once and for all: the rows that choose the weights must not change
+        self.dequantised = _dequantised(self.Z, self.steps, context, generator)
+        self.log_jacobians = [
+            np.average(columns.log_jacobian(N[rows]), weights=weights[rows]) if len(rows) else 0.0
+            for rows in (fitted, validation)
+        ]
+        self.draft = None
+        if len(validation):
+            shares = [column.shares for column in columns.discrete]
+            self.draft = fit_baseline(
+                self.dequantised[fitted], weights[fitted], shares, _rows_of(context, fitted)
+            )
+
+    def training_rows(self, flow: TableFlow) -> WeightedRows:
+        """Return the rows to train on."""
+        rows = self.fitted
+        context = _rows_of(self.context, rows)
+        return weighted_rows(flow, self.Z[rows], self.weights[rows], context)
+
+    def training_steps(self, flow: TableFlow) -> torch.Tensor:
+        """Return the steps of these rows."""
+        return flow.tensor(self.steps[self.fitted] if len(self.steps) > 1 else self.steps)
+
+    def validation_rows(self, flow: TableFlow) -> list[WeightedRows | None]:
+        """Return, for each part of the flow, the rows that choose its best weights, or None."""
+        if self.draft is None:
+            return [None] * len(flow.parts)
+        rows = self.validation
+        Z = self.dequantised[rows]
+        context = _rows_of(self.context, rows)
+        of_parts = self.draft.log_probs(Z, context)[-len(flow.parts) :]
+        return [
+            weighted_rows(flow, Z, self.weights[rows], context, of_part) for of_part in of_parts
+        ]
+
+    def stacked_baseline(self, flow: TableFlow) -> Baseline:
+        """Return the baseline of all rows, with shares by the rows for validation."""
+        assert self.draft is not None
+        rows = self.validation
+        Z = self.dequantised[rows]
+        context = _rows_of(self.context, rows)
+        log_probs = flow_log_probs(flow, Z, context)
+        stacked = self.draft.stacked(log_probs, Z, self.weights[rows], context)
+        return stacked.refitted(self.dequantised, self.weights, self.context)
+
+    def in_units(self, history: History) -> History:
+        """Return the history of a training in the units of the table."""
+        of_fitted, of_validation = self.log_jacobians
+        return replace(
+            history,
+            loss_curve=[loss - of_fitted for loss in history.loss_curve],
+            validation_scores=[score + of_validation for score in history.validation_scores],
+            best_score=history.best_score + of_validation,
+        )
+
+
+def _dequantised(
+    Z: np.ndarray, steps: np.ndarray, context: np.ndarray | None, generator: torch.Generator
+) -> np.ndarray:
+    """Return rows spread uniformly over their steps."""
+    n_context = 0 if context is None else context.shape[1]
+    # drawn for the context, too: results stay as they were when it stood among the columns
+    shape = (len(Z), Z.shape[1] + n_context)
+    places = torch.rand(shape, generator=generator, dtype=torch.float64).numpy()
+    return Z + (places[:, : Z.shape[1]] - 0.5) * steps
+
+
+def _find_columns(
+    N: np.ndarray,
+    weights: np.ndarray,
+    fitted: np.ndarray,
+    flow_spec: FlowSpec,
+    known: TableKnowledge,
+) -> Columns:
+    # a column of which the rows to train on know nothing is described by all rows
+    is_known = (~np.isnan(N[fitted])).any(axis=0).all()
+    rows: Any = fitted if is_known else slice(None)
+    return find_columns(exact_column, N[rows], weights[rows], known.n_categories, known.declared)
+
+
+def _new_flow(
+    columns: Columns,
+    spec: FlowSpec,
+    has_missing: bool,
+    n_context: int,
+    generator: torch.Generator,
+) -> TableFlow:
+    """Return a flow of the columns, with the discrete ones before it."""
+    categories = None
+    if columns.n_codes:
+        shares = [column.shares for column in columns.discrete]
+        numbers = [column.numbers for column in columns.discrete]
+        categories = Categories(shares, numbers, has_missing)
+    return make_table_flow(
+        categories,
+        columns.presence_conditions,
+        has_missing,
+        hidden_layer_sizes=spec.hidden_layer_sizes,
+        activation=spec.activation,
+        generator=generator,
+        n_context=n_context,
+        family=spec.family,
+        bijector=spec.bijector,
+        n_layers=spec.n_layers,
+        n_bins=spec.n_bins,
+    )
+
+
+def _train(
+    flow: TableFlow,
+    sample: _Sample,
+    training: TrainingSpec,
+    has_missing: bool,
+    generator: torch.Generator,
+) -> History:
+    """Train the parts of a flow one after another, until one is interrupted."""
+    columns = sample.columns
+    rows = sample.training_rows(flow)
+    steps = sample.training_steps(flow)
+    hiding = Hiding(columns.owners, columns.n_codes) if has_missing else None
+    sizes = [columns.n_codes, columns.n_values][-len(flow.parts) :]
+    histories = []
+    for part, size, validation in zip(flow.parts, sizes, sample.validation_rows(flow)):
+        budget = make_budget(
+            len(rows.x),
+            part,
+            n_columns=size,
+            batch_size=training.batch_size,
+            max_iter=training.max_iter,
+            learning_rate=training.learning_rate_init,
+            alpha=training.alpha,
+            patience=training.n_iter_no_change,
+            decay_rows=training.decay_rows,
+        )
+        is_silent = training.progress is None
+        with (
+            threads_for(budget.batch_size * part.widest),
+            tqdm(
+                total=budget.n_epochs, desc=training.progress, unit="epoch", disable=is_silent
+            ) as bar,
+        ):
+            histories.append(
+                train(
+                    part,
+                    rows,
+                    validation,
+                    steps=steps,
+                    budget=budget,
+                    tol=training.tol,
+                    generator=generator,
+                    on_epoch=_shown_on(bar, sample.log_jacobians[1]),
+                    hiding=hiding,
+                )
+            )
+        if histories[-1].interrupted:
+            break
+    return joined(histories)
+
+
+def _shown_on(bar: tqdm, log_jacobian: float) -> Callable[[History], None]:
+    """Return a function that shows a history on a progress bar, in the units of the table."""
+
+    def show(history: History) -> None:
+        if history.validation_scores:
+            score = history.best_score + log_jacobian
+            bar.set_postfix_str(f"best held-out score {score:.3f} nats", refresh=False)
+        bar.update()
+
+    return show
+
+
+def _rows_of(context: np.ndarray | None, rows: Any) -> np.ndarray | None:
+    return None if context is None else context[rows]

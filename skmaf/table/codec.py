@@ -1,0 +1,237 @@
+"""A table as a matrix of numbers, and the way back.
+
+A codec has four methods: `encode` reads rows like those that it was learned from, `decode` and
+`decode_column` write rows, `restore` puts untouched cells back. `encode` also returns findings,
+which the public methods of estimators turn into warnings: a codec warns of nothing itself.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .._compat import get_feature_names
+from .cells import NewCategories, check_finite, encode_cells, learn_categories, read_cells, types_of
+from .column_kinds import check_declared, declared_kinds
+from .frames import as_pandas, as_table, column_series, put_back
+from .schema import Schema
+
+
+@dataclass(frozen=True)
+class TableCodec:
+    """Reads a table as a matrix of numbers: NaN for missing cells, codes 0, 1, ... for categories.
+
+    Text and truth values are categories, and so are columns of a categorical dtype. A table of
+    nothing but float32 stays float32, all else becomes float64.
+
+    Attributes
+    ----------
+    schema : Schema
+        The form of the table.
+    declared : dict of int to str or tuple
+        Kinds of columns that the user declared, by position.
+    has_missing : bool
+        Whether cells were missing.
+    dtype : numpy dtype
+        Of the matrix.
+    feature_names : ndarray of object or None
+        Names of the columns as scikit-learn keeps them.
+    """
+
+    schema: Schema
+    declared: dict
+    has_missing: bool
+    dtype: np.dtype
+    feature_names: np.ndarray | None
+
+    @classmethod
+    def learn(
+        cls, X: Any, column_kinds: dict | None = None
+    ) -> tuple["TableCodec", np.ndarray, list[NewCategories]]:
+        """Learn the form of a table.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+        column_kinds : dict, default=None
+            Kinds of columns, by name or position.
+
+        Returns
+        -------
+        codec : TableCodec
+        N : ndarray of shape (n_samples, n_features)
+        findings : list
+
+        Raises
+        ------
+        ValueError
+            If X is no table, or a column has no values, infinite ones, dates, too many
+            categories, or another kind than is declared.
+        TypeError
+            If a cell holds neither a number nor text nor a truth value.
+        """
+        X = as_table(X, min_rows=2)
+        declared = declared_kinds(X, column_kinds)
+        schema = Schema.blank(X)
+        categorical = {j for j, kind in declared.items() if kind == "categorical"}
+        if _is_plain(X) and not categorical:
+            N = _read_plain(X, schema)
+        else:
+            N, schema = _learn_columns(X, schema, categorical)
+        for j in np.flatnonzero(np.isnan(N).all(axis=0)):
+            raise ValueError(f"{schema.label(j)} has no value in any row: drop it.")
+        check_declared(declared, N, schema)
+        has_missing = bool(np.isnan(N).any())
+        return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, []
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns of the table."""
+        return len(self.schema.categories)
+
+    def encode(self, X: Any) -> tuple[np.ndarray, list[NewCategories]]:
+        """Return rows like those that the codec was learned from as numbers, and findings.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        N : ndarray of shape (n_samples, n_features)
+            A category that was not seen has the code after the last one.
+        findings : list of NewCategories
+
+        Raises
+        ------
+        ValueError
+            If X has other columns, cells of other types, infinite ones, or missing ones where
+            none was missing.
+        TypeError
+            If a cell holds neither a number nor text nor a truth value.
+        """
+        X = as_table(X)
+        if X.shape[1] != self.n_features:
+            raise ValueError(f"X has {X.shape[1]} columns, and {self.n_features} in fit.")
+        if _is_plain(X) and not any(self.schema.n_categories):
+            N, findings = _read_plain(X, self.schema), []
+        else:
+            N, findings = self._encode_columns(X)
+        return (N if self.has_missing else refuse_missing(N, self.schema)), findings
+
+    def _encode_columns(self, X: Any) -> tuple[np.ndarray, list[NewCategories]]:
+        numbers = []
+        findings: list[NewCategories] = []
+        for j, column in enumerate(column_series(X)):
+            label = self.schema.label(j)
+            cells, cell_types = read_cells(column, label)
+            _check_types(cell_types, self.schema.cell_types[j], label)
+            if self.schema.categories[j] is not None:
+                cells, found = encode_cells(cells, self.schema.categories[j], label)
+                findings += found
+            numbers.append(cells)
+        return np.column_stack(numbers), findings
+
+    def decode(self, N: np.ndarray, container: str | None = None) -> Any:
+        """Return a matrix of numbers as a table of the user's kind, or in another container."""
+        return self.schema.write(N, container)
+
+    def decode_column(self, j: int, numbers: np.ndarray) -> np.ndarray:
+        """Return the values of a column from its numbers or codes."""
+        return self.schema.decode(j, numbers)
+
+    def restore(self, table: Any, X: Any, missing: np.ndarray) -> Any:
+        """Return a table with the cells of ``X`` that are not missing as they were there.
+
+        A number beyond the precision of a float, and a category that was not seen, survive.
+
+        Parameters
+        ----------
+        table : array or data frame
+            What `decode` gives for the rows of X.
+        X : array or data frame, of as many rows
+        missing : ndarray of bool, shape (n_samples, n_features)
+        """
+        return put_back(table, X, missing)
+
+
+@dataclass(frozen=True)
+class PassthroughCodec:
+    """Hands rows on as they are, for estimators that read tables themselves.
+
+    Frames become frames of pandas, all else an array of any dtype. The methods are those of
+    `TableCodec`.
+
+    Attributes
+    ----------
+    n_features : int
+    feature_names : ndarray of object or None
+    """
+
+    n_features: int
+    feature_names: np.ndarray | None
+
+    @classmethod
+    def learn(cls, X: Any) -> tuple["PassthroughCodec", Any, list]:
+        """Return a codec for tables like ``X``, the rows of X, and no findings."""
+        X = as_table(X)
+        return cls(X.shape[1], get_feature_names(X)), as_pandas(X), []
+
+    def encode(self, X: Any) -> tuple[Any, list]:
+        """Return the rows, and no findings."""
+        return as_pandas(as_table(X)), []
+
+    def decode_column(self, j: int, values: np.ndarray) -> np.ndarray:
+        """Return the values of a column."""
+        return values
+
+
+def refuse_missing(N: np.ndarray, schema: Schema) -> np.ndarray:
+    """Refuse rows with missing cells where `fit` saw none; return others."""
+    counts = np.isnan(N).sum(axis=0)
+    if counts.any():
+        j = int(counts.argmax())
+        raise ValueError(
+            f"{schema.label(j)} contains NaN in {counts[j]} of {len(N)} rows, and no cell was "
+            "missing in fit: impute it (SimpleImputer) or drop those rows, or fit on rows of "
+            "which some have missing cells too."
+        )
+    return N
+
+
+def _is_plain(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.dtype.kind in "iuf"
+
+
+def _read_plain(X: np.ndarray, schema: Schema) -> np.ndarray:
+    N = X.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
+    check_finite(N, [schema.label(j) for j in range(X.shape[1])])
+    return N
+
+
+def _learn_columns(X: Any, schema: Schema, categorical: set) -> tuple[np.ndarray, Schema]:
+    """Return a table as numbers, column by column, and the schema with what was learned."""
+    numbers = []
+    categories = []
+    all_types = []
+    for j, column in enumerate(column_series(X)):
+        label = schema.label(j)
+        cells, cell_types = read_cells(column, label)
+        known = learn_categories(column, cells, label, j in categorical)
+        if known is not None:
+            cells, _ = encode_cells(cells, known, label)
+            cell_types = cell_types | types_of(known)
+        numbers.append(cells)
+        categories.append(known)
+        all_types.append(cell_types)
+    return np.column_stack(numbers), replace(schema, categories=categories, cell_types=all_types)
+
+
+def _check_types(cell_types: set, known: set, label: str) -> None:
+    if cell_types - known:
+        before = " and ".join(sorted(known))
+        now = " and ".join(sorted(cell_types - known))
+        raise ValueError(
+            f"{label} held {before} in fit and holds {now} now: give it the kind of values that "
+            "it had."
+        )

@@ -1,0 +1,170 @@
+"""The containers that a table may come in: arrays, and data frames of pandas or any library that narwhals knows.
+
+Frames of pandas are read as they are, since their extension types say more than narwhals does.
+"""
+
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_array
+
+ARRAY = "array"
+
+
+def as_table(X: Any, min_rows: int = 1) -> Any:
+    """Return ``X`` as a 2-d array or a data frame.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n_samples, n_features)
+    min_rows : int, default=1
+
+    Returns
+    -------
+    table : ndarray or data frame
+
+    Raises
+    ------
+    ValueError
+        If X is no table, or has too few rows or no column; the message says what to do.
+    TypeError
+        If X is sparse.
+    """
+    X = _unwrapped(X)
+    checks = {"dtype": None, "ensure_all_finite": False, "ensure_min_samples": min_rows}
+    if container_of(X) != ARRAY:
+        check_array(np.broadcast_to(0, X.shape), **checks)
+        return X
+    if isinstance(X, (list, tuple)):
+        # by itself NumPy makes text of a number beside text
+        X = np.array(X, dtype=object)
+    return check_array(X, **checks)
+
+
+def container_of(X: Any) -> str:
+    """Return "pandas", "polars", "pyarrow" or another name of narwhals, or "array" for the rest."""
+    if isinstance(X, pd.DataFrame):
+        return "pandas"
+    if not nw.dependencies.is_into_dataframe(X):
+        return ARRAY
+    return str(nw.from_native(X).implementation.value)
+
+
+def column_series(X: Any) -> list[pd.Series]:
+    """Return the columns of a table as Series of pandas, numbers as floats unless X is of pandas."""
+    container = container_of(X)
+    if container == "pandas":
+        return [X.iloc[:, j] for j in range(X.shape[1])]
+    if container == ARRAY:
+        return [pd.Series(column) for column in X.T]
+    return [_to_series(column) for column in nw.from_native(X).iter_columns()]
+
+
+def write_frame(container: str, columns: dict[Any, np.ndarray], dtypes: list) -> Any:
+    """Return a frame of a library other than pandas.
+
+    Parameters
+    ----------
+    container : str
+        The name of the library, as `container_of` gives it.
+    columns : dict of str to ndarray
+        Floats, NaN where a cell is missing, or objects, None where it is.
+    dtypes : list
+        A dtype of narwhals for each column, or None to let it follow from the values.
+    """
+    backend = nw.Implementation.from_backend(container)
+    series = [
+        _new_series(str(name), values, dtype, backend)
+        for (name, values), dtype in zip(columns.items(), dtypes)
+    ]
+    return nw.concat([column.to_frame() for column in series], how="horizontal").to_native()
+
+
+def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
+    """Return ``table`` with the cells of ``X`` that are not missing, which are thus as they were.
+
+    Where the two are of different containers the table is returned as it is.
+    """
+    container = container_of(X)
+    if container != container_of(table):
+        return table
+    if container == ARRAY:
+        table[~missing] = X[~missing]
+        return table
+    if container == "pandas":
+        table.index = X.index
+        for j in range(X.shape[1]):
+            table.isetitem(j, X.iloc[:, j].where(~missing[:, j], table.iloc[:, j]))
+        return table
+    frame = nw.from_native(table)
+    for j, column in enumerate(nw.from_native(X).iter_columns()):
+        if missing[:, j].any():
+            kept = nw.new_series("kept", ~missing[:, j], nw.Boolean, backend=frame.implementation)
+            column = column.zip_with(kept, frame[column.name].cast(column.dtype))
+        frame = frame.with_columns(column)
+    return frame.to_native()
+
+
+def take_rows(X: Any, positions: np.ndarray) -> Any:
+    """Return the rows of a table at these positions, any of them several times."""
+    container = container_of(X)
+    if container == ARRAY:
+        return X[positions]
+    return X.iloc[positions] if container == "pandas" else nw.from_native(X)[positions].to_native()
+
+
+def as_pandas(X: Any) -> Any:
+    """Return a frame of any library as one of pandas; arrays as they are."""
+    if container_of(X) in (ARRAY, "pandas"):
+        return X
+    columns = nw.from_native(X).iter_columns()
+    return pd.DataFrame({column.name: column.to_list() for column in columns})
+
+
+def as_array(y: Any) -> Any:
+    """Return a tensor of torch as an array; all else as it is."""
+    return y.detach().cpu().numpy() if hasattr(y, "detach") else y
+
+
+def _unwrapped(X: Any) -> Any:
+    """Return what X stands for, if that is a table; refuse other containers by what to do."""
+    X = as_array(X)
+    if type(X).__module__.partition(".")[0] == "xarray" and type(X).__name__ == "Dataset":
+        raise ValueError(
+            "X is a Dataset of xarray: give a table, such as X.to_dataframe().reset_index()."
+        )
+    X = nw.to_native(X, pass_through=True)
+    if isinstance(X, pd.Series) or nw.dependencies.is_into_series(X):
+        raise ValueError(
+            "Expected a 2-dimensional container but got a Series, which is one column: give a "
+            "table, such as X.to_frame()."
+        )
+    if nw.dependencies.is_into_lazyframe(X):
+        raise ValueError(
+            f"X is a {type(X).__name__}, whose rows are not computed yet: give X.collect()."
+        )
+    return X
+
+
+def _to_series(column: nw.Series) -> pd.Series:
+    if column.dtype.is_numeric():
+        as_floats = column if column.dtype == nw.Float32 else column.cast(nw.Float64)
+        return pd.Series(as_floats.to_numpy())
+    dtype: Any = object
+    if isinstance(column.dtype, nw.Enum):
+        dtype = pd.CategoricalDtype(list(column.dtype.categories))
+    return pd.Series(column.to_list(), dtype=dtype)
+
+
+def _new_series(name: str, values: np.ndarray, dtype: Any, backend: Any) -> nw.Series:
+    if values.dtype == object:
+        return nw.new_series(name, values.tolist(), dtype, backend=backend)
+    series = nw.new_series(name, values, nw.Float64, backend=backend)
+    missing = np.isnan(values)
+    if missing.any():
+        series = nw.new_series(
+            name, np.where(missing, None, values).tolist(), nw.Float64, backend=backend
+        )
+    return series if dtype is None else series.cast(dtype)
