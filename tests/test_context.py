@@ -26,10 +26,16 @@ def make_network(degrees, randomise, hidden_sizes=(11, 9)):
 
 def make_context_flow(n_columns):
     generator = torch.Generator().manual_seed(0)
-    shape = dict(
-        bijector="spline", n_layers=3, hidden_layer_sizes=(12, 12), activation="tanh", n_bins=4
+    return make_flow(
+        n_columns,
+        bijector="spline",
+        n_layers=3,
+        hidden_layer_sizes=(12, 12),
+        activation="tanh",
+        n_bins=4,
+        generator=generator,
+        n_context=N_CONTEXT,
     )
-    return make_flow(n_columns, **shape, generator=generator, n_context=N_CONTEXT)
 
 
 def normal(*shape, seed=1):
@@ -49,17 +55,27 @@ def test_all_parameters_see_the_context_and_columns_of_lower_degree(degrees, ran
 
 
 @every_order
-def test_walk_gives_the_parameters_of_the_forward_pass(degrees, randomise):
-    network, x, context = (
-        make_network(degrees, randomise),
-        normal(len(degrees), 6),
-        normal(N_CONTEXT, 6, seed=2),
-    )
-    expected, order = network(x, context), torch.tensor(degrees).argsort(stable=True)
-    walk = network.walk(6, context)
-    for group in walk.groups:
-        torch.testing.assert_close(walk.params(), expected[:, order[group]], rtol=0, atol=1e-12)
-        walk.feed(x[order[group]])
+def test_an_incremental_pass_gives_the_parameters_of_a_whole_one(degrees, randomise):
+    network = make_network(degrees, randomise)
+    x = normal(len(degrees), 6)
+    context = normal(N_CONTEXT, 6, seed=2)
+    expected = network(x, context)
+    order = torch.tensor(degrees).argsort(stable=True)
+    incremental = network.incremental(6, context)
+    for group in incremental.groups:
+        params = incremental.params()
+        torch.testing.assert_close(params, expected[:, order[group]], rtol=0, atol=1e-12)
+        incremental.feed(x[order[group]])
+
+
+@pytest.mark.parametrize("with_gradients", [False, True])
+def test_an_incremental_pass_asks_for_its_context(with_gradients, randomise):
+    network = make_network([1, 2, 3], randomise)
+    with (
+        torch.set_grad_enabled(with_gradients),
+        pytest.raises(ValueError, match="takes a context of 2 columns, got none"),
+    ):
+        network.incremental(6)
 
 
 @pytest.mark.parametrize("n_columns", [1, 3])
@@ -75,16 +91,15 @@ def test_density_given_each_context_is_that_of_the_autograd_jacobian(randomise):
     flow = randomise(make_context_flow(3), size=0.7)
     for row, context in zip(normal(4, 3), normal(4, N_CONTEXT, seed=2)):
         z, _ = flow(row[None], context[None])
-        jacobian = torch.autograd.functional.jacobian(
-            lambda r: flow(r[None], context[None])[0][0], row
-        )
-        expected = (
-            torch.distributions.Normal(0.0, 1.0).log_prob(z).sum()
-            + torch.linalg.slogdet(jacobian)[1]
-        )
-        torch.testing.assert_close(
-            flow.log_prob(row[None], context[None])[0], expected, rtol=0, atol=1e-9
-        )
+
+        def image(row, context=context):
+            return flow(row[None], context[None])[0][0]
+
+        jacobian = torch.autograd.functional.jacobian(image, row)
+        base_log_prob = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum()
+        expected = base_log_prob + torch.linalg.slogdet(jacobian)[1]
+        log_prob = flow.log_prob(row[None], context[None])[0]
+        torch.testing.assert_close(log_prob, expected, rtol=0, atol=1e-9)
 
 
 def test_density_given_a_context_integrates_to_one(randomise):

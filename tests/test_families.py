@@ -17,7 +17,7 @@ from skmaf.flows import FAMILIES, Flow, MaskedNetwork, make_flow, resolve
 
 N_CONTEXT = 2
 MASKED = [(family, bijector) for family, row in FAMILIES.items() for bijector in row.bijectors]
-WHOLE = [(family, "auto") for family, row in FAMILIES.items() if row.whole]
+WHOLE = [(family, "auto") for family, row in FAMILIES.items() if row.layer_type]
 KINDS = {f"{family} {bijector}": (family, bijector) for family, bijector in MASKED + WHOLE}
 every_kind = pytest.mark.parametrize("family, bijector", KINDS.values(), ids=KINDS)
 every_masked = pytest.mark.parametrize("family, bijector", MASKED)
@@ -182,11 +182,11 @@ def test_a_coupling_layer_lets_one_half_see_the_other(family, n_columns, randomi
     assert torch.equal(seconds[1], ~seconds[0]) and torch.equal(seconds[3], ~seconds[2])
 
 
-def test_iaf_draws_in_one_pass_and_scores_by_a_walk(randomise, monkeypatch):
+def test_iaf_draws_in_one_pass_and_scores_by_an_incremental_one(randomise, monkeypatch):
     iaf, maf = (randomise(new_flow(4, family, "affine")) for family in ("iaf", "maf"))
-    assert iaf.scores_by_walk and not maf.scores_by_walk
+    assert iaf.density_is_incremental and not maf.density_is_incremental
     assert iaf.batch_rows == maf.batch_rows_inverse and iaf.batch_rows_inverse == maf.batch_rows
-    monkeypatch.setattr(MaskedNetwork, "walk", None)
+    monkeypatch.setattr(MaskedNetwork, "incremental", None)
     iaf.inverse(normal(5, 4))
     maf(normal(5, 4))
     for way in (iaf, maf.inverse):

@@ -42,7 +42,8 @@ def normal(*shape, seed=1):
 def inverse_by_passes(layer, z):
     """The textbook's inverse: a whole pass for each group of columns."""
     degrees = layer.conditioner.degrees
-    x, log_derivative = torch.zeros_like(z), torch.zeros_like(z)
+    x = torch.zeros_like(z)
+    log_derivative = torch.zeros_like(z)
     for degree in range(1, int(degrees.max()) + 1):
         columns = degrees == degree
         for whole, part in zip(
@@ -73,9 +74,8 @@ def test_log_determinant_is_that_of_the_autograd_jacobian(bijector, order, n_col
 def test_log_prob_is_that_of_the_autograd_jacobian(bijector, n_columns, randomise):
     flow = randomise(small_flow(n_columns, bijector, n_layers=3))
     x = normal(4, n_columns)
-    base = torch.distributions.Normal(
-        torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
-    )
+    zero = torch.zeros((), dtype=torch.float64)
+    base = torch.distributions.Normal(zero, zero + 1)
     for row, log_prob in zip(x, flow.log_prob(x)):
         jacobian = torch.autograd.functional.jacobian(lambda r: flow(r[None])[0][0], row)
         expected = base.log_prob(flow(row[None])[0]).sum() + torch.linalg.slogdet(jacobian)[1]
@@ -181,7 +181,7 @@ def test_density_of_one_column_integrates_to_one(bijector, seed, randomise):
 @pytest.mark.parametrize("seed", range(3))
 def test_density_of_two_columns_integrates_to_one(bijector, seed, randomise):
     flow = randomise(small_flow(2, bijector), seed, size=0.4)
-    x, weights = line(901)
+    x, weights = line(451)
     grid = torch.cartesian_prod(x, x)
     log_prob = torch.cat([flow.log_prob(part) for part in grid.split(50_000)])
     mass = (log_prob.exp() * (weights[:, None] * weights).flatten()).sum()

@@ -17,7 +17,7 @@ def make_network(degrees, hidden_sizes, randomise, activation="silu"):
 
 
 def sees(network, n_columns):
-    """Whether the parameters of column i move with column j, for any of some rows: matrix (i, j)."""
+    """Return the matrix of whether the parameters of column i move with column j, in any row."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(n_columns, 5, generator=generator, dtype=torch.float64)
     jacobian = torch.autograd.functional.jacobian(network, x)
@@ -51,7 +51,10 @@ def test_parameters_see_exactly_the_columns_of_lower_degree(degrees, hidden_size
 
 @pytest.mark.parametrize("hidden_sizes", [(6,), (6, 6), (1,), (5, 11)])
 def test_more_columns_than_hidden_units(hidden_sizes, randomise):
-    """Few units cannot tell all columns apart, but see no wrong ones, miss no far ones, and leave none without the first."""
+    """Few units cannot tell all columns apart, but see no wrong ones.
+
+    They miss no far ones either, and leave no column without the first.
+    """
     n_columns = 40
     degrees = (torch.randperm(n_columns, generator=torch.Generator().manual_seed(0)) + 1).tolist()
     connected = sees(make_network(degrees, hidden_sizes, randomise), n_columns)
@@ -95,26 +98,26 @@ def test_weights_are_drawn_from_the_generator():
 
 @pytest.mark.parametrize("activation", sorted(masked.ACTIVATIONS))
 @pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES)
-def test_walk_gives_the_parameters_of_the_forward_pass(degrees, activation, randomise):
+def test_an_incremental_pass_gives_the_parameters_of_a_whole_one(degrees, activation, randomise):
     network = make_network(degrees, (9, 5), randomise, activation)
     x = torch.randn(
         len(degrees), 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64
     )
     expected = network(x)
     order = torch.tensor(degrees).argsort(stable=True)
-    walk = network.walk(4)
+    incremental = network.incremental(4)
     seen = []
-    for group in walk.groups:
+    for group in incremental.groups:
         columns = order[group]
-        torch.testing.assert_close(walk.params(), expected[:, columns], rtol=0, atol=1e-12)
-        walk.feed(x[columns])
+        torch.testing.assert_close(incremental.params(), expected[:, columns], rtol=0, atol=1e-12)
+        incremental.feed(x[columns])
         seen += columns.tolist()
     assert sorted(seen) == list(range(len(degrees)))
 
 
 @pytest.mark.parametrize("hidden_sizes", [(9,), (9, 5), (3, 3, 2)])
 @pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES)
-def test_walk_computes_every_hidden_unit_at_most_once(
+def test_an_incremental_pass_computes_every_hidden_unit_once(
     degrees, hidden_sizes, randomise, monkeypatch
 ):
     computed = []
@@ -125,10 +128,10 @@ def test_walk_computes_every_hidden_unit_at_most_once(
 
     monkeypatch.setitem(masked.ACTIVATIONS, "tanh", counting)
     network = make_network(degrees, hidden_sizes, randomise, "tanh")
-    walk = network.walk(2)
-    for group in walk.groups:
-        walk.params()
-        walk.feed(torch.ones(group.stop - group.start, 2, dtype=torch.float64))
+    incremental = network.incremental(2)
+    for group in incremental.groups:
+        incremental.params()
+        incremental.feed(torch.ones(group.stop - group.start, 2, dtype=torch.float64))
     assert sum(computed) == sum(hidden_sizes)
 
 
@@ -148,6 +151,10 @@ def test_products_that_skip_the_zeros_give_the_whole_product_and_its_gradients(
         return params, torch.autograd.grad((params * along).sum(), [x, *network.parameters()])
 
     skipping = value_and_gradients()
+    without_gradient_of_inputs = torch.autograd.grad(
+        (network(x.detach()) * along).sum(), list(network.parameters())
+    )
+    assert all(map(torch.equal, without_gradient_of_inputs, skipping[1][1:]))
     for layer in layers:
         monkeypatch.setattr(layer, "blocks", [])
     torch.testing.assert_close(skipping, value_and_gradients(), rtol=0, atol=1e-11)

@@ -43,8 +43,9 @@ def test_density_of_two_columns_integrates_to_one(made, place):
 
 
 def test_a_column_does_not_depend_on_those_after_it(made):
-    """The density of the first columns, as the others are summed out, is what the terms of these columns say."""
-    density, x = made(3), normal(1, 3)
+    """With the last column integrated out the density is that of the first ones."""
+    density = made(3)
+    x = normal(1, 3)
     t = torch.linspace(-5, 5, 4001, dtype=torch.float64)
     rows = x.repeat(len(t), 1)
     rows[:, 2] = t.sinh()
@@ -59,7 +60,8 @@ def test_a_column_does_not_depend_on_those_after_it(made):
 
 
 def test_the_level_of_noise_changes_the_density_and_bounds_it(made):
-    density, x = made(2, size=3.0), normal(500, 2)
+    density = made(2, size=3.0)
+    x = normal(500, 2)
     for place in (-1.0, 1.0):
         level = NOISE.level(place)
         assert density.log_prob(x, at(place, 500)).max() <= -2 * math.log(
@@ -70,14 +72,14 @@ def test_the_level_of_noise_changes_the_density_and_bounds_it(made):
 
 def test_a_cell_far_out_does_not_upset_the_others(made):
     """How far out it is makes no difference to what is expected of the columns after it."""
-    density, x = made(2, size=3.0), normal(50, 2)
-    far, farther = x.clone(), x.clone()
-    far[:, 0], farther[:, 0] = 1e3, 1e6
+    density = made(2, size=3.0)
+    x = normal(50, 2)
     others = x.clone()
     others[:, 1] += 1
     difference = []
     for first in (1e3, 1e6):
-        rows, moved = x.clone(), others.clone()
+        rows = x.clone()
+        moved = others.clone()
         rows[:, 0] = moved[:, 0] = first
         difference.append(
             density.log_prob(rows, at(0.0, 50)) - density.log_prob(moved, at(0.0, 50))
@@ -86,16 +88,16 @@ def test_a_cell_far_out_does_not_upset_the_others(made):
 
 
 def test_draws_are_distributed_like_their_density(made):
-    """By Rosenblatt: the conditional distribution function of each column is uniform and they are independent."""
-    density, n = made(3), 4000
+    """Their conditional distribution functions are uniform and independent (Rosenblatt)."""
+    density = made(3)
+    n = 4000
     generator = torch.Generator().manual_seed(5)
     chance = torch.rand(n, 3, generator=generator, dtype=torch.float64)
     x = density.draw(normal(n, 3, seed=6), chance, at(-0.5, n))
     params = density.network(3 * torch.tanh(x.T / 3), at(-0.5, n).T)
     log_shares, means, variances = density._mixtures(params, at(-0.5, n).T)
-    uniform = (log_shares.exp() * torch.distributions.Normal(means, variances.sqrt()).cdf(x.T)).sum(
-        0
-    )
+    normals = torch.distributions.Normal(means, variances.sqrt())
+    uniform = (log_shares.exp() * normals.cdf(x.T)).sum(0)
     for column in uniform:
         assert stats.kstest(column.detach().numpy(), "uniform").pvalue > 0.01
     assert (torch.corrcoef(uniform) - torch.eye(3)).abs().max() < 0.05

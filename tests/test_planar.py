@@ -1,4 +1,4 @@
-"""Planar and radial layers: log-determinants, inverses, gradients, and densities that integrate to 1."""
+"""Planar and radial layers: log-determinants, inverses, gradients, integrals of densities."""
 
 import math
 
@@ -25,7 +25,10 @@ def start(cls, n_columns):
 
 
 def assert_round_trips(layer, x, tolerance):
-    """Both ways, relative to the row where it is far from 0; the log-determinant is the same in both directions."""
+    """Assert that both ways undo each other, relative to the row where it is far from 0.
+
+    The log-determinant must be the same in both directions.
+    """
     for there, back in [(layer.forward, layer.inverse), (layer.inverse, layer.forward)]:
         y, log_det = there(x)
         again, log_det_again = back(y)
@@ -256,9 +259,8 @@ def density(layer, x):
 def test_density_of_one_column_integrates_to_one(cls, seed, size, randomise):
     layer = randomise(start(cls, 1), seed, size)
     x, _ = line(20_001)
-    x = torch.cat([x, layer.inverse(x[None])[0][0]]).sort()[
-        0
-    ]  # dense where the density is high: it may be a spike
+    # dense where the density is high: it may be a spike
+    x = torch.cat([x, layer.inverse(x[None])[0][0]]).sort()[0]
     assert torch.trapezoid(density(layer, x[None]), x) == pytest.approx(1, abs=1e-4)
 
 

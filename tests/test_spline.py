@@ -83,9 +83,8 @@ def test_slopes_at_the_knots_are_the_log_derivatives(direction):
     """Also just before them, where rounding puts values outside their bins."""
     spline = Spline(8)
     params = random_params(spline, 1000)
-    sign, places = (
-        (1, knots(spline, params)[0]) if direction == "forward" else (-1, knots(spline, params)[1])
-    )
+    sign = 1 if direction == "forward" else -1
+    places = knots(spline, params)[0 if direction == "forward" else 1]
     for value in [*places, *(places * (1 - places.sign() * torch.finfo(places.dtype).eps))]:
         image, log_derivative = getattr(spline, direction)(value.requires_grad_(), params)
         (slope,) = torch.autograd.grad(image.sum(), value)
@@ -93,7 +92,7 @@ def test_slopes_at_the_knots_are_the_log_derivatives(direction):
 
 
 def steep_at_the_knots(dtype):
-    """Parameters of three bins, flat but for their ends: the middle one is about 10 wide and 0.01 high."""
+    """Parameters of three bins, flat but for their ends: the middle one is 10 wide, 0.01 high."""
     return torch.tensor([-30, 30, -30, 30, -30, 30, 1e5, 1e5], dtype=dtype)[:, None, None].expand(
         -1, 1, 2001
     )
@@ -112,7 +111,8 @@ def test_inverse_does_not_cancel():
 
 def test_inverse_has_gradients_where_it_is_flattest():
     """There the discriminant of the quadratic equation is the small difference of large numbers."""
-    spline, params = Spline(3), steep_at_the_knots(torch.float32).requires_grad_()
+    spline = Spline(3)
+    params = steep_at_the_knots(torch.float32).requires_grad_()
     bottom, top = knots(spline, params.detach())[1]
     z = (bottom + (top - bottom) * torch.linspace(0, 1, 2001)).requires_grad_()
     x, log_derivative = spline.inverse(z, params)
@@ -150,7 +150,8 @@ def test_gradients_are_those_of_finite_differences(n_bins, direction):
 @pytest.mark.parametrize("wanted", ["x", "params"])
 def test_gradient_of_one_argument_alone(wanted, direction):
     spline = Spline(4)
-    x, params = line(-6, 6, 31), random_params(spline, 31)
+    x = line(-6, 6, 31)
+    params = random_params(spline, 31)
 
     def gradients(x, params, *wanted):
         image, log_derivative = getattr(spline, direction)(x, params)
@@ -166,7 +167,8 @@ def test_gradient_of_one_argument_alone(wanted, direction):
 def test_scale_of_widths_and_heights_follows_the_softmax():
     """A parameter common to all widths, or to all heights, changes nothing."""
     spline = Spline(5)
-    x, params = line(-5, 5, 101), random_params(spline, 101)
+    x = line(-5, 5, 101)
+    params = random_params(spline, 101)
     shifted = params.clone()
     shifted[:5] += 1.5
     shifted[5:10] -= 0.5

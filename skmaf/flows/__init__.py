@@ -1,29 +1,38 @@
-"""Normalising flows in torch: `make_flow` makes one of a family, `make_table_flow` one for a table of all kinds of columns."""
+"""Normalising flows in torch.
 
-from .bijectors import Additive, Affine, Chain, Mixture, Spline
-from .discrete import DiscreteMADE, Levels
+`make_flow` makes one of a family, `make_table_flow` one for a table of all kinds of columns.
+"""
+
+from .bijectors import Additive, Affine, Bijector, Chain, Mixture, Spline
+from .discrete import ABSENT, Categories, DiscreteMADE
 from .families import BIJECTORS, FAMILIES, make_flow, resolve
-from .layers import Flow, MaskedLayer
+from .layers import Flow, MaskedLayer, RowDensity, base_log_prob
 from .masked import ACTIVATIONS, MaskedNetwork
 from .mixture import MixtureMADE
-from .table import TableFlow, make_table_flow
+from .table import CodesDensity, TableFlow, ValuesDensity, make_table_flow
 
 __all__ = [
+    "ABSENT",
     "ACTIVATIONS",
     "Additive",
     "Affine",
     "BIJECTORS",
+    "Bijector",
+    "Categories",
     "Chain",
+    "CodesDensity",
     "DiscreteMADE",
     "FAMILIES",
     "Flow",
-    "Levels",
     "MaskedLayer",
     "MaskedNetwork",
     "Mixture",
     "MixtureMADE",
+    "RowDensity",
     "Spline",
     "TableFlow",
+    "ValuesDensity",
+    "base_log_prob",
     "make_flow",
     "make_table_flow",
     "resolve",

@@ -1,34 +1,55 @@
-"""The conditioner: a masked network whose outputs for a column see only the columns before it (MADE).
+"""A masked network, whose outputs for a column see only the columns before it (MADE).
 
-Every column has a degree from 1 to G, its place in the order (columns of one degree form a group: D groups make an
-autoregressive layer, 2 a coupling). A hidden unit of degree g sees columns of degree at most g; the parameters of a column
-of degree g see units of degree below g. Context is an input of degree 0, seen by every unit. Hidden units are sorted by degree,
-so each mask is a staircase. Tensors are (units, rows) throughout: the units that one group unlocks are a contiguous block.
+Every column has a degree from 1 to G, its place in the order. Columns of one degree form a group:
+as many groups as columns make an autoregressive layer, two make a coupling. A hidden unit of
+degree g sees columns of degree at most g; the parameters of a column of degree g see units of
+degree below g. Context is an input of degree 0, seen by every unit. Hidden units are sorted by
+degree, so each mask is a staircase: a row has its ones on the left, no fewer than the row above.
+Tensors are (units, rows) throughout: the units that one group unlocks are a contiguous block.
 
 References
 ----------
-Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for distribution estimation. ICML.
+Germain, Gregor, Murray and Larochelle (2015). MADE: masked autoencoder for distribution
+estimation. ICML.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-# in place: a walk writes where it reads, and training keeps one tensor less
-ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "silu": partial(F.silu, inplace=True)}
+# in place: an incremental pass writes where it reads, and training keeps one tensor less
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "silu": partial(F.silu, inplace=True),
+}
 
 BLOCK = 128  # rows of a staircase that are multiplied together
 WIDE = 256  # connections of a unit from which skipping the zeros of a staircase pays
 
+Blocks = list[tuple[slice, slice]]
+
 
 class MaskedLinear(nn.Module):
-    """A linear layer without the connections from higher to lower degrees."""
+    """A linear layer without the connections from higher to lower degrees.
 
-    def __init__(self, mask, generator):
+    Parameters
+    ----------
+    mask : tensor of bool, shape (outputs, inputs)
+        Which connections there are.
+    generator : torch.Generator
+        Draws the initial weights.
+    """
+
+    mask: torch.Tensor
+
+    def __init__(self, mask: torch.Tensor, generator: torch.Generator) -> None:
         super().__init__()
         bound = 1 / math.sqrt(max(mask.shape[1], 1))
         self.weight = nn.Parameter((2 * torch.rand(mask.shape, generator=generator) - 1) * bound)
@@ -36,31 +57,40 @@ class MaskedLinear(nn.Module):
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
         self.blocks = _blocks(mask) if min(mask.shape) >= WIDE else []
 
-    def masked_weight(self):
+    def masked_weight(self) -> torch.Tensor:
+        """Return the weights, zero where there is no connection."""
         return self.weight * self.mask
 
-    def forward(self, x):
-        weight, bias = self.masked_weight(), self.bias[:, None]
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the outputs, shape (outputs, rows), for inputs of shape (inputs, rows)."""
+        weight = self.masked_weight()
+        bias = self.bias[:, None]
         if not self.blocks:
             return torch.addmm(bias, weight, x)
         return StaircaseProduct.apply(bias, weight, x, self.blocks)
 
 
-def _blocks(mask):
-    """Slices of rows, and for each the slice of columns beyond which they see nothing."""
+def _blocks(mask: torch.Tensor) -> Blocks:
+    """Return slices of rows, and for each the slice of columns outside which they see nothing."""
     starts = range(0, len(mask), BLOCK)
     seen = [mask[start : start + BLOCK].any(0).nonzero()[:, 0].tolist() or [0] for start in starts]
     return [
-        (slice(start, start + BLOCK), slice(cols[0], cols[-1] + 1))
-        for start, cols in zip(starts, seen)
+        (slice(start, start + BLOCK), slice(columns[0], columns[-1] + 1))
+        for start, columns in zip(starts, seen)
     ]
 
 
 class StaircaseProduct(torch.autograd.Function):
-    """``bias + weight @ x`` for a weight that is zero outside blocks, the zeros skipped there and in the gradients."""
+    """The product ``bias + weight @ x`` for a weight that is zero outside blocks.
+
+    The zeros are skipped in the product and in its gradients.
+    """
 
     @staticmethod
-    def forward(ctx, bias, weight, x, blocks):
+    def forward(
+        ctx: Any, bias: torch.Tensor, weight: torch.Tensor, x: torch.Tensor, blocks: Blocks
+    ) -> torch.Tensor:
+        """Return the product, shape (outputs, rows)."""
         ctx.save_for_backward(weight, x)
         ctx.blocks = blocks
         return torch.cat(
@@ -68,107 +98,138 @@ class StaircaseProduct(torch.autograd.Function):
         )
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(
+        ctx: Any, grad: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, None]:
+        """Return the gradients of bias, weight and ``x``, the last where it is needed."""
         weight, x = ctx.saved_tensors
-        grad_weight, grad_x = torch.zeros_like(weight), torch.zeros_like(x)
+        grad_weight = torch.zeros_like(weight)
+        grad_x = torch.zeros_like(x) if ctx.needs_input_grad[2] else None
         for rows, seen in ctx.blocks:
             grad_weight[rows, seen] = grad[rows] @ x[seen].T
-            grad_x[seen].addmm_(weight[rows, seen].T, grad[rows])
+            if grad_x is not None:
+                grad_x[seen].addmm_(weight[rows, seen].T, grad[rows])
         return grad.sum(1, keepdim=True), grad_weight, grad_x, None
 
 
 class MaskedNetwork(nn.Module):
-    """Gives every column ``n_params`` parameters computed from the columns of lower degree, and from a context.
+    """A network that gives every column parameters computed from the columns before it.
 
     Parameters
     ----------
     degrees : tensor of int64, shape (columns,)
         Degree of each column, 1 to G, every one of them present.
     n_params : int
-        Parameters per column.
+        Parameters of each column.
     hidden_sizes : sequence of int
         Units of each hidden layer.
     activation : str
         A key of ``ACTIVATIONS``.
     generator : torch.Generator
-        Draws the initial weights; the last layer starts at zero, so that bijectors start at the identity.
+        Draws the initial weights; the last layer starts at zero, so that bijectors start at the
+        identity.
     n_context : int, default=0
         Columns of the context.
     input_degrees : tensor of int64 or None, default=None
         Degrees of the inputs, where these are not the columns themselves.
+
+    Attributes
+    ----------
+    order : tensor of int64, shape (columns,)
+        The columns sorted by degree.
+    widest : int
+        Units of the largest layer, all parameters together counted as one layer.
+    n_units : int
+        Inputs and hidden units together.
+    n_known : list of tuple of int
+        For each degree from 0 to G how many inputs, and units of each hidden layer, are of that
+        degree at most.
     """
+
+    degrees: torch.Tensor
+    order: torch.Tensor
 
     def __init__(
         self,
-        degrees,
-        n_params,
-        hidden_sizes,
-        activation,
-        generator,
-        n_context=0,
-        input_degrees=None,
-    ):
+        degrees: torch.Tensor,
+        n_params: int,
+        hidden_sizes: Sequence[int],
+        activation: str,
+        generator: torch.Generator,
+        n_context: int = 0,
+        input_degrees: torch.Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.n_params = n_params
         self.activation = activation
         self.n_groups = int(degrees.max())
         self.n_context = n_context
         self.register_buffer("degrees", degrees)
-        units = [
-            torch.cat(
-                [degrees.new_zeros(n_context), degrees if input_degrees is None else input_degrees]
-            )
-        ]
-        units += [hidden_degrees(size, self.n_groups, n_context > 0) for size in hidden_sizes]
+        input_degrees = degrees if input_degrees is None else input_degrees
+        layers = [torch.cat([degrees.new_zeros(n_context), input_degrees])]
+        layers += [hidden_degrees(size, self.n_groups, n_context > 0) for size in hidden_sizes]
         self.hidden = nn.ModuleList(
-            MaskedLinear(own[:, None] >= below, generator) for below, own in pairwise(units)
+            MaskedLinear(above[:, None] >= below, generator) for below, above in pairwise(layers)
         )
-        below = units[-1]
-        self.output = MaskedLinear(degrees.repeat_interleave(n_params)[:, None] > below, generator)
+        output_mask = degrees.repeat_interleave(n_params)[:, None] > layers[-1]
+        self.output = MaskedLinear(output_mask, generator)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
         self.register_buffer("order", degrees.argsort(stable=True))
         upto = torch.arange(self.n_groups + 1)
-        # row g: how many inputs, and units of each hidden layer, are of degree at most g
-        self.known = list(
-            zip(*(torch.searchsorted(own.sort()[0], upto, right=True).tolist() for own in units))
-        )
+        counts = [torch.searchsorted(layer.sort()[0], upto, right=True) for layer in layers]
+        self.n_known = list(zip(*(count.tolist() for count in counts)))
+        sizes = [len(layer) for layer in layers]
+        self.n_units = sum(sizes)
+        self.widest = max([*sizes[1:], len(output_mask)])
 
-    @property
-    def n_units(self):
-        """Inputs and hidden units together."""
-        return self.hidden[0].weight.shape[1] + sum(layer.bias.numel() for layer in self.hidden)
+    def forward(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the parameters of all columns.
 
-    @property
-    def widest(self):
-        """Units of the largest layer, the parameters counted as one."""
-        return max(layer.bias.numel() for layer in [*self.hidden, self.output])
+        Parameters
+        ----------
+        x : tensor of shape (inputs, rows)
+            The columns, or what stands for them.
+        context : tensor of shape (n_context, rows) or None, default=None
 
-    def forward(self, x, context=None):
-        """Parameters, shape (n_params, columns, rows), of the columns ``x``, shape (columns, rows), given the context's."""
-        act = ACTIVATIONS[self.activation]
+        Returns
+        -------
+        params : tensor of shape (n_params, columns, rows)
+        """
+        activate = ACTIVATIONS[self.activation]
         h = x if context is None else torch.cat([context, x])
         for layer in self.hidden:
-            h = act(layer(h))
+            h = activate(layer(h))
         return self.output(h).view(len(self.degrees), self.n_params, x.shape[1]).transpose(0, 1)
 
-    def walk(self, n_rows, context=None):
-        """Start an incremental evaluation, which computes every hidden unit once."""
-        return Walk(self, n_rows, context)
+    def incremental(self, n_rows: int, context: torch.Tensor | None = None) -> "IncrementalPass":
+        """Start an incremental pass, which computes every hidden unit once."""
+        return IncrementalPass(self, n_rows, context)
 
 
-def hidden_degrees(size, n_groups, context):
-    """Degrees up to G - 1 spread evenly and sorted, from 0 where there is a context, or one group only, and else from 1."""
-    lowest = 0 if context or n_groups == 1 else 1
+def hidden_degrees(size: int, n_groups: int, has_context: bool) -> torch.Tensor:
+    """Return the degrees of hidden units, sorted and spread evenly up to G - 1.
+
+    They start at 0 where there is a context, or one group only, and else at 1.
+    """
+    lowest = 0 if has_context or n_groups == 1 else 1
     return torch.arange(size) * (n_groups - lowest) // size + lowest
 
 
-class Walk:
+class IncrementalPass:
     """One pass through a `MaskedNetwork` in the order of its columns, a group at a time.
 
-    `params` gives the parameters of the next group; `feed` takes that group's values and computes the hidden units that it
-    unlocks. After the last group every unit was computed once: the arithmetic of one forward pass. Without gradients values are
-    written in place; with them each step makes new tensors, and what it costs grows with the square of the columns.
+    `params` gives the parameters of the next group; `feed` takes the values of that group and
+    computes the hidden units that these unlock. After the last group every unit was computed
+    once: the arithmetic of one forward pass. Without gradients values are written in place; with
+    them each step makes new tensors, and what it costs grows with the square of the columns.
+
+    Parameters
+    ----------
+    network : MaskedNetwork
+        One whose inputs are its columns.
+    n_rows : int
+    context : tensor of shape (n_context, n_rows) or None
 
     Attributes
     ----------
@@ -178,64 +239,70 @@ class Walk:
         The context and the columns in that order, and hidden units, as far as they are known.
     """
 
-    def __init__(self, network, n_rows, context):
-        self.act = ACTIVATIONS[network.activation]
-        self.known = network.known
+    def __init__(self, network: MaskedNetwork, n_rows: int, context: torch.Tensor | None) -> None:
+        self.activate = ACTIVATIONS[network.activation]
+        self.n_known = network.n_known
         n_context = network.n_context
         self.groups = [
-            slice(start[0] - n_context, stop[0] - n_context) for start, stop in pairwise(self.known)
+            slice(start[0] - n_context, stop[0] - n_context)
+            for start, stop in pairwise(self.n_known)
         ]
-        first, *others = network.hidden
-        # in the order of the walk, so that all that is known is always a leading block
-        inputs = torch.cat(
-            [torch.arange(n_context, device=network.order.device), n_context + network.order]
-        )
-        self.weights = [
-            first.masked_weight()[:, inputs],
-            *(layer.masked_weight() for layer in others),
-        ]
-        self.biases = [layer.bias[:, None] for layer in network.hidden]
-        n_params, n_columns = network.n_params, len(network.order)
-        self.output_weight = network.output.weight.view(n_columns, n_params, -1)[network.order]
-        self.output_bias = network.output.bias.view(n_columns, n_params, 1)[network.order]
+        order = network.order
+        # inputs in the order of the pass, so that all that is known is always a leading block
+        inputs = torch.cat([torch.arange(n_context, device=order.device), n_context + order])
+        hidden = cast(list[MaskedLinear], list(network.hidden))
+        self.weights = [layer.masked_weight() for layer in hidden]
+        self.weights[0] = self.weights[0][:, inputs]
+        self.biases = [layer.bias[:, None] for layer in hidden]
+        weight = network.output.weight
+        bias = network.output.bias
+        self.output_weight = weight.view(len(order), network.n_params, -1)[order]
+        self.output_bias = bias.view(len(order), network.n_params, 1)[order]
         in_place = not torch.is_grad_enabled()
         self.values = [
-            first.weight.new_empty(size if in_place else 0, n_rows) for size in self.known[-1]
+            weight.new_empty(size if in_place else 0, n_rows) for size in self.n_known[-1]
         ]
         self.step = 0
         if n_context:
+            if context is None:
+                raise ValueError(f"the network takes a context of {n_context} columns, got none")
             self._write(slice(0, n_context), context)
-        self._unlock([0] * len(self.values), self.known[0])
+        self._unlock((0,) * len(self.values), self.n_known[0])
 
-    def _write(self, place, values):
+    def _write(self, place: slice, values: torch.Tensor) -> None:
+        """Take inputs, which are known from now on."""
         if torch.is_grad_enabled():
             self.values[0] = torch.cat([self.values[0], values])
         else:
             self.values[0][place] = values
 
-    def _unlock(self, before, after):
+    def _unlock(self, before: Sequence[int], after: Sequence[int]) -> None:
+        """Compute the hidden units that become known, from so many of each layer to so many."""
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases)):
             new = slice(before[i + 1], after[i + 1])
             if new.stop == new.start:
                 continue
             product = bias[new], weight[new, : after[i]], self.values[i][: after[i]]
             if torch.is_grad_enabled():
-                self.values[i + 1] = torch.cat(
-                    [self.values[i + 1], self.act(torch.addmm(*product))]
-                )
+                units = self.activate(torch.addmm(*product))
+                self.values[i + 1] = torch.cat([self.values[i + 1], units])
             else:
                 units = self.values[i + 1][new]
-                self.act(torch.addmm(*product, out=units))
+                self.activate(torch.addmm(*product, out=units))
 
-    def params(self):
-        """Parameters, shape (n_params, columns of the group, rows), of the next group."""
-        group, known = self.groups[self.step], self.known[self.step][-1]
-        weight, bias = self.output_weight[group, :, :known], self.output_bias[group]
-        out = torch.addmm(bias.flatten(0, 1), weight.flatten(0, 1), self.values[-1][:known])
+    def params(self) -> torch.Tensor:
+        """Return the parameters of the next group, shape (n_params, columns of it, rows)."""
+        group = self.groups[self.step]
+        n_known = self.n_known[self.step][-1]
+        weight = self.output_weight[group, :, :n_known]
+        bias = self.output_bias[group]
+        out = torch.addmm(bias.flatten(0, 1), weight.flatten(0, 1), self.values[-1][:n_known])
         return out.view(*bias.shape[:2], out.shape[1]).transpose(0, 1)
 
-    def feed(self, x):
-        """Take the values, shape (columns of the group, rows), of the group whose parameters were asked for."""
-        self._write(slice(self.known[self.step][0], self.known[self.step + 1][0]), x)
+    def feed(self, x: torch.Tensor) -> None:
+        """Take the values of the group whose parameters were asked for, shape (columns, rows)."""
+        before = self.n_known[self.step]
+        after = self.n_known[self.step + 1]
+        self._write(slice(before[0], after[0]), x)
         self.step += 1
-        self._unlock(self.known[self.step - 1], self.known[self.step])
+        self._unlock(before, after)

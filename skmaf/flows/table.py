@@ -1,206 +1,280 @@
-"""The density of a table's rows: its discrete columns first, then the others given these, of each what is present.
+"""The density of the rows of a table: discrete columns first, then the others given these.
 
-Rows hold the codes, then the values, then what is given: columns that the density is conditional on, if any.
+A row holds the codes of its discrete columns, then its values; absent values are NaN, absent codes
+`ABSENT`. What the density is conditional on, its context, is an argument of its own.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
-from .discrete import DiscreteMADE
+from .discrete import Categories, DiscreteMADE
 from .families import make_flow
-from .layers import RowDensity
+from .layers import Flow, RowDensity
 
-WIDER = (
-    4  # times the layers of the one network of discrete columns, where a flow has several networks
-)
+# times that the layers of the one network of discrete columns are wider than those of a flow,
+# which has several networks
+CODES_WIDTH_FACTOR = 4
 
 
 class CodesDensity(RowDensity):
-    """Probabilities of the codes of a row, whatever its values are.
+    """The probabilities of the codes of a row, whatever its values are.
 
     Parameters
     ----------
     discrete : DiscreteMADE
-    n_values : int
-        Number of values, which stand between the codes and what is given.
     """
 
-    def __init__(self, discrete, n_values):
+    def __init__(self, discrete: DiscreteMADE) -> None:
         super().__init__()
         self.discrete = discrete
-        self.n_codes = len(discrete.levels.is_number)
-        self.n_values = n_values
-        self.widest, self.n_units = discrete.network.widest, discrete.network.n_units
+        self.n_codes = discrete.categories.n_columns
+        self.widest = discrete.network.widest
+        self.n_units = discrete.network.n_units
 
-    def log_prob(self, x, context=None):
-        """Log-probability of the codes of each row, in nats."""
-        return self.discrete.log_prob(
-            x[:, : self.n_codes].T, self._given(x[:, self.n_codes + self.n_values :])
-        )
+    def log_prob(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the log-probability of the codes of each row, in nats.
 
-    def draw(self, chance, given):
-        """Codes from uniform numbers, for rows with these given columns."""
-        return self.discrete.draw(chance.T, self._given(given)).T
+        Parameters
+        ----------
+        x : tensor of shape (rows, codes and values)
+            Whole rows.
+        context : tensor of shape (rows, n_context) or None, default=None
+        """
+        return self.discrete.log_prob(x[:, : self.n_codes].T, _transposed(context))
 
-    def middles(self, codes, given):
-        """The uniform numbers from which `draw` makes these codes."""
-        return self.discrete.middles(codes.T, self._given(given)).T
+    def draw(self, chance: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Return codes made of uniform numbers, both of shape (rows, codes)."""
+        return self.discrete.draw(chance.T, _transposed(context)).T
 
-    def _given(self, given):
-        return given.T if given.shape[1] else None
+    def midpoints(self, codes: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the uniform numbers from which `draw` makes these codes, shape (rows, codes).
+
+        A code has an interval of them, of which this is the middle; an absent one has 1/2.
+        """
+        return self.discrete.midpoints(codes.T, _transposed(context)).T
+
+
+def _transposed(context: torch.Tensor | None) -> torch.Tensor | None:
+    return None if context is None else context.T
 
 
 class ValuesDensity(RowDensity):
-    """Density of the values of a row, given its codes.
+    """The density of the values of a row, given its codes.
 
     Parameters
     ----------
     flow : Flow
-        Takes a context of ``n_context(levels, n_values, with_gaps)`` columns and those that are given.
-    levels : Levels or None
+        Its context is all that the values depend on: features of the codes, then which values
+        are present, if any may be missing, then the context of the density.
+    categories : Categories or None
         What the codes mean; None where there are none.
-    gates : sequence of pairs of int
-        For each value the place and the level of the code with which it is there, or (-1, -1) if it always is.
-    with_gaps : bool
+    presence_conditions : sequence of pairs of int
+        For each value the position of a code, and the category that this code has in the rows in
+        which the value is present; (-1, -1) if it always is.
+    has_missing : bool
         Whether any value may be missing.
     """
 
-    def __init__(self, flow, levels, gates, with_gaps):
+    def __init__(
+        self,
+        flow: Flow,
+        categories: Categories | None,
+        presence_conditions: Sequence[tuple[int, int]],
+        has_missing: bool,
+    ) -> None:
         super().__init__()
-        self.flow, self.levels, self.with_gaps = flow, levels, with_gaps
-        self.n_codes = 0 if levels is None else len(levels.is_number)
-        self.n_values = len(gates)
-        self.gated = [(i, place, level) for i, (place, level) in enumerate(gates) if place >= 0]
-        self.widest, self.n_units, self.scores_by_walk = (
-            flow.widest,
-            flow.n_units,
-            flow.scores_by_walk,
-        )
+        self.flow = flow
+        self.categories = categories
+        self.has_missing = has_missing
+        self.n_codes = 0 if categories is None else categories.n_columns
+        self.n_values = len(presence_conditions)
+        self.presence_conditions = [
+            (i, position, category)
+            for i, (position, category) in enumerate(presence_conditions)
+            if position >= 0
+        ]
+        self.widest = flow.widest
+        self.n_units = flow.n_units
+        self.density_is_incremental = flow.density_is_incremental
 
-    @staticmethod
-    def n_context(levels, n_values, with_gaps):
-        """Columns of the context that the flow needs beside those that are given."""
-        n_codes = (
-            0 if levels is None else len(levels.feature_degrees(torch.ones(len(levels.is_number))))
-        )
-        return n_codes + (n_values if with_gaps else 0)
+    def forward(
+        self, x: torch.Tensor, context: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map the values of each row to base space.
 
-    def forward(self, x):
-        """Image of the values of each row in base space, zeros where none is there, and log-determinant of the Jacobian."""
-        return self.flow(*self._values(x))
+        Returns
+        -------
+        z : tensor of shape (rows, values)
+            The image, 0 where a value is absent.
+        log_det : tensor of shape (rows,)
+            Log-determinant of the Jacobian.
+        """
+        return self.flow(*self._flow_arguments(x, context))
 
-    def log_prob(self, x, context=None):
-        """Log-density of the values of each row that are there, in nats."""
-        return self.flow.log_prob(*self._values(x))
+    def log_prob(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the log-density of the values of each row that are present, in nats."""
+        return self.flow.log_prob(*self._flow_arguments(x, context))
 
-    def _values(self, x):
-        """Values, context and presence."""
-        codes, values, given = x.tensor_split([self.n_codes, self.n_codes + self.n_values], dim=1)
+    def draw(
+        self, z: torch.Tensor, codes: torch.Tensor, context: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return values made of standard normal numbers, for rows with these codes.
+
+        Where the codes leave no place for a value it is 0.
+        """
         present = None
-        if self.gated or self.with_gaps:
-            present = ~values.isnan()
-            values, present = torch.where(present, values, 0.0), present.to(values.dtype)
-        return values, self._context(codes, present, given), present
+        if self.presence_conditions or self.has_missing:
+            present = torch.ones_like(z)
+            for i, position, category in self.presence_conditions:
+                present[:, i] = codes[:, position] == category
+            z = z * present
+        return self.flow.inverse(z, self._flow_context(codes, present, context), present)[0]
 
-    def draw(self, z, codes, given):
-        """Values from standard normal ones, for such rows; where the codes leave no place for a value it is 0."""
-        present = torch.ones_like(z) if self.gated or self.with_gaps else None
-        for i, place, level in self.gated:
-            present[:, i] = codes[:, place] == level
-        context = self._context(codes, present, given)
-        return self.flow.inverse(z if present is None else z * present, context, present)[0]
+    def _flow_arguments(
+        self, x: torch.Tensor, context: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Return the values of rows, and the context of the flow, and what is present."""
+        codes, values = x.tensor_split([self.n_codes], dim=1)
+        present = None
+        if self.presence_conditions or self.has_missing:
+            is_present = ~values.isnan()
+            values = torch.where(is_present, values, 0.0)
+            present = is_present.to(values.dtype)
+        return values, self._flow_context(codes, present, context), present
 
-    def _context(self, codes, present, given):
-        parts = [] if self.levels is None else [self.levels.encode(codes.T).T]
-        parts += [present] if self.with_gaps else []
-        parts += [given] if given.shape[1] else []
+    def _flow_context(
+        self, codes: torch.Tensor, present: torch.Tensor | None, context: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        parts = [] if self.categories is None else [self.categories.encode(codes.T).T]
+        if self.has_missing and present is not None:
+            parts.append(present)
+        if context is not None:
+            parts.append(context)
         return torch.cat(parts, 1) if parts else None
 
 
 class TableFlow(RowDensity):
-    """Both, for rows whose absent values are NaN.
+    """The density of rows: probabilities of the codes, and a density of the values given these.
 
-    What of a row is present is a context of the flow: an absent value leaves no trace but that. The two parts share no weights,
-    so each is trained by itself.
+    Which cells of a row are present is a context of the flow: an absent value leaves no trace but
+    that. The two parts share no weights, so each is trained by itself.
 
     Parameters
     ----------
     codes : CodesDensity or None
         None where there are no codes.
     values : ValuesDensity
+
+    Attributes
+    ----------
+    parts : ModuleList
+        The parts that there are, codes first.
     """
 
-    def __init__(self, codes, values):
+    def __init__(self, codes: CodesDensity | None, values: ValuesDensity) -> None:
         super().__init__()
-        self.codes, self.values = codes, values
+        self.codes = codes
+        self.values = values
         self.parts = nn.ModuleList([values] if codes is None else [codes, values])
-        self.widest = max(part.widest for part in self.parts)
-        self.n_units = max(part.n_units for part in self.parts)
-        self.scores_by_walk = values.scores_by_walk
+        self.widest = values.widest if codes is None else max(codes.widest, values.widest)
+        self.n_units = values.n_units if codes is None else max(codes.n_units, values.n_units)
+        self.density_is_incremental = values.density_is_incremental
 
-    def log_probs(self, x):
-        """Log-probability of the codes of each row, and log-density of its values given these, in nats."""
-        return x.new_zeros(len(x)) if self.codes is None else self.codes.log_prob(
-            x
-        ), self.values.log_prob(x)
+    def log_probs(
+        self, x: torch.Tensor, context: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return log-probabilities of the codes of each row, and log-densities of its values.
 
-    def log_prob(self, x, context=None):
-        """Log-density of each row, in nats."""
-        return sum(self.log_probs(x))
+        Parameters
+        ----------
+        x : tensor of shape (rows, codes and values)
+        context : tensor of shape (rows, n_context) or None, default=None
 
-    def transform(self, x):
-        """Rows in base space: normal scores of the codes, then the image of the values.
+        Returns
+        -------
+        of_codes, of_values : tensor of shape (rows,)
+            In nats; those of the values are given the codes.
+        """
+        if self.codes is None:
+            return x.new_zeros(len(x)), self.values.log_prob(x, context)
+        return self.codes.log_prob(x, context), self.values.log_prob(x, context)
+
+    def log_prob(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the log-density of each row, in nats."""
+        of_codes, of_values = self.log_probs(x, context)
+        return of_codes + of_values
+
+    def to_base(self, x: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Return rows of base space: normal scores of the codes, then the image of the values.
 
         A code has a whole interval of the normal law; its score is the middle one.
         """
-        n_codes = self.values.n_codes
-        z = self.values(x)[0]
+        z = self.values(x, context)[0]
         if self.codes is None:
             return z
         eps = torch.finfo(x.dtype).eps
-        middles = self.codes.middles(x[:, :n_codes], x[:, n_codes + self.values.n_values :]).clamp(
-            eps, 1 - eps
-        )
-        return torch.cat([torch.special.ndtri(middles), z], 1)
+        midpoints = self.codes.midpoints(x[:, : self.codes.n_codes], context)
+        return torch.cat([torch.special.ndtri(midpoints.clamp(eps, 1 - eps)), z], 1)
 
-    def draw(self, z, given):
-        """Codes and values from rows of base space: the inverse of `transform`."""
-        scores, z = z[:, : self.values.n_codes], z[:, self.values.n_codes :]
-        codes = scores if self.codes is None else self.codes.draw(torch.special.ndtr(scores), given)
-        return codes, self.values.draw(z, codes, given)
+    def from_base(
+        self, z: torch.Tensor, context: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the codes and the values of rows of base space: the inverse of `to_base`."""
+        codes, normals = z.tensor_split([self.values.n_codes], dim=1)
+        if self.codes is not None:
+            codes = self.codes.draw(torch.special.ndtr(codes), context)
+        return codes, self.values.draw(normals, codes, context)
 
 
 def make_table_flow(
-    levels, gates, with_gaps, *, hidden_layer_sizes, activation, generator, n_given=0, **shape
-):
-    """A flow for a table with discrete columns and missing cells.
+    categories: Categories | None,
+    presence_conditions: Sequence[tuple[int, int]],
+    has_missing: bool,
+    *,
+    hidden_layer_sizes: Sequence[int],
+    activation: str,
+    generator: torch.Generator,
+    n_context: int = 0,
+    **shape: Any,
+) -> TableFlow:
+    """Make a flow for a table with discrete columns and missing cells.
 
     Parameters
     ----------
-    levels : Levels or None
+    categories : Categories or None
         Of the discrete columns; None where there are none.
-    gates : sequence of pairs of int
-        For each value the place and the level of the code with which it is there, or (-1, -1) if it always is.
-    with_gaps : bool
+    presence_conditions : sequence of pairs of int
+        For each value the position of a code, and the category that this code has in the rows in
+        which the value is present; (-1, -1) if it always is.
+    has_missing : bool
         Whether cells may be missing.
     hidden_layer_sizes, activation, generator, **shape
-        As those of `make_flow`. The one network of the discrete columns has layers `WIDER` times as wide.
-    n_given : int, default=0
-        Columns that the density is conditional on.
+        As those of `make_flow`. The one network of the discrete columns has layers
+        ``CODES_WIDTH_FACTOR`` times as wide.
+    n_context : int, default=0
+        Columns of the context that the density is conditional on.
 
     Returns
     -------
     TableFlow
     """
-    network = dict(activation=activation, generator=generator)
-    n_values, codes = len(gates), None
-    if levels is not None:
-        discrete = DiscreteMADE(
-            levels, [WIDER * size for size in hidden_layer_sizes], n_context=n_given, **network
-        )
-        codes = CodesDensity(discrete, n_values)
-    n_context = n_given + ValuesDensity.n_context(levels, n_values, with_gaps)
+    codes = None
+    n_flow_context = n_context
+    if categories is not None:
+        sizes = [CODES_WIDTH_FACTOR * size for size in hidden_layer_sizes]
+        codes = CodesDensity(DiscreteMADE(categories, sizes, activation, generator, n_context))
+        n_flow_context += categories.n_features
+    if has_missing:
+        n_flow_context += len(presence_conditions)
     flow = make_flow(
-        n_values, hidden_layer_sizes=hidden_layer_sizes, n_context=n_context, **network, **shape
+        len(presence_conditions),
+        hidden_layer_sizes=hidden_layer_sizes,
+        activation=activation,
+        generator=generator,
+        n_context=n_flow_context,
+        **shape,
     )
-    return TableFlow(codes, ValuesDensity(flow, levels, gates, with_gaps))
+    return TableFlow(codes, ValuesDensity(flow, categories, presence_conditions, has_missing))
