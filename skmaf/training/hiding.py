@@ -1,16 +1,18 @@
-"""Missing cells: a density that is told which cells are there learns from rows in which some more are hidden.
+"""Hiding cells in training, so that a density of rows with missing cells needs no integral.
 
-What it then gives for a row with missing cells is the density of the cells that are there, without any integral. This needs
-cells hidden at random in training: half of the rows lose each cell with a probability that is drawn for the row.
+A density that is told which cells are present learns from rows in which some more are hidden.
+What it then gives for a row with missing cells is the density of the cells that are present.
+Half of the rows lose each cell with a probability that is drawn for the row.
 """
 
+import numpy as np
 import torch
 
-from ..table.columns import ABSENT
+ABSENT = -1  # the code of an absent value
 
 
 class Hiding:
-    """Hides cells of rows in flow space.
+    """Hides cells of rows in flow space at random.
 
     Parameters
     ----------
@@ -20,18 +22,17 @@ class Hiding:
         How many of the dimensions, the first, are codes.
     """
 
-    def __init__(self, owners, n_codes):
+    def __init__(self, owners: np.ndarray, n_codes: int) -> None:
         self.owners = torch.as_tensor(owners)
         self.hidden = torch.full((len(owners),), torch.nan)
         self.hidden[:n_codes] = ABSENT
 
-    def __call__(self, x, generator):
-        """Rows with cells hidden, all dimensions of a cell at once; what comes after these dimensions stays."""
-        rates = torch.rand(len(x), 1, generator=generator) * (
-            torch.rand(len(x), 1, generator=generator) < 0.5
-        )
-        hide = (torch.rand(len(x), int(self.owners.max()) + 1, generator=generator) < rates)[
-            :, self.owners
-        ]
-        shown, given = x.tensor_split([len(self.owners)], dim=1)
-        return torch.cat([torch.where(hide.to(x.device), self.hidden.to(x), shown), given], 1)
+    def hide(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Rows of which some cells are hidden, each in all of its dimensions at once."""
+        n_cells = int(self.owners.max()) + 1
+        rates = torch.rand(len(x), 1, generator=generator)
+        # after the rates, and before the cells: the order of the draws decides what a seed gives
+        rates = rates * (torch.rand(len(x), 1, generator=generator) < 0.5)
+        hidden_cells = torch.rand(len(x), n_cells, generator=generator) < rates
+        hide = hidden_cells[:, self.owners]
+        return torch.where(hide.to(x.device), self.hidden.to(x), x)

@@ -2,35 +2,62 @@
 
 import copy
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch.optim.adamw import adamw
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
-MAX_GRADIENT_NORM = 5.0
-ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "amsgrad": False, "maximize": False}
-WARM_UP = 0.02  # share of the steps in which the learning rate climbs to its peak
-BACKGROUND_SHARE = 0.1  # of the background beside a flow that is judged
+from ..flows.layers import RowDensity
+from .budget import Budget
+from .hiding import Hiding
+from .noise import NoiseLevels, dequantise
+from .optimiser import FlowOptimiser
+
+BASELINE_SHARE = 0.1  # of a baseline beside the flow in the scores of validation rows
 
 
 class WeightedRows(NamedTuple):
-    """Rows in flow space, weights of mean 1, and perhaps the log-density of each row under a background.
+    """Rows in flow space with their weights, and perhaps a context and a baseline for each.
 
-    A background shares with the flow in their score: no single far row can then decide which weights are the best.
+    Attributes
+    ----------
+    x : tensor of shape (n_rows, n_codes + n_values)
+    weights : tensor of shape (n_rows,)
+        Of mean 1.
+    context : tensor of shape (n_rows, n_context) or None
+        What the density of a row is conditional on.
+    baseline : tensor of shape (n_rows,) or None
+        Log-density of each row under a simple density that has a tenth of the score beside the
+        flow: no single far row can then decide which weights are the best.
     """
 
     x: torch.Tensor
     weights: torch.Tensor
-    background: torch.Tensor | None = None
+    context: torch.Tensor | None = None
+    baseline: torch.Tensor | None = None
 
 
-def weighted_rows(flow, Z, weights, background=None):
-    """`WeightedRows` for a flow from arrays; the weights get mean 1."""
-    background = None if background is None else torch.as_tensor(background)
-    return WeightedRows(flow.tensor(Z), flow.tensor(weights / weights.mean()), background)
+def weighted_rows(
+    flow: RowDensity,
+    Z: np.ndarray,
+    weights: np.ndarray,
+    context: np.ndarray | None = None,
+    baseline: np.ndarray | None = None,
+) -> WeightedRows:
+    """`WeightedRows` for a flow from arrays, their weights scaled to the mean 1.
+
+    A context without columns counts as none.
+    """
+    has_context = context is not None and context.shape[1] > 0
+    return WeightedRows(
+        flow.tensor(Z),
+        flow.tensor(weights / weights.mean()),
+        flow.tensor(context) if has_context else None,
+        None if baseline is None else torch.as_tensor(baseline),
+    )
 
 
 @dataclass
@@ -42,68 +69,85 @@ class History:
     loss_curve : list of float
         Mean negative log-likelihood of the training rows in each epoch, in nats.
     validation_scores : list of float
-        Mean log-likelihood of the held-out rows after each epoch, in nats; empty without held-out rows.
+        Mean log-likelihood of the validation rows after each epoch, in nats; empty without such.
     best_score : float
-        The largest of these and of that before the first epoch; minus infinity without held-out rows.
+        The largest of these and of that before the first epoch; minus infinity without validation
+        rows.
     converged : bool
-        Whether training ended because the held-out score no longer rose.
+        Whether training ended because the validation score no longer rose.
     interrupted : bool
         Whether a KeyboardInterrupt ended it.
     """
 
-    loss_curve: list = field(default_factory=list)
-    validation_scores: list = field(default_factory=list)
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
     best_score: float = -math.inf
     converged: bool = False
     interrupted: bool = False
 
 
-def joined(histories):
-    """One history of parts that were trained one after the other; where one ended sooner, its last numbers go on."""
+def joined(histories: Sequence[History]) -> History:
+    """One history of parts of a flow that were trained one after the other.
+
+    Curves are added; where one ended sooner, its last number goes on.
+    """
     if len(histories) == 1:
         return histories[0]
-
-    def total(curves):
-        n = max(map(len, curves))
-        return [sum(curve[min(i, len(curve) - 1)] for curve in curves if curve) for i in range(n)]
-
     return History(
-        loss_curve=total([history.loss_curve for history in histories]),
-        validation_scores=total([history.validation_scores for history in histories]),
+        loss_curve=_summed([history.loss_curve for history in histories]),
+        validation_scores=_summed([history.validation_scores for history in histories]),
         best_score=sum(history.best_score for history in histories),
         converged=all(history.converged for history in histories),
         interrupted=any(history.interrupted for history in histories),
     )
 
 
-def train(
-    flow, rows, held_out, *, widths, budget, tol, generator, on_epoch, noise=None, hiding=None
-):
-    """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights seen.
+def _summed(curves: Sequence[Sequence[float]]) -> list[float]:
+    n = max(map(len, curves))
+    return [sum(curve[min(i, len(curve) - 1)] for curve in curves if curve) for i in range(n)]
 
-    The weights that are judged and kept are a moving average of those that the optimiser moves: it takes the noise of
-    small batches out, as good in the middle of the schedule as at its end. It spans a tenth of the steps so far, at first,
-    so that the early ones are soon forgotten.
+
+def train(
+    flow: RowDensity,
+    rows: WeightedRows,
+    validation: WeightedRows | None,
+    *,
+    steps: torch.Tensor,
+    budget: Budget,
+    tol: float,
+    generator: torch.Generator,
+    on_epoch: Callable[[History], object],
+    noise: NoiseLevels | None = None,
+    hiding: Hiding | None = None,
+) -> History:
+    """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights.
+
+    The weights that are scored and kept are a moving average of those that the optimiser moves: it
+    takes the noise of small batches out, as good in the middle of the schedule as at its end. It
+    spans a tenth of the steps so far, at first, so that the early ones are soon forgotten.
 
     Parameters
     ----------
-    flow : Flow
+    flow : RowDensity
+        Called as ``flow.log_prob(x, context)``.
     rows : WeightedRows
         Training rows in flow space.
-    held_out : WeightedRows or None
-        Held-out rows, which decide on the best weights; without them the last ones count as the best.
-    widths : tensor that broadcasts to the rows
+    validation : WeightedRows or None
+        Rows held out, which decide on the best weights; without them the last ones count as the
+        best.
+    steps : tensor that broadcasts to the rows
         Training rows are spread uniformly over these widths, anew in each epoch.
     budget : Budget
-        Epochs, batch size, peak of the learning rate, weight decay, and patience: training stops when so many epochs in a
-        row have not raised the held-out score by more than ``tol``.
+        Training stops when ``budget.patience`` epochs in a row have not raised the validation score
+        by more than ``tol``.
     tol : float
     generator : torch.Generator
-        Draws the order of the rows and their place in the widths.
+        Draws the order of the rows, their place in the steps, the noise, and the cells to hide.
     on_epoch : callable
         Called with the history after each epoch.
     noise : NoiseLevels or None, default=None
-        Noise that every row gets, anew in each epoch, its level the context of the flow.
+        Noise that every row gets, anew in each epoch. Its level is the context of the flow, in
+        place of one of the rows.
     hiding : Hiding or None, default=None
         Hides cells, anew in each epoch.
 
@@ -113,28 +157,26 @@ def train(
     """
     if not any(weight.numel() for weight in flow.parameters()):
         return History(best_score=0.0, converged=True)  # nothing to learn: no column varies
-    best = _Best(flow, held_out)
+    best = _Best(flow, validation)
     history = History(best_score=best.score)
     n_batches = max(1, round(len(rows.x) / budget.batch_size))
-    optimiser = _Optimiser(
-        flow, budget.learning_rate, budget.weight_decay, budget.n_epochs * n_batches
-    )
+    n_steps = budget.n_epochs * n_batches
+    optimiser = FlowOptimiser(flow, budget.learning_rate, budget.weight_decay, n_steps)
+    steps = steps.expand_as(rows.x)
     try:
         for _ in range(budget.n_epochs):
-            loss = _run_epoch(
-                optimiser, rows, widths.expand_as(rows.x), noise, hiding, n_batches, generator
-            )
+            loss = _run_epoch(optimiser, rows, steps, noise, hiding, n_batches, generator)
             if not math.isfinite(loss):
                 flow.load_state_dict(best.state)
                 optimiser.restart(at_rate=0.5)
                 continue
             history.loss_curve.append(loss)
-            best.judge(optimiser.averaged, tol)
-            if held_out is not None:
+            best.compare(optimiser.averaged, tol)
+            if validation is not None:
                 history.validation_scores.append(best.last_score)
                 history.best_score = best.score
             on_epoch(history)
-            if best.age >= budget.patience:
+            if best.n_stale_epochs >= budget.patience:
                 history.converged = True
                 break
     except KeyboardInterrupt:
@@ -143,148 +185,99 @@ def train(
     return history
 
 
-def in_batches(function, flow, x):
-    """What a function of rows gives, in bounded memory, without gradients."""
+def in_batches(
+    function: Callable[..., torch.Tensor], flow: RowDensity, *tensors: torch.Tensor | None
+) -> torch.Tensor:
+    """What a function of rows gives, computed in bounded memory and without gradients.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a batch of each of the ``tensors``.
+    flow : RowDensity
+        Says how many rows make a batch.
+    *tensors : tensor of shape (n_rows, ...) or None
+        One of them at least is a tensor; None is handed on as it is.
+    """
+    n = flow.batch_rows
+    batches = zip(*(repeat(None) if tensor is None else tensor.split(n) for tensor in tensors))
     with torch.no_grad():
-        return torch.cat([function(rows) for rows in x.split(flow.batch_rows)])
+        return torch.cat([function(*batch) for batch in batches])
 
 
-def mean_log_prob(flow, rows):
-    """Weighted mean log-density of `WeightedRows`, their background included."""
-    scores = in_batches(flow.log_prob, flow, rows.x).cpu().double()
-    if rows.background is not None:
+def mean_log_prob(flow: RowDensity, rows: WeightedRows) -> float:
+    """Weighted mean log-density of rows by a flow, and by their baseline beside it."""
+    scores = in_batches(flow.log_prob, flow, rows.x, rows.context).cpu().double()
+    if rows.baseline is not None:
         scores = torch.logaddexp(
-            scores + math.log1p(-BACKGROUND_SHARE), rows.background + math.log(BACKGROUND_SHARE)
+            scores + math.log1p(-BASELINE_SHARE), rows.baseline + math.log(BASELINE_SHARE)
         )
     return (scores * rows.weights.cpu()).mean().item()
 
 
-def _run_epoch(optimiser, rows, widths, noise, hiding, n_batches, generator):
-    """Take the rows once, in batches of even size; return the mean loss, or the first one that is not finite."""
-    x, weights = rows.x, rows.weights
+def _run_epoch(
+    optimiser: FlowOptimiser,
+    rows: WeightedRows,
+    steps: torch.Tensor,
+    noise: NoiseLevels | None,
+    hiding: Hiding | None,
+    n_batches: int,
+    generator: torch.Generator,
+) -> float:
+    """Take the rows once, in batches of even size, and return the mean loss.
+
+    A loss that is not finite ends the epoch, and is returned.
+    """
+    n_context = 0 if rows.context is None else rows.context.shape[1]
     total = 0.0
-    for batch in torch.randperm(len(x), generator=generator).tensor_split(n_batches):
-        place = torch.rand(len(batch), x.shape[1], generator=generator) - 0.5
-        batch = batch.to(x.device)
-        shown, context = x[batch] + place.to(x.device) * widths[batch], None
+    for batch in torch.randperm(len(rows.x), generator=generator).tensor_split(n_batches):
+        batch = batch.to(rows.x.device)
+        x = dequantise(rows.x[batch], steps[batch], n_context, generator)
+        context = None if rows.context is None else rows.context[batch]
         if noise is not None:
-            shown, context = noise.add(shown, generator)
+            x, context = noise.add(x, generator)
         if hiding is not None:
-            shown = hiding(shown, generator)
-        loss = optimiser.step(shown, weights[batch], context)
+            x = hiding.hide(x, generator)
+        loss = optimiser.step(x, rows.weights[batch], context)
         if not math.isfinite(loss):
             return loss
         total += loss * len(batch)
-    return total / len(x)
-
-
-def schedule(n_done, n_steps):
-    """The learning rate after some steps, as a share of its peak: a short climb on a cosine that falls to 0."""
-    return (
-        min(1.0, (n_done + 1) / (WARM_UP * n_steps))
-        * (1 + math.cos(math.pi * n_done / n_steps))
-        / 2
-    )
-
-
-class AdamW:
-    """AdamW by torch's function for it: the class of torch imports a compiler at its first use, which takes seconds."""
-
-    def __init__(self, weights, weight_decay=0.0):
-        self.weights = list(weights)
-        self.weight_decay = weight_decay
-        self._means, self._squares = (
-            [torch.zeros_like(weight) for weight in self.weights] for _ in range(2)
-        )
-        self._counts = [torch.zeros((), device=weight.device) for weight in self.weights]
-
-    def step(self, loss, rate):
-        """Move the weights down the gradient of a loss, its norm clipped, if it is finite; return whether it was."""
-        for weight in self.weights:
-            weight.grad = None
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
-        finite = bool(torch.isfinite(norm))
-        if finite:
-            self._move(rate)
-        return finite
-
-    @torch.no_grad()
-    def _move(self, rate):
-        gradients = [weight.grad for weight in self.weights]
-        state = self._means, self._squares, [], self._counts
-        adamw(
-            self.weights,
-            gradients,
-            *state,
-            fused=True,
-            lr=rate,
-            weight_decay=self.weight_decay,
-            **ADAM,
-        )
-
-
-class _Optimiser:
-    """AdamW on a flow with a warm-up, a cosine schedule and a moving average of the weights."""
-
-    def __init__(self, flow, learning_rate, weight_decay, n_steps):
-        self.flow = flow
-        self.peak = learning_rate
-        self.weight_decay = weight_decay
-        self.n_steps = n_steps
-        self.n_done = 0
-        self.restart(at_rate=1.0)
-
-    def restart(self, at_rate):
-        """Forget all moments and averages, and go on from the flow's weights at a share of the rate."""
-        self.peak *= at_rate
-        self._adam = AdamW(self.flow.parameters(), self.weight_decay)
-        self.averaged = copy.deepcopy(self.flow)
-        self._averages = list(self.averaged.parameters())
-        self._n_averaged = 0
-
-    def step(self, x, weights, context=None):
-        """Move the flow by one batch; return its loss, or NaN, without a move, if loss or gradient are not finite."""
-        loss = -(self.flow.log_prob(x, context) * weights).mean()
-        rate = self.peak * schedule(self.n_done, self.n_steps)
-        if not torch.isfinite(loss) or not self._adam.step(loss, rate):
-            return math.nan
-        self._move_average()
-        self.n_done += 1
-        return loss.item()
-
-    @torch.no_grad()
-    def _move_average(self):
-        n = (
-            self._n_averaged
-        )  # torch's AveragedModel does the same, and looks all weights up in each step
-        decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
-        get_ema_multi_avg_fn(decay)(self._averages, self._adam.weights, n)
-        self._n_averaged += 1
+    return total / len(rows.x)
 
 
 class _Best:
-    """The best weights so far, by the held-out rows, and how many epochs ago they last got better by ``tol``."""
+    """The best weights so far by the validation rows.
 
-    def __init__(self, flow, held_out):
-        self.held_out = held_out
-        self.age = 0
+    Attributes
+    ----------
+    state : dict
+        The weights.
+    score, last_score : float
+        Score of the validation rows by these weights, and by those that were compared last.
+    n_stale_epochs : int
+        Epochs since the score last rose by more than ``tol``.
+    """
+
+    def __init__(self, flow: RowDensity, validation: WeightedRows | None) -> None:
+        self.validation = validation
+        self.n_stale_epochs = 0
         self.score = -math.inf
-        self.mark = -math.inf
-        self.judge(flow, 0.0)
+        self.state = copy.deepcopy(flow.state_dict())
+        self._last_rise = -math.inf  # the score when it last rose by more than `tol`
+        self.compare(flow, 0.0)
 
-    def judge(self, flow, tol):
+    def compare(self, flow: RowDensity, tol: float) -> None:
         """Keep the weights of ``flow`` if they are the best."""
-        if self.held_out is None:
+        if self.validation is None:
             self.state = flow.state_dict()  # the last weights, whatever they will be
             return
-        score = mean_log_prob(flow, self.held_out)
+        score = mean_log_prob(flow, self.validation)
         self.last_score = -math.inf if math.isnan(score) else score
         if self.last_score > self.score:
             self.score = self.last_score
             self.state = copy.deepcopy(flow.state_dict())
-        if self.last_score > self.mark + tol:
-            self.mark = self.last_score
-            self.age = 0
+        if self.last_score > self._last_rise + tol:
+            self._last_rise = self.last_score
+            self.n_stale_epochs = 0
         else:
-            self.age += 1
+            self.n_stale_epochs += 1
