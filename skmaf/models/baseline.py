@@ -1,345 +1,286 @@
 """What is known of a table without a flow: simple densities that share the probability with it.
 
-A flow that saw few rows can be far worse than a Gaussian, and any flow can be absurdly sure about a single row. So the density
-is a mixture: the flow, a Gaussian with shrunk covariance [1]_ and heavy tails, and where rows are few a kernel density.
-Where cells are absent the Gaussian is that of the others, and there is no kernel density.
-Held-out rows give the shares, as in stacking [2]_: the mixture is nearly as good as the best of its parts, row by row,
-whichever that is.
-
-References
-----------
-.. [1] Ledoit and Wolf (2004). A well-conditioned estimator for large-dimensional covariance matrices. J. Multivariate Analysis.
-.. [2] Smyth and Wolpert (1999). Linearly combining density estimators via stacking. Machine Learning 36.
+A flow that saw few rows can be far worse than a Gaussian, and any flow can be absurdly sure about
+a single row. So the density of a table is a mixture: the flow, a Gaussian with shrunk covariance
+and heavy tails, and where rows are few a kernel density. Where cells are missing the Gaussian is
+that of the others, and there is no kernel density. Codes of discrete columns share with
+independent ones. Rows held out give the shares, by stacking.
 """
 
-import numpy as np
-from scipy.linalg import solve_triangular
-from scipy.special import expit, gammaln, logit
-from sklearn.covariance import ledoit_wolf_shrinkage, shrunk_covariance
-from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold
-from sklearn.utils import gen_batches
+from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.model_selection import KFold
+
+from .gaussian import Gaussian
 from .kernel import Kernel
+from .stacking import best_share, log_mixture
+from .trend import Trend
 
 KERNEL_ROWS = 1000  # beyond which a flow beats a kernel density, which gets slow there
 BANDWIDTHS = np.geomspace(0.05, 2, 12)  # in standard deviations of a column
 N_FOLDS = 5
-MIN_SHRINKAGE = 1e-4  # keeps the covariance of columns that follow from each other regular
 MIN_SHARE = 0.02  # a kernel density with less is not worth its time
-MIN_VARIANCE = 1e-12  # for rows that are all the same
-TAIL_FREEDOM = (
-    3  # degrees of freedom of Student's t: the fewest whole ones that a covariance allows
-)
-N_STEPS = 1000  # of EM, at most
-BATCH_NUMBERS = 2**20  # in the covariances of rows with absent cells, at a time
-FILL_ROWS, FILL_STEPS = 5000, 10  # of EM for these
-RIDGES = np.geomspace(0.1, 1000, 9)  # penalties, in rows
-IMAGINARY_ROWS = 1, 4  # of a density, and of the simpler one beside it
 
 
-class Background:
-    """A Gaussian with heavy tails, and perhaps a kernel density, beside a flow; and independent columns beside its codes.
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """Simple densities beside a flow: of the values a Gaussian and perhaps a kernel density.
 
-    Parameters
-    ----------
-    Z : ndarray of shape (n_rows, n_codes + n_values + n_given)
-        Training rows in flow space, spread over their grids.
-    weights : ndarray of shape (n_rows,)
-    level_shares : list of ndarray
-        For each column of codes the shares of its levels.
-    n_given : int, default=0
-        Columns of Z, the last, that the density is conditional on: the values are then taken off their linear trend in these.
+    Both are those of the errors, the values off their trend in the context. Codes are independent
+    of each other and of all else. `fit_baseline` makes a baseline, `stacked` gives it its shares
+    beside a flow, and `refitted` learns it anew from more rows.
 
     Attributes
     ----------
-    share : float
-        Probability of the background in the mixture with the flow, given the codes; 0 until `share_out`.
-    code_share : float
-        That of independent codes in the mixture with the flow's; 0 until `share_out`.
-    bandwidth : float or None
-        Of the kernel density, in standard deviations of a column; None if there is none.
+    code_shares : tuple of ndarray
+        For each column of codes the shares of its categories.
+    trend : Trend or None
+        Trend of the values in the context; None without context.
+    gaussian : Gaussian or None
+        None where there are no values.
+    kernel : Kernel or None
     kernel_share : float
-        Probability of the kernel density in the background; the rest is the Gaussian's.
+        Probability of the kernel density in the baseline of the values; the rest is the Gaussian's.
+    share : float, default=0.0
+        Probability of the baseline in its mixture with the flow, given the codes.
+    code_share : float, default=0.0
+        That of independent codes in their mixture with the flow's.
     """
 
-    def __init__(self, Z, weights, level_shares=(), n_given=0):
-        self.share, self.code_share, self.bandwidth, self.kernel_share = 0.0, 0.0, None, 0.0
-        self._codes = _Independent(level_shares)
-        self._n_given, self._trend = n_given, None
-        if n_given:
-            values, given = np.split(Z[:, len(level_shares) :], [-n_given], axis=1)
-            self._trend = Trend(values, given, weights)
-        values = self._split(Z)[1]
-        if (
-            2 * N_FOLDS <= len(values) <= KERNEL_ROWS
-            and values.shape[1]
-            and not np.isnan(values).any()
-        ):
-            self._choose_kernel(values, weights)
-        self.refit(Z, weights)
+    code_shares: tuple[np.ndarray, ...]
+    trend: Trend | None
+    gaussian: Gaussian | None
+    kernel: Kernel | None
+    kernel_share: float
+    share: float = 0.0
+    code_share: float = 0.0
 
-    def _choose_kernel(self, Z, weights):
-        """Find the bandwidth, and the share beside the Gaussian, that are best for rows left out, by cross-validation."""
-        log_probs = np.empty((len(Z), 1 + len(BANDWIDTHS)))
-        for fit, rest in KFold(N_FOLDS).split(Z):
-            parts = [
-                Gaussian(Z[fit], weights[fit]),
-                *(Kernel([h], Z[fit], weights[fit]) for h in BANDWIDTHS),
-            ]
-            log_probs[rest] = np.column_stack([part.score_samples(Z[rest]) for part in parts])
-        gaussian, *kernels = log_probs.T
-        shares = [best_share(kernel, gaussian, weights) for kernel in kernels]
-        best = np.argmax(
-            [weights @ _mix(gaussian, kernel, share) for kernel, share in zip(kernels, shares)]
-        )
-        self.bandwidth, self.kernel_share = BANDWIDTHS[best], shares[best]
+    @property
+    def bandwidth(self) -> float | None:
+        """Of the kernel density, in standard deviations of a column; None if there is none."""
+        return None if self.kernel is None else float(self.kernel.bandwidths[0])
 
-    def refit(self, Z, weights):
-        """Learn from other rows, at the shares and the bandwidth that were found."""
-        values = self._split(Z)[1]
-        self._gaussian = Gaussian(values, weights) if values.shape[1] else None
-        self._kernel = None if self.bandwidth is None else Kernel([self.bandwidth], values, weights)
+    def stacked(
+        self,
+        flow_log_probs: tuple[np.ndarray, np.ndarray],
+        Z: np.ndarray,
+        weights: np.ndarray,
+        context: np.ndarray | None = None,
+    ) -> Baseline:
+        """This baseline with the shares that are best for rows beside a flow.
 
-    def _split(self, Z):
-        """Codes, and values off their trend in what is given."""
-        codes, values = np.split(Z, [self._codes.n_columns], axis=1)
-        if self._trend is None:
-            return codes, values
-        values, given = np.split(values, [-self._n_given], axis=1)
-        return codes, values - self.trend(given)
-
-    def share_out(self, flow_log_probs, Z, weights):
-        """Find the shares by rows ``Z`` that neither the flow nor the background was fitted on.
+        A kernel density that would have next to no share is left out.
 
         Parameters
         ----------
         flow_log_probs : pair of ndarray of shape (n_rows,)
             Log-probability of the codes by the flow, and log-density of the values given them.
         Z : ndarray of shape (n_rows, n_codes + n_values)
+            Rows that neither the flow nor the baseline was fitted on.
         weights : ndarray of shape (n_rows,)
+        context : ndarray of shape (n_rows, n_context) or None, default=None
         """
-        codes, values = self._split(Z)
-        of_codes, of_values = map(_finite, flow_log_probs)
-        if self._codes.n_columns:
-            self.code_share = 1 - best_share(of_codes, self._codes.score_samples(codes), weights)
-        if self._gaussian is None:
-            return
-        self.share = 1 - best_share(of_values, self._score_values(values), weights)
-        if 0 < self.kernel_share * self.share < MIN_SHARE:
-            self.bandwidth, self.kernel_share, self._kernel = None, 0.0, None
-            self.share = 1 - best_share(of_values, self._score_values(values), weights)
+        flow_codes, flow_values = map(_nan_as_impossible, flow_log_probs)
+        codes, values = self.log_probs(Z, context)
+        code_share = self.code_share
+        if self.code_shares:
+            code_share = 1 - best_share(flow_codes, codes, weights)
+        if self.gaussian is None:
+            return replace(self, code_share=code_share)
+        share = 1 - best_share(flow_values, values, weights)
+        if 0 < self.kernel_share * share < MIN_SHARE:
+            without_kernel = replace(self, kernel=None, kernel_share=0.0)
+            return without_kernel.stacked(flow_log_probs, Z, weights, context)
+        return replace(self, share=share, code_share=code_share)
 
-    def score_parts(self, Z):
-        """Log-probability of the codes by the background alone, and log-density of the values."""
-        codes, values = self._split(Z)
-        return self._codes.score_samples(codes), self._score_values(values)
+    def refitted(
+        self, Z: np.ndarray, weights: np.ndarray, context: np.ndarray | None = None
+    ) -> Baseline:
+        """The baseline of other rows, at the same shares and bandwidth, and with the same trend.
 
-    def _score_values(self, values):
-        if self._gaussian is None:
-            return np.zeros(len(values))
-        log_prob = self._gaussian.score_samples(values)
-        return (
-            log_prob
-            if self._kernel is None
-            else _mix(log_prob, self._kernel.score_samples(values), self.kernel_share)
-        )
+        Parameters
+        ----------
+        Z : ndarray of shape (n_rows, n_codes + n_values)
+        weights : ndarray of shape (n_rows,)
+        context : ndarray of shape (n_rows, n_context) or None, default=None
+        """
+        _, errors = _codes_and_errors(Z, len(self.code_shares), self.trend, context)
+        kernel = self.kernel
+        if kernel is not None:
+            kernel = Kernel(kernel.bandwidths, errors, weights)
+        return replace(self, gaussian=_gaussian_of(errors, weights), kernel=kernel)
 
-    def mix(self, flow_log_probs, Z):
-        """Log-density of the mixture, shape (n,), given those of the flow, as in `share_out`."""
-        codes, values = self._split(Z)
-        of_codes, of_values = map(_finite, flow_log_probs)
-        of_codes = _mix(of_codes, self._codes.score_samples(codes), self.code_share)
-        return of_codes + _mix(of_values, self._score_values(values), self.share)
+    def log_probs(
+        self, Z: np.ndarray, context: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Log-probability of the codes by the baseline alone, and log-density of the values."""
+        codes, errors = _codes_and_errors(Z, len(self.code_shares), self.trend, context)
+        return self._code_log_prob(codes), self._error_log_prob(errors)
 
-    def scatter_codes(self, codes, rng):
-        """Replace codes that the flow drew, in place, by independent ones, as often as their share says."""
+    def mix(
+        self,
+        flow_log_probs: tuple[np.ndarray, np.ndarray],
+        Z: np.ndarray,
+        context: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Log-density of each row under the mixture of the flow and the baseline.
+
+        Parameters
+        ----------
+        flow_log_probs : pair of ndarray of shape (n_rows,)
+            As in `stacked`; NaN counts as minus infinity.
+        Z : ndarray of shape (n_rows, n_codes + n_values)
+        context : ndarray of shape (n_rows, n_context) or None, default=None
+        """
+        flow_codes, flow_values = map(_nan_as_impossible, flow_log_probs)
+        codes, values = self.log_probs(Z, context)
+        of_codes = log_mixture(flow_codes, codes, self.code_share)
+        return of_codes + log_mixture(flow_values, values, self.share)
+
+    def replace_codes(self, codes: np.ndarray, rng: np.random.RandomState) -> None:
+        """Replace codes that the flow drew by independent ones, in place, as often as their share.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, n_codes)
+        rng : RandomState
+        """
         rows = np.flatnonzero(rng.random_sample(len(codes)) < self.code_share)
-        codes[rows] = self._codes.sample(len(rows), rng)
+        if self.code_shares:
+            drawn = [rng.choice(len(p), len(rows), p=p) for p in self.code_shares]
+            codes[rows] = np.column_stack(drawn)
 
-    def scatter(self, values, given, rng):
-        """Replace values that the flow drew, in place, by the background's own draws, as often as its share says."""
+    def replace_values(
+        self, values: np.ndarray, rng: np.random.RandomState, context: np.ndarray | None = None
+    ) -> None:
+        """Replace values that the flow drew by the baseline's, in place, as often as its share.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_values)
+        rng : RandomState
+        context : ndarray of shape (n_rows, n_context) or None, default=None
+        """
         rows = np.flatnonzero(rng.random_sample(len(values)) < self.share)
-        values[rows] = self.trend(given[rows]) + self.errors(len(rows), rng)
+        trend = self.predict_trend(None if context is None else context[rows], len(rows))
+        values[rows] = trend + self.errors(len(rows), rng)
 
-    def errors(self, n_samples, rng):
-        """Draws of values off their trend."""
-        values = np.empty((n_samples, len(self._gaussian.mean) if self._gaussian else 0))
+    def errors(self, n_samples: int, rng: np.random.RandomState) -> np.ndarray:
+        """Draws of values off their trend, shape (n_samples, n_values)."""
+        n_values = 0 if self.gaussian is None else len(self.gaussian.mean)
+        errors = np.empty((n_samples, n_values))
         from_kernel = rng.random_sample(n_samples) < self.kernel_share
-        for part, places in [
-            (self._gaussian, np.flatnonzero(~from_kernel)),
-            (self._kernel, np.flatnonzero(from_kernel)),
-        ]:
-            if len(places) and part is not None:
-                values[places] = part.sample(len(places), rng)
-        return values
+        for part, chosen in [(self.gaussian, ~from_kernel), (self.kernel, from_kernel)]:
+            if part is not None and chosen.any():
+                errors[chosen] = part.sample(int(chosen.sum()), rng)
+        return errors
 
-    def trend(self, given):
-        """The trend of the values in what is given."""
-        return np.zeros((len(given), 1)) if self._trend is None else self._trend.predict(given)
+    def predict_trend(self, context: np.ndarray | None, n_rows: int) -> np.ndarray:
+        """The trend of the values in the context, shape (n_rows, n_values).
 
+        Without a trend it is zeros of shape (n_rows, 1).
+        """
+        if self.trend is None:
+            return np.zeros((n_rows, 1))
+        return self.trend.predict(_required(context))
 
-class Trend:
-    """A ridge regression of each value on what is given, its strength chosen by rows left out."""
-
-    def __init__(self, values, given, weights):
-        self.slopes, self.starts = (
-            np.zeros((given.shape[1], values.shape[1])),
-            np.zeros(values.shape[1]),
-        )
-        for j, rows in enumerate(~np.isnan(values.T)):
-            if rows.any():
-                fit = RidgeCV(RIDGES).fit(given[rows], values[rows, j], sample_weight=weights[rows])
-                self.slopes[:, j], self.starts[j] = fit.coef_, fit.intercept_
-
-    def predict(self, given):
-        return given @ self.slopes + self.starts
-
-
-class _Independent:
-    """Columns of codes that do not depend on each other; absent and new ones get no probability here."""
-
-    def __init__(self, level_shares):
-        self.level_shares = level_shares
-        self.n_columns = len(level_shares)
-
-    def score_samples(self, codes):
+    def _code_log_prob(self, codes: np.ndarray) -> np.ndarray:
+        """Log-probability of independent codes; absent and new ones, below 0, add nothing."""
         log_prob = np.zeros(len(codes))
-        for x, shares in zip(codes.T, self.level_shares):
-            log_prob += np.where(x >= 0, np.log(shares)[np.maximum(x, 0).astype(int)], 0.0)
+        for x, shares in zip(codes.T, self.code_shares):
+            known = np.maximum(x, 0).astype(int)
+            log_prob += np.where(x >= 0, np.log(shares)[known], 0.0)
         return log_prob
 
-    def sample(self, n_samples, rng):
-        drawn = [rng.choice(len(shares), n_samples, p=shares) for shares in self.level_shares]
-        return np.column_stack(drawn) if drawn else np.empty((n_samples, 0))
+    def _error_log_prob(self, errors: np.ndarray) -> np.ndarray:
+        if self.gaussian is None:
+            return np.zeros(len(errors))
+        log_prob = self.gaussian.log_prob(errors)
+        if self.kernel is None:
+            return log_prob
+        return log_mixture(log_prob, self.kernel.log_prob(errors), self.kernel_share)
 
 
-def _mix(a, b, share_of_b):
-    return np.logaddexp(a + np.log1p(-share_of_b), b + np.log(share_of_b)) if share_of_b else a
-
-
-def _finite(log_prob):
-    """A flow that gives no number gives no probability."""
-    return np.where(np.isnan(log_prob), -np.inf, log_prob)
-
-
-class Gaussian:
-    """A normal distribution, mixed with a Student's t of the same mean and covariance as far as rows ask for heavier tails.
-
-    It has the methods of `Kernel`. Of a row with absent cells, NaN, it gives the density of the others.
-    """
-
-    def __init__(self, Z, weights):
-        filled, missing_covariance = Z, 0.0
-        if np.isnan(Z).any():
-            some = slice(None, None, -(-len(Z) // FILL_ROWS))
-            Z, weights = Z[some], weights[some]
-            filled, missing_covariance = _fill(Z, weights)
-        self.mean = np.average(filled, axis=0, weights=weights)
-        covariance = (
-            np.atleast_2d(np.cov(filled.T, aweights=weights, bias=True)) + missing_covariance
-        )
-        self.covariance = shrunk_covariance(
-            covariance, max(ledoit_wolf_shrinkage(filled), MIN_SHRINKAGE)
-        )
-        self.covariance[np.diag_indices_from(covariance)] += MIN_VARIANCE
-        self.tail_share = best_share(*self._log_probs(Z)[::-1], weights)
-
-    def _log_probs(self, Z):
-        """Log-density of each row by the normal distribution and by Student's t."""
-        squares, log_det, d = _mahalanobis(Z - self.mean, self.covariance)
-        normal = -0.5 * (squares + log_det + d * np.log(2 * np.pi))
-        # the t has this covariance if its scale is smaller
-        shrink, df = 1 - 2 / TAIL_FREEDOM, TAIL_FREEDOM
-        log_size = (
-            gammaln((df + d) / 2)
-            - gammaln(df / 2)
-            - 0.5 * (d * np.log(df * np.pi * shrink) + log_det)
-        )
-        return normal, log_size - 0.5 * (df + d) * np.log1p(squares / (df * shrink))
-
-    def score_samples(self, Z):
-        normal, tails = self._log_probs(Z)
-        return _mix(normal, tails, self.tail_share)
-
-    def sample(self, n_samples, rng):
-        rows = (
-            rng.standard_normal((n_samples, len(self.mean))) @ np.linalg.cholesky(self.covariance).T
-        )
-        in_tails = rng.random_sample(n_samples) < self.tail_share
-        freedom = np.sqrt(rng.chisquare(TAIL_FREEDOM, n_samples) / (TAIL_FREEDOM - 2))
-        return self.mean + rows / np.where(in_tails, freedom, 1.0)[:, None]
-
-
-def _mahalanobis(centred, covariance):
-    """Squared Mahalanobis distance of each row of the columns that it has, their log-determinant, and their number."""
-    absent = np.isnan(centred)
-    if not absent.any():
-        root = np.linalg.cholesky(covariance)
-        return (
-            (solve_triangular(root, centred.T, lower=True) ** 2).sum(0),
-            2 * np.log(np.diag(root)).sum(),
-            centred.shape[1],
-        )
-    squares, log_dets = np.empty(len(centred)), np.empty(len(centred))
-    for rows in gen_batches(len(centred), max(1, BATCH_NUMBERS // covariance.size)):
-        root = np.linalg.cholesky(_without(covariance, absent[rows]))
-        shown = np.where(absent[rows], 0.0, centred[rows])[:, :, None]
-        squares[rows] = (np.linalg.solve(root, shown) ** 2).sum((1, 2))
-        log_dets[rows] = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1)
-    return squares, log_dets, (~absent).sum(1)
-
-
-def _without(covariance, absent):
-    """For each row the covariance with absent columns independent, of variance 1: they add nothing to what is computed."""
-    there = ~absent
-    ones = np.einsum("ni,ij->nij", absent, np.eye(absent.shape[1]))
-    return np.where(there[:, :, None] & there[:, None], covariance, 0.0) + ones
-
-
-def _fill(Z, weights):
-    """Rows with absent cells at their conditional mean, and the mean covariance of what is missing there, by EM."""
-    absent = np.isnan(Z)
-    mean, covariance = np.zeros(Z.shape[1]), np.eye(Z.shape[1])  # what flow space is made to have
-    filled, missing = Z, 0.0
-    for _ in range(FILL_STEPS):
-        filled, missing = np.where(absent, mean, Z), np.zeros_like(covariance)
-        for rows in gen_batches(len(Z), max(1, BATCH_NUMBERS // covariance.size)):
-            gain = np.where(absent[rows][:, :, None] & ~absent[rows][:, None], covariance, 0.0)
-            gain = gain @ np.linalg.inv(_without(covariance, absent[rows]))
-            filled[rows] += np.einsum(
-                "nij,nj->ni", gain, np.where(absent[rows], 0.0, Z[rows] - mean)
-            )
-            both = absent[rows][:, :, None] & absent[rows][:, None]
-            rest = np.where(both, covariance - gain @ covariance, 0.0)
-            missing += np.tensordot(weights[rows], rest, 1)
-        missing /= weights.sum()
-        mean = np.average(filled, axis=0, weights=weights)
-        covariance = np.atleast_2d(np.cov(filled.T, aweights=weights, bias=True)) + missing
-        covariance[np.diag_indices_from(covariance)] += MIN_SHRINKAGE
-    return filled, missing
-
-
-def best_share(log_prob, simpler_log_prob, weights):
-    """Share of a density in its mixture with a simpler one that maximises the likelihood, by expectation-maximisation.
-
-    To both belong some imaginary rows, to the simpler one more: it stands unless a number of rows speak against it. Nor can
-    few rows rule either out, and the rarest of rows finds a density that is not too sure of itself.
+def fit_baseline(
+    Z: np.ndarray,
+    weights: np.ndarray,
+    code_shares: Sequence[np.ndarray] = (),
+    context: np.ndarray | None = None,
+) -> Baseline:
+    """The baseline of training rows, with no shares beside a flow as yet.
 
     Parameters
     ----------
-    log_prob, simpler_log_prob : ndarray of shape (n_rows,)
+    Z : ndarray of shape (n_rows, n_codes + n_values)
+        Training rows in flow space, spread over their steps; NaN where a value is absent.
     weights : ndarray of shape (n_rows,)
+    code_shares : sequence of ndarray, default=()
+        For each column of codes the shares of its categories.
+    context : ndarray of shape (n_rows, n_context) or None, default=None
+        What the density is conditional on: the baseline is then that of the values off their
+        linear trend in it.
 
     Returns
     -------
-    share : float
+    Baseline
     """
-    own, all_ = IMAGINARY_ROWS[0], sum(IMAGINARY_ROWS)
-    share = 0.5
-    for _ in range(N_STEPS):
-        responsibility = expit(log_prob - simpler_log_prob + logit(share))
-        before, share = share, float((weights @ responsibility + own) / (weights.sum() + all_))
-        if abs(share - before) < 1e-6:
-            break
-    return share
+    n_codes = len(code_shares)
+    trend = None
+    if context is not None and context.shape[1]:
+        trend = Trend.learn(Z[:, n_codes:], context, weights)
+    _, errors = _codes_and_errors(Z, n_codes, trend, context)
+    kernel, kernel_share = _choose_kernel(errors, weights)
+    gaussian = _gaussian_of(errors, weights)
+    return Baseline(tuple(code_shares), trend, gaussian, kernel, kernel_share)
+
+
+def _codes_and_errors(
+    Z: np.ndarray, n_codes: int, trend: Trend | None, context: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The codes of rows, and their values off their trend in the context."""
+    codes, values = np.split(Z, [n_codes], axis=1)
+    if trend is not None:
+        values = values - trend.predict(_required(context))
+    return codes, values
+
+
+def _required(context: np.ndarray | None) -> np.ndarray:
+    if context is None:
+        raise ValueError("This baseline was fitted with a context: give one for each row.")
+    return context
+
+
+def _gaussian_of(errors: np.ndarray, weights: np.ndarray) -> Gaussian | None:
+    return Gaussian.learn(errors, weights) if errors.shape[1] else None
+
+
+def _choose_kernel(errors: np.ndarray, weights: np.ndarray) -> tuple[Kernel | None, float]:
+    """The kernel density of rows, and its share beside the Gaussian, by cross-validation.
+
+    There is none where rows are many or too few, or where cells are missing.
+    """
+    n_rows, n_values = errors.shape
+    if not 2 * N_FOLDS <= n_rows <= KERNEL_ROWS or not n_values or np.isnan(errors).any():
+        return None, 0.0
+    gaussian = np.empty(n_rows)
+    kernels = np.empty((len(BANDWIDTHS), n_rows))
+    for fit, rest in KFold(N_FOLDS).split(errors):
+        gaussian[rest] = Gaussian.learn(errors[fit], weights[fit]).log_prob(errors[rest])
+        for i, h in enumerate(BANDWIDTHS):
+            kernel = Kernel(np.array([h]), errors[fit], weights[fit])
+            kernels[i, rest] = kernel.log_prob(errors[rest])
+    shares = [best_share(log_prob, gaussian, weights) for log_prob in kernels]
+    scores = [
+        weights @ log_mixture(gaussian, log_prob, share) for log_prob, share in zip(kernels, shares)
+    ]
+    best = int(np.argmax(scores))
+    return Kernel(BANDWIDTHS[[best]], errors, weights), shares[best]
+
+
+def _nan_as_impossible(log_prob: np.ndarray) -> np.ndarray:
+    """Log-densities with minus infinity where a flow gives no number."""
+    return np.where(np.isnan(log_prob), -np.inf, log_prob)

@@ -1,30 +1,56 @@
-"""What a density is conditional on: the columns of a table as the context of a flow."""
+"""What a density is conditional on: columns of a table as the context of a flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..table.column_kinds import find_columns, smooth
+from ..table.column_kinds import find_columns, standardised_column
+from ..table.columns import Columns
 
-FAR = 20.0  # standard deviations, at which a value is cut: what a network makes of such a one is no better
+FAR = 20.0  # standard deviations at which values are cut: networks make nothing of farther ones
 
 
-class Given:
-    """Standardised numbers, indicators of categories, and indicators of missing cells where `fit` saw some.
+@dataclass(frozen=True, eq=False)
+class ContextEncoder:
+    """Turns rows of a table into standardised numbers and indicators.
 
-    Parameters
+    Categories become indicators, and so do missing cells, of which `learn` must have seen some in
+    the column; elsewhere a missing cell counts as the mean.
+
+    Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Numbers, and codes of categories; NaN where a cell is missing.
-    weights : ndarray of shape (n_samples,)
-    n_categories : list of int or None
-        For each column; None if it holds numbers.
+    columns : Columns
+        The way of each column to standardised numbers and indicators of categories.
+    missing_columns : ndarray of bool
+        Which of these get an indicator of missing cells.
     """
 
-    def __init__(self, X, weights, n_categories):
-        self.columns = find_columns(smooth, X, weights, n_categories)
-        self.gappy = np.isnan(self.columns.to_flow(X)).any(axis=0)
+    columns: Columns
+    missing_columns: np.ndarray
 
-    def __call__(self, X):
-        """The context of each row, shape (n, n_given), float64."""
-        Z = self.columns.to_flow(X)
+    @classmethod
+    def learn(
+        cls, N: np.ndarray, weights: np.ndarray, n_categories: Sequence[int | None]
+    ) -> ContextEncoder:
+        """The encoder of a table's columns.
+
+        Parameters
+        ----------
+        N : ndarray of shape (n_rows, n_features)
+            Numbers, and codes of categories; NaN where a cell is missing.
+        weights : ndarray of shape (n_rows,)
+        n_categories : sequence of int or None
+            For each column; None if it holds numbers.
+        """
+        columns = find_columns(standardised_column, N, weights, n_categories)
+        return cls(columns, np.isnan(columns.to_flow(N)).any(axis=0))
+
+    def encode(self, N: np.ndarray) -> np.ndarray:
+        """The context of each row, float64, shape (n_rows, n_context); it has no missing cell."""
+        Z = self.columns.to_flow(N)
         missing = np.isnan(Z)
-        return np.hstack([np.where(missing, 0.0, np.clip(Z, -FAR, FAR)), missing[:, self.gappy]])
+        numbers = np.where(missing, 0.0, np.clip(Z, -FAR, FAR))
+        return np.hstack([numbers, missing[:, self.missing_columns]])

@@ -1,73 +1,117 @@
-"""A Gaussian kernel density, with all pairs of rows at once: for few rows many times faster than scikit-learn's trees."""
+"""A Gaussian kernel density of few rows.
+
+All pairs of rows are computed at once, which is many times faster than scikit-learn's trees.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.metrics.pairwise import euclidean_distances
 
 
-class Kernel:
-    """The density of training rows with normal noise: one of several levels, each as often.
+class _Columns(NamedTuple):
+    """Which columns are present, for pairs of rows and centres: tensors (n_rows, n_centres).
 
-    Parameters
+    Attributes
     ----------
-    bandwidths : sequence of float
-        Standard deviations of the noise.
-    Z : ndarray of shape (n_rows, n_columns)
-        Training rows.
-    weights : ndarray of shape (n_rows,)
+    n_shared : tensor
+        How many columns are present in both.
+    n_unknown : tensor
+        How many are present in the row and missing in the centre.
+    unknown_squares : tensor
+        Sum of the row's squares in the latter.
     """
 
-    def __init__(self, bandwidths, Z, weights):
-        self.bandwidths = np.asarray(bandwidths)
-        self.Z = Z
-        self.shares = weights / weights.sum()
+    n_shared: torch.Tensor
+    n_unknown: torch.Tensor
+    unknown_squares: torch.Tensor
 
-    def score_samples(self, Z):
-        """Log-density of each row, shape (n,); of the cells that it has, where some are missing."""
-        return self._mix(*self._distances(Z))
 
-    def score_by_others(self, Z):
-        """Log-density of each row by all training rows but one that is the same: no row speaks for itself."""
-        squares, gaps = self._distances(Z)
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """The density of weighted rows with normal noise of one or several levels, each as often.
+
+    Attributes
+    ----------
+    bandwidths : ndarray
+        Standard deviations of the noise.
+    centres : ndarray of shape (n_centres, n_columns)
+        The rows, with NaN where a cell is missing.
+    weights : ndarray of shape (n_centres,)
+    """
+
+    bandwidths: np.ndarray
+    centres: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Probability of each centre."""
+        return self.weights / self.weights.sum()
+
+    def log_prob(self, Z: np.ndarray) -> np.ndarray:
+        """Log-density of each row, shape (n_rows,).
+
+        Of a row with missing cells, NaN, it is that of the others.
+        """
+        squares, columns = self._distances(Z)
+        return self._log_prob(squares, columns)
+
+    def log_prob_leave_one_out(self, Z: np.ndarray) -> np.ndarray:
+        """As `log_prob`, but of each row by all centres except one that equals the row."""
+        squares, columns = self._distances(Z)
         nearest = squares.argmin(axis=1)
-        same = (Z == self.Z[nearest]) | (np.isnan(Z) & np.isnan(self.Z[nearest]))
-        rows = np.flatnonzero(same.all(axis=1))
+        centres = self.centres[nearest]
+        equal = (centres == Z) | (np.isnan(Z) & np.isnan(centres))
+        rows = np.flatnonzero(equal.all(axis=1))
         squares[rows, nearest[rows]] = np.inf
-        return self._mix(squares, gaps)
+        return self._log_prob(squares, columns)
 
-    def _distances(self, Z):
-        """Squared distances in the columns that both rows have, and where cells are missing: how many columns
-        these are, how many the training row alone lacks, and the sum of squares there."""
-        there, known = ~np.isnan(Z), ~np.isnan(self.Z)
-        if there.all() and known.all():
-            return euclidean_distances(Z, self.Z, squared=True), None
-        shown, centres = np.where(there, Z, 0.0), np.where(known, self.Z, 0.0)
-        there, known = there.astype(float), known.astype(float).T
-        squares = shown**2 @ known - 2 * shown @ centres.T + there @ centres.T**2
-        gaps = there @ known, there @ (1 - known), shown**2 @ (1 - known)
-        return np.maximum(squares, 0), [torch.from_numpy(numbers) for numbers in gaps]
+    def sample(self, n_samples: int, rng: np.random.RandomState) -> np.ndarray:
+        """Draw rows, shape (n_samples, n_columns), without missing cells."""
+        centres = self.centres[rng.choice(len(self.centres), n_samples, p=self.shares)]
+        centres = np.where(np.isnan(centres), rng.standard_normal(centres.shape), centres)
+        levels = rng.choice(self.bandwidths, (n_samples, 1))
+        return centres + levels * rng.standard_normal(centres.shape)
 
-    def _mix(self, squares, gaps):
-        squares, log_shares = torch.from_numpy(squares), torch.from_numpy(np.log(self.shares))
-        parts = []
+    def _distances(self, Z: np.ndarray) -> tuple[np.ndarray, _Columns | None]:
+        """Squared distances of rows and centres in the columns that both have, and which these are.
+
+        The latter is None where no cell is missing.
+        """
+        present = ~np.isnan(Z)
+        known = ~np.isnan(self.centres)
+        if present.all() and known.all():
+            return euclidean_distances(Z, self.centres, squared=True), None
+        rows = np.where(present, Z, 0.0)
+        centres = np.where(known, self.centres, 0.0)
+        # as numbers, so that matrix products count columns
+        in_row = present.astype(float)
+        in_centre = known.astype(float).T
+        squares = rows**2 @ in_centre - 2 * rows @ centres.T + in_row @ centres.T**2
+        columns = _Columns(
+            torch.from_numpy(in_row @ in_centre),
+            torch.from_numpy(in_row @ (1 - in_centre)),
+            torch.from_numpy(rows**2 @ (1 - in_centre)),
+        )
+        return np.maximum(squares, 0), columns
+
+    def _log_prob(self, squares: np.ndarray, columns: _Columns | None) -> np.ndarray:
+        distances = torch.from_numpy(squares)
+        log_shares = torch.from_numpy(np.log(self.shares))
+        log_probs = []
         for h in self.bandwidths:
             log_size = np.log(h * np.sqrt(2 * np.pi))
-            if gaps is None:
-                exponents = log_shares - self.Z.shape[1] * log_size - squares / (2 * h**2)
+            if columns is None:
+                exponents = log_shares - self.centres.shape[1] * log_size - distances / (2 * h**2)
             else:
-                # a cell that a training row lacks is as in the whole table: standard normal, and noise
-                n_both, n_unknown, unknown = gaps
-                log_sizes = n_both * log_size + 0.5 * n_unknown * np.log(2 * np.pi * (1 + h**2))
-                exponents = (
-                    log_shares - log_sizes - squares / (2 * h**2) - unknown / (2 * (1 + h**2))
-                )
-            parts.append(exponents.logsumexp(1))  # a third of the time of scipy's
-        return torch.stack(parts).logsumexp(0).numpy() - np.log(len(parts))
-
-    def sample(self, n_samples, rng):
-        """Draw rows, shape (n_samples, n_columns)."""
-        centres = self.Z[rng.choice(len(self.Z), n_samples, p=self.shares)]
-        centres = np.where(np.isnan(centres), rng.standard_normal(centres.shape), centres)
-        return centres + rng.choice(self.bandwidths, (n_samples, 1)) * rng.standard_normal(
-            centres.shape
-        )
+                # a cell that a centre lacks is as in the whole table: standard normal, and noise
+                variance = 1 + h**2
+                log_sizes = columns.n_shared * log_size
+                log_sizes = log_sizes + 0.5 * columns.n_unknown * np.log(2 * np.pi * variance)
+                exponents = log_shares - log_sizes - distances / (2 * h**2)
+                exponents = exponents - columns.unknown_squares / (2 * variance)
+            log_probs.append(exponents.logsumexp(1))  # a third of the time of scipy's
+        return torch.stack(log_probs).logsumexp(0).numpy() - np.log(len(log_probs))
