@@ -317,7 +317,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         family = FAMILIES.get(self.family) if isinstance(self.family, str) else None
-        if family is not None and family.whole:
+        if family is not None and family.layer_type:
             tags.input_tags.allow_nan = False
             tags.input_tags.string = False
             tags.input_tags.categorical = False

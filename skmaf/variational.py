@@ -21,7 +21,8 @@ from ._torch import threads_for
 from ._validation import check_count, check_sizes, seed_from
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, make_flow
 from .flows.layers import base_log_prob
-from .training.loop import AdamW, in_batches, schedule
+from .training.loop import in_batches
+from .training.optimiser import AdamW, schedule
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
 FIRST_WEIGHT = 0.01  # at the first step, as in the paper

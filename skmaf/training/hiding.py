@@ -8,7 +8,7 @@ Half of the rows lose each cell with a probability that is drawn for the row.
 import numpy as np
 import torch
 
-ABSENT = -1  # the code of an absent value
+from ..flows import ABSENT
 
 
 class Hiding:

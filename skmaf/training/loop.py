@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .._interrupts import interrupt_ends_fit
 from ..flows.layers import RowDensity
 from .budget import Budget
 from .hiding import Hiding
@@ -180,6 +181,8 @@ def train(
                 history.converged = True
                 break
     except KeyboardInterrupt:
+        if interrupt_ends_fit():
+            raise
         history.interrupted = True
     flow.load_state_dict(best.state)
     return history
