@@ -1,30 +1,57 @@
-"""Kinds of columns: what a column is, found from its values or declared.
+"""Column kinds: what a column is, found from its values or declared by the user.
 
-A column of numbers is *discrete* where it has few values, each with a probability of its own, *atomic* where some values (zero,
-say) come again and again between others, and *continuous* otherwise. Values on a regular grid (integers, rounded values) or
-with ties have a width, the step. Few means that a value has many rows: at most the root of the number of rows.
+A column of numbers is *discrete* where it has few values, each with a probability: at most the root
+of the number of rows, so that a value has many rows. It *has point masses* where some values (zero,
+say) occur again and again between others, and is *continuous* otherwise. Continuous values on a
+regular grid (integers, rounded values), or with ties, have a step.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .columns import Atomic, Columns, Constant, Continuous, Discrete, OneHot, moments
-from .transforms import Asinh, bounded
+from .columns import Column, Columns, Constant, Continuous, Discrete, OneHot, PointMasses, moments
+from .transforms import Asinh, Transform, bounds_transform
 
 MIN_STEP = 1e-6  # a step below this share of the range is floating-point resolution, not a grid
-MOST_LEVELS = 64  # of a discrete column of numbers
-ATOM_SHARE, ATOM_COUNT = 0.05, 5  # of the rows, at least, that hold an atom
-ATOM_EXCESS = 4  # times as many rows as any value that is none
-MOST_ATOMS = 5
-FEW_OTHERS = 5  # values beside atoms: too few for a density
-TAIL_GAIN = 0.3  # nats by which drawing in the tails must bring a column nearer to a normal law
-TAIL_REACH = 8  # standard deviations from the median that a value must be away
+MOST_CATEGORIES = 64  # of a discrete column of numbers
+# A point mass holds at least this share of the rows, this many rows, and this many times as many
+# rows as any value that is none.
+POINT_MASS_SHARE = 0.05
+POINT_MASS_ROWS = 5
+POINT_MASS_RATIO = 4
+MOST_POINT_MASSES = 5
+FEW_OTHERS = 5  # with fewer values beside its point masses a column has too few for a density
+TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal distribution
+TAIL_REACH = 8  # standard deviations that a value must be from the median for it
 KINDS = ("continuous", "grid", "categorical", "heavy-tailed")
 
+Kind = str | tuple[float | None, float | None]
 
-def declared_kinds(X, column_kinds):
-    """What a user says of columns, by position instead of name.
+
+class Described(Protocol):
+    """What `check_declared` asks of the form of a table."""
+
+    @property
+    def categories(self) -> Sequence[Any]:
+        """For each column its categories, or None if it holds numbers."""
+
+    def label(self, j: int) -> str:
+        """Return what messages call a column."""
+
+
+def declared_kinds(X: ArrayLike, column_kinds: Mapping[Any, Kind] | None) -> dict[int, Kind]:
+    """Return what a user declares of columns, by their positions.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+    column_kinds : mapping or None
+        Names or positions of columns to one of `KINDS`, or to bounds ``(low, high)`` of which one
+        may be None.
 
     Raises
     ------
@@ -33,78 +60,112 @@ def declared_kinds(X, column_kinds):
     """
     if not column_kinds:
         return {}
-    names, kinds = list(getattr(X, "columns", range(np.shape(X)[-1]))), {}
+    names = list(getattr(X, "columns", range(np.shape(X)[-1])))
+    kinds = {}
     for name, kind in column_kinds.items():
-        if name not in names and not (isinstance(name, Integral) and 0 <= name < len(names)):
+        if name not in names and not (isinstance(name, Integral) and 0 <= int(name) < len(names)):
             raise ValueError(
                 f"column_kinds names {name!r}, which is no column; there are {names[:10]}."
             )
         if kind not in KINDS and not _is_bounds(kind):
             raise ValueError(
-                f"column_kinds[{name!r}] must be one of {', '.join(KINDS)}, or bounds (low, high) of which one may be None; "
-                f"got {kind!r}."
+                f"column_kinds[{name!r}] must be one of {', '.join(KINDS)}, or bounds (low, high) "
+                f"of which one may be None; got {kind!r}."
             )
         kinds[names.index(name) if name in names else int(name)] = kind
     return kinds
 
 
-def _is_bounds(kind):
+def _is_bounds(kind: Any) -> bool:
     if not isinstance(kind, tuple) or len(kind) != 2 or kind == (None, None):
         return False
-    low, high = (-np.inf if kind[0] is None else kind[0]), (np.inf if kind[1] is None else kind[1])
+    low, high = _limits(kind)
     return isinstance(low, Real) and isinstance(high, Real) and low < high
 
 
-def check_declared(kinds, X, schema):
-    """Refuse what is declared of columns where their training values ``X`` speak against it."""
-    for j, kind in kinds.items():
-        if schema.categories[j] is not None and kind != "categorical":
-            raise ValueError(
-                f"{schema.label(j)} holds categories, which column_kinds calls {kind!r}: leave it out there."
-            )
-        if isinstance(kind, tuple):
-            low, high = kind
-            outside = (X[:, j] < (-np.inf if low is None else low)) | (
-                X[:, j] > (np.inf if high is None else high)
-            )
-            if outside.any():
-                raise ValueError(
-                    f"{schema.label(j)} holds {X[outside, j][0]:g}, outside of the bounds {kind} that column_kinds gives: "
-                    "widen these, or mend the cell."
-                )
+def _limits(bounds: tuple[float | None, float | None]) -> tuple[float, float]:
+    """Return bounds with infinity for None."""
+    low, high = bounds
+    return -np.inf if low is None else low, np.inf if high is None else high
 
 
-def find_columns(kind_of, X, weights, n_categories, kinds=None):
-    """The `Columns` of a table.
+def check_declared(declared: Mapping[int, Kind], N: np.ndarray, schema: Described) -> None:
+    """Refuse declared kinds that the training values contradict.
 
     Parameters
     ----------
-    kind_of : callable
-        `sharp` or `smooth`.
-    X : ndarray of shape (n_samples, n_features)
+    declared : mapping
+        Positions of columns to their kinds, as from `declared_kinds`.
+    N : ndarray of shape (n_samples, n_features)
+        Training rows: numbers, and codes of categories; NaN where a cell is missing.
+    schema : object
+        With ``categories``, for each column its categories or None, and ``label(j)``, what
+        messages call a column.
+
+    Raises
+    ------
+    ValueError
+        If a column of categories is declared to be something else, or values are out of bounds.
+    """
+    for j, kind in declared.items():
+        if schema.categories[j] is not None and kind != "categorical":
+            raise ValueError(
+                f"{schema.label(j)} holds categories, which column_kinds calls {kind!r}: "
+                "leave it out of column_kinds."
+            )
+        if isinstance(kind, tuple):
+            low, high = _limits(kind)
+            outside = (N[:, j] < low) | (N[:, j] > high)
+            if outside.any():
+                raise ValueError(
+                    f"{schema.label(j)} holds {N[outside, j][0]:g}, outside of the bounds {kind} "
+                    "that column_kinds gives: widen these, or correct the cell."
+                )
+
+
+def find_columns(
+    make_column: Callable[..., Column],
+    N: np.ndarray,
+    weights: np.ndarray,
+    n_categories: Sequence[int | None],
+    declared: Mapping[int, Kind] | None = None,
+) -> Columns:
+    """Return the `Columns` of a table.
+
+    Parameters
+    ----------
+    make_column : callable
+        `exact_column` or `standardised_column`.
+    N : ndarray of shape (n_samples, n_features)
         Numbers, and codes of categories; NaN where a cell is missing.
     weights : ndarray of shape (n_samples,)
-    n_categories : list of int or None
+    n_categories : sequence of int or None
         For each column; None if it holds numbers.
-    kinds : dict, default=None
-        Position of a column to its kind.
-
-    Returns
-    -------
-    Columns
+    declared : mapping, default=None
+        Positions of columns to their kinds; only for `exact_column`.
     """
-    resolution = np.finfo(X.dtype).eps
+    resolution = float(np.finfo(N.dtype).eps)
+    declared = declared or {}
     columns = []
-    for j, x in enumerate(X.T.astype(np.float64)):
-        seen = ~np.isnan(x)
-        values, own = (x[seen], weights[seen]) if seen.any() else (np.zeros(1), np.ones(1))
-        kind = {"kind": kinds[j]} if kinds and j in kinds else {}
-        columns.append(kind_of(values, resolution, own, n_categories[j], **kind))
+    for j, x in enumerate(N.T.astype(np.float64)):
+        present = ~np.isnan(x)
+        kind = {"kind": declared[j]} if j in declared else {}
+        if present.any():
+            column = make_column(x[present], resolution, weights[present], n_categories[j], **kind)
+        else:  # nothing is known of the column: it is described as if it held one zero
+            column = make_column(np.zeros(1), resolution, np.ones(1), n_categories[j], **kind)
+        columns.append(column)
     return Columns(columns)
 
 
-def sharp(x, resolution, weights, n_categories=None, kind=None):
-    """What the column ``x`` is, for a density that has probabilities for discrete values.
+def exact_column(
+    x: np.ndarray,
+    resolution: float,
+    weights: np.ndarray,
+    n_categories: int | None = None,
+    kind: Kind | None = None,
+) -> Constant | Discrete | PointMasses | Continuous:
+    """Return what a column is, for a density that gives discrete values probabilities.
 
     Parameters
     ----------
@@ -116,134 +177,163 @@ def sharp(x, resolution, weights, n_categories=None, kind=None):
     n_categories : int or None, default=None
         How many categories there are, in a column of codes.
     kind : str, tuple or None, default=None
-        One of ``KINDS``, or bounds ``(low, high)``, or None to find it out.
-
-    Returns
-    -------
-    Constant, Discrete, Atomic or Continuous
+        One of `KINDS`, or bounds ``(low, high)``, or None to find it out.
     """
     if n_categories is not None:
         return Discrete.of(x, weights, np.arange(n_categories), ordered=False)
-    if is_constant(x, resolution):
-        return constant(x, resolution)
+    if _is_constant(x, resolution):
+        return _constant(x, resolution)
     values, counts = np.unique(x, return_counts=True)
-    atoms = values[:0]
-    if kind is None:
-        atoms = _atoms(values, counts)
-    elif isinstance(kind, tuple):
-        atoms = np.array(
-            [bound for bound in kind if bound is not None], dtype=float
-        )  # whether or not they occur
-    if _few(len(values), (~np.isin(values, atoms)).sum(), len(x), kind):
+    points = _point_masses(values, counts, kind)
+    n_others = (~np.isin(values, points)).sum()
+    if _is_discrete(len(values), n_others, len(x), kind):
         step = grid_step(values, resolution) or float(np.median(np.diff(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
-    rest = ~np.isin(x, atoms)
-    warp = (
-        bounded(*kind, x[rest])
-        if isinstance(kind, tuple)
-        else _for_tails(x[rest], weights[rest], kind)
-    )
-    others = continuous(x[rest], resolution, weights[rest], warp, spread=kind != "continuous")
-    return Atomic.of(x, weights, atoms, others) if len(atoms) else others
+    is_other = ~np.isin(x, points)
+    transform = _transform(x[is_other], weights[is_other], kind)
+    has_step = kind != "continuous"
+    others = _continuous(x[is_other], resolution, weights[is_other], transform, has_step)
+    return PointMasses.of(x, weights, points, others) if len(points) else others
 
 
-def smooth(x, resolution, weights, n_categories=None):
-    """What the column ``x`` is, for a density of values with noise; parameters as those of `sharp`."""
-    if is_constant(x, resolution):
-        return constant(x, resolution)
+def standardised_column(
+    x: np.ndarray, resolution: float, weights: np.ndarray, n_categories: int | None = None
+) -> Constant | Continuous | OneHot:
+    """Return what a column is, for a density of values with noise.
+
+    Numbers are standardised, categories become standardised indicators. The parameters are those
+    of `exact_column`.
+    """
+    if _is_constant(x, resolution):
+        return _constant(x, resolution)
     if n_categories is None:
-        return continuous(x, resolution, weights)
-    levels, codes = np.unique(x, return_inverse=True)
-    return OneHot(levels, np.bincount(codes, weights) / weights.sum())
+        return _continuous(x, resolution, weights)
+    categories, codes = np.unique(x, return_inverse=True)
+    return OneHot(categories, np.bincount(codes, weights) / weights.sum())
 
 
-def is_constant(x, resolution):
-    return np.ptp(x) <= 2 * resolution * np.abs(x).max()
+def _is_constant(x: np.ndarray, resolution: float) -> bool:
+    return bool(np.ptp(x) <= 2 * resolution * np.abs(x).max())
 
 
-def constant(x, resolution):
+def _constant(x: np.ndarray, resolution: float) -> Constant:
     return Constant(float(x.min()), 2 * resolution * float(np.abs(x).max()), len(x))
 
 
-def _for_tails(x, weights, kind):
-    """A map that draws the tails in, where it is asked for or pays: where a normal law fits the values far better after it.
+def _continuous(
+    x: np.ndarray,
+    resolution: float,
+    weights: np.ndarray,
+    transform: Transform | None = None,
+    has_step: bool = True,
+) -> Continuous:
+    """Return a continuous column with the mean, scale and step of the weighted values."""
+    mean, scale = moments(x if transform is None else transform.forward(x), weights)
+    values, counts = np.unique(x, return_counts=True)
+    if has_step and (step := grid_step(values, resolution)) > 0:
+        return Continuous(mean, scale, step, values, regular=True, transform=transform)
+    if has_step and len(values) < len(x):
+        step = float(np.median(np.diff(values)))
+        return Continuous(mean, scale, step, values[counts > 1], transform=transform)
+    return Continuous(mean, scale, transform=transform)
 
-    A value at least must be so far out that standardised values could not be told apart near the mean.
+
+def _transform(x: np.ndarray, weights: np.ndarray, kind: Kind | None) -> Transform | None:
+    """Return the transform of a continuous column, None if it has none.
+
+    Without a declared kind `Asinh` is taken only where a normal distribution fits the values far
+    better after it, and where a value is so far from the others that these, standardised with it,
+    could not be told apart.
     """
+    if isinstance(kind, tuple):
+        return bounds_transform(*kind, x)
     if kind not in (None, "heavy-tailed"):
         return None
-    warp = Asinh.around(x)
+    transform = Asinh.fit(x)
     if kind == "heavy-tailed":
-        return warp
-    before, after = (moments(t, weights)[1] for t in (x, warp.forward(x)))
-    gain = np.log(before) - np.log(after) + np.average(warp.log_derivative(x), weights=weights)
-    return (
-        warp if gain > TAIL_GAIN and np.abs(x - warp.centre).max() > TAIL_REACH * before else None
-    )
+        return transform
+    _, before = moments(x, weights)
+    _, after = moments(transform.forward(x), weights)
+    mean_log_derivative = np.average(transform.log_derivative(x), weights=weights)
+    gain = np.log(before) - np.log(after) + mean_log_derivative
+    is_far = np.abs(x - transform.centre).max() > TAIL_REACH * before
+    return transform if gain > TAIL_GAIN and is_far else None
 
 
-def continuous(x, resolution, weights, warp=None, spread=True):
-    """A `Continuous` column with the mean, scale and step of the weighted values ``x``."""
-    mean, scale = moments(x if warp is None else warp.forward(x), weights)
-    values, counts = np.unique(x, return_counts=True)
-    if spread and (step := grid_step(values, resolution)) > 0:
-        return Continuous(mean, scale, step, values, regular=True, warp=warp)
-    if spread and len(values) < len(x):
-        return Continuous(
-            mean, scale, float(np.median(np.diff(values))), values[counts > 1], warp=warp
-        )
-    return Continuous(mean, scale, warp=warp)
+def _is_discrete(n_values: int, n_others: int, n_rows: int, kind: Kind | None) -> bool:
+    """Return whether each value of a column of numbers is to have a probability.
+
+    ``n_others`` is the number of values beside the point masses.
+    """
+    most = 0.0
+    if kind is None:
+        most = min(MOST_CATEGORIES, np.sqrt(n_rows))
+    elif kind == "grid":
+        most = MOST_CATEGORIES
+    return bool(n_values <= most or n_others < min(n_values, FEW_OTHERS))
 
 
-def _few(n_values, n_others, n_rows, kind):
-    """Whether each value is to have a probability of its own."""
-    most = {None: min(MOST_LEVELS, np.sqrt(n_rows)), "grid": MOST_LEVELS}.get(kind, 0)
-    return n_values <= most or n_others < min(n_values, FEW_OTHERS)
-
-
-def _atoms(values, counts):
-    """The values that come far more often than all others."""
+def _point_masses(values: np.ndarray, counts: np.ndarray, kind: Kind | None) -> np.ndarray:
+    """Return the point masses in order: bounds, occurring or not, or what is far more frequent."""
+    if isinstance(kind, tuple):
+        return np.array([bound for bound in kind if bound is not None], dtype=float)
+    if kind is not None:
+        return values[:0]
     order = np.argsort(-counts, kind="stable")
     ranked = np.append(counts[order], 1)
-    least = max(ATOM_COUNT, ATOM_SHARE * counts.sum())
-    n = [
-        k
-        for k in range(1, min(MOST_ATOMS, len(values)) + 1)
-        if ranked[k - 1] >= max(least, ATOM_EXCESS * ranked[k])
+    least = max(POINT_MASS_ROWS, POINT_MASS_SHARE * counts.sum())
+    numbers = [
+        n
+        for n in range(1, min(MOST_POINT_MASSES, len(values)) + 1)
+        if ranked[n - 1] >= max(least, POINT_MASS_RATIO * ranked[n])
     ]
-    return np.sort(values[order[: max(n, default=0)]])
+    return np.sort(values[order[: max(numbers, default=0)]])
 
 
-def grid_step(values, resolution):
-    """The step of the regular grid that the sorted distinct values lie on, or 0 if they lie on none.
+def grid_step(values: np.ndarray, resolution: float) -> float:
+    """Return the step of the regular grid that values lie on, or 0 if they lie on none.
 
-    It is the greatest common divisor of the gaps, by Euclid's algorithm up to the rounding error of the values.
+    It is the greatest common divisor of the distances between neighbours, by Euclid's algorithm up
+    to the rounding error of the values.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Sorted and distinct, at least 2.
+    resolution : float
+        Relative rounding error of a value.
     """
     tolerance = 8 * resolution * np.abs(values).max()
-    gaps = np.unique(np.diff(values))
+    distances = np.unique(np.diff(values))
     smallest = max(16 * tolerance, MIN_STEP * (values[-1] - values[0]))
-    step, rest = 0.0, gaps[0]
-    while rest > 0:
-        if rest <= smallest:
+    step = 0.0
+    remainder = distances[0]
+    while remainder > 0:
+        if remainder <= smallest:
             return 0.0
-        step, rest = _divide(gaps, rest, tolerance)
+        step, remainder = _divide(distances, remainder, tolerance)
     return float(step)
 
 
-def _divide(gaps, step, tolerance):
-    """The step, more exact, and the smallest rest that the sorted gaps leave when divided by it, 0 if they leave none.
+def _divide(distances: np.ndarray, step: float, tolerance: float) -> tuple[float, float]:
+    """Divide sorted distances by a step, and return the step, more exact, and a remainder.
 
-    Gaps are taken in blocks of rising size: each block makes the step more exact, as the longer gaps after it need it.
+    The remainder is the smallest that a distance leaves beyond rounding errors, 0 if none leaves
+    any. Distances are taken in blocks of rising size: each block makes the step more exact, as the
+    longer distances after it need it.
     """
-    start, n_exact = 0, 1.0
-    while start < len(gaps):
-        stop = max(start + 1, np.searchsorted(gaps, 2 * gaps[start], side="right"))
-        block = gaps[start:stop]
+    start = 0
+    n_exact = 1.0  # how many steps the distance has that the step is known from
+    while start < len(distances):
+        stop = max(start + 1, np.searchsorted(distances, 2 * distances[start], side="right"))
+        block = distances[start:stop]
         counts = np.round(block / step)
-        rests = np.abs(block - counts * step)
-        rests = rests[rests > np.minimum(tolerance * (1 + counts / n_exact), step / 8)]
-        if len(rests):
-            return step, rests.min()
-        start, n_exact = stop, counts[-1]
+        remainders = np.abs(block - counts * step)
+        allowed = np.minimum(tolerance * (1 + counts / n_exact), step / 8)
+        remainders = remainders[remainders > allowed]
+        if len(remainders):
+            return step, remainders.min()
+        start = stop
+        n_exact = counts[-1]
         step = block[-1] / n_exact
     return step, 0.0

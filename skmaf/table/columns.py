@@ -1,106 +1,187 @@
-"""The columns of a table: each kind to flow space and back, with its exact log-Jacobian or probability.
+"""The columns of a table: values to flow space and back, with exact log-Jacobians.
 
-Rows of flow space hold first the *codes* of discrete values, a number for each column that has such, then the *standardised*
-values of continuous ones. An absent value has the code -1, and is NaN among the standardised: a missing cell, or the
-continuous part of a cell that holds an atom. A code below -1 is that of a value that `fit` did not see: -2 minus the nearest
-level.
+Flow space is where flows learn. A row there holds first the *codes* of discrete values, one for
+each column that has such, then the *standardised values* of continuous ones. Where a cell is
+missing its code is -1 and its standardised value is NaN; the standardised value is NaN, too, where
+a column with point masses holds one of these. A number that `fit` did not see in a column of few
+numbers has a code below -1: it is -2 minus the position of the nearest category.
 
-The density is one with respect to a product measure. A continuous column has the length of its unit, and so has a column of
-numbers on a grid, with atoms or without: each value there stands for one step, so that integers have probabilities, and a
-coarser rounding does not change the density. Categories, constants and atoms off a grid count: they have probabilities.
+Densities are with respect to a product measure. On a continuous column the measure is length, in
+the units of the column. So it is on a column of numbers on a regular grid: each number stands for
+one step, so that integers have probabilities, and rounding more coarsely leaves the density as it
+is. Categories, constants and point masses off a grid are counted: they have probabilities.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-FAR = 1e15  # standardised values are cut here, where squares still fit float32
-ABSENT = -1
-WIDE_GAP = 5  # median gaps between levels: what is wider, as before a number that means "unknown", says no more than this
-NEW = 6.0  # standard deviations at which a category stands that was not seen
+from .transforms import Transform
+
+MAX_STANDARDISED = 1e15  # where standardised values are cut: squares must fit float32
+ABSENT = -1  # code of a cell that is missing
+SAME_VALUE = 1e-3  # of a step: numbers nearer than this are one number in single precision
+# A number far above all others may stand for "unknown". Distances between neighbouring categories
+# are cut at this many times their median before networks are shown them.
+MAX_DISTANCE = 5
+UNSEEN = 6.0  # standard deviations: the last indicator in `OneHot` of a category not seen
+UNSEEN_WEIGHT = 0.5  # rows that a category or bound counts as if it does not occur
 
 
-@dataclass(frozen=True)
-class Continuous:
-    """A column with a density, perhaps spread over the steps of a grid, perhaps warped.
+class Column(ABC):
+    """What a column of a table holds, and how it is written in flow space.
+
+    In all methods ``x`` is an array of shape (n,) of float64: values, or codes of the user's
+    categories, and NaN where a cell is missing.
+    """
+
+    @property
+    @abstractmethod
+    def n_codes(self) -> int:
+        """Dimensions of flow space that hold a code of the column: 0 or 1."""
+
+    @property
+    @abstractmethod
+    def n_values(self) -> int:
+        """Dimensions of flow space that hold standardised values of the column."""
+
+    def codes(self, x: np.ndarray) -> np.ndarray:
+        """Return the codes, shape (n, `n_codes`)."""
+        return np.empty((len(x), 0))
+
+    def values(self, x: np.ndarray) -> np.ndarray:
+        """Return the standardised values, shape (n, `n_values`)."""
+        return np.empty((len(x), 0))
+
+    def steps(self, x: np.ndarray) -> np.ndarray:
+        """Return the steps of the values in flow space, shape (n, 1), or (1, 1) if all are alike.
+
+        A value stands for all numbers within half a step of it; a step of 0 is that of a value
+        that stands for itself.
+        """
+        return np.zeros((1, 1))
+
+    @abstractmethod
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Return what takes log-densities in flow space to those in units of ``x``, shape (n,).
+
+        A value that has no dimension in flow space has its whole log-probability here. Missing
+        cells have 0.
+        """
+
+    @abstractmethod
+    def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return the values of cells that are not missing from where they are in flow space.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n, `n_codes`)
+        values : ndarray of shape (n, `n_values`)
+
+        Returns
+        -------
+        x : ndarray of shape (n,)
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Continuous(Column):
+    """A column with a density, of values that may have a step, and may be transformed.
+
+    `log_jacobian`, `untransform` and `snap` take arrays of any shape.
 
     Attributes
     ----------
     mean, scale : float
-        Of the warped values.
+        Mean and standard deviation of the transformed values.
     step : float
-        Width of a value, in units of X; 0 for a value without one.
-    levels : ndarray or None
-        The distinct values of a regular grid, or the repeated values where ties follow none.
+        The interval that a value stands for, in units of the column; 0 if it stands for itself.
+    grid : ndarray or None
+        Distinct values in order: all that were seen if they lie on a regular grid, or those that
+        were seen repeatedly if they do not. None if there is no step.
     regular : bool
-        Whether the values lie on ``levels[0] + k * step``.
-    warp : Log, Logit, Asinh or None
+        Whether the values lie on ``grid[0] + k * step``.
+    transform : Log, Logit, Asinh or None
+        Applied before standardising.
     """
 
     mean: float
     scale: float
     step: float = 0.0
-    levels: np.ndarray | None = None
+    grid: np.ndarray | None = None
     regular: bool = False
-    warp: object = None
+    transform: Transform | None = None
 
-    n_codes, n_values = 0, 1
+    n_codes = 0
+    n_values = 1
 
-    def values(self, x):
+    def values(self, x: np.ndarray) -> np.ndarray:
         t = x
-        if self.warp is not None:
-            # the middle of the step, as far as it stretches after the warp
-            t = (self.warp.forward(x - self.step / 2) + self.warp.forward(x + self.step / 2)) / 2
+        if self.transform is not None:
+            # the middle of the transformed step, so that steps of neighbours touch
+            low, high = self._transformed_ends(x)
+            t = (low + high) / 2
         with np.errstate(over="ignore"):
-            return np.clip((t - self.mean) / self.scale, -FAR, FAR)[:, None]
+            z = (t - self.mean) / self.scale
+            return np.clip(z, -MAX_STANDARDISED, MAX_STANDARDISED)[:, None]
 
-    def widths(self, x):
-        """Of the values in flow space, shape (n, 1), or one for all."""
-        return (
-            self.step / self.scale
-            if self.step == 0 or self.warp is None
-            else self._warped_step(x)[:, None] / self.scale
-        )
+    def steps(self, x: np.ndarray) -> np.ndarray:
+        if self.step == 0 or self.transform is None:
+            return np.full((1, 1), self.step / self.scale)
+        return self._transformed_step(x)[:, None] / self.scale
 
-    def _warped_step(self, x):
-        """Width of a value's step after the warp: all steps together leave no gap."""
-        return self.warp.forward(x + self.step / 2) - self.warp.forward(x - self.step / 2)
+    def _transformed_ends(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lower and the upper end of the steps of values, transformed."""
+        assert self.transform is not None
+        low = self.transform.forward(x - self.step / 2)
+        high = self.transform.forward(x + self.step / 2)
+        return low, high
 
-    def log_jacobian(self, x):
-        log_derivative = 0.0 if self.warp is None else self.warp.log_derivative(x)
-        if self.step and self.warp is not None:
+    def _transformed_step(self, x: np.ndarray) -> np.ndarray:
+        low, high = self._transformed_ends(x)
+        return high - low
+
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
+        log_derivative = np.zeros_like(x)
+        if self.transform is not None:
+            log_derivative = self.transform.log_derivative(x)
+        if self.step and self.transform is not None:
+            # a value on a grid has the mean derivative over its step
             with np.errstate(divide="ignore"):
-                log_derivative = np.where(
-                    np.isneginf(log_derivative), -np.inf, np.log(self._warped_step(x) / self.step)
-                )
+                mean_derivative = np.log(self._transformed_step(x) / self.step)
+            log_derivative = np.where(np.isneginf(log_derivative), -np.inf, mean_derivative)
         return np.where(np.isnan(x), 0.0, log_derivative - np.log(self.scale))
 
-    def back(self, codes, values):
-        return self.snap(self.unwarp(values[:, 0]))
+    def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return self.snap(self.untransform(values[:, 0]))
 
-    def unwarp(self, z):
-        """Values in units of X, off the grid; finite."""
+    def untransform(self, z: np.ndarray) -> np.ndarray:
+        """Return standardised values in units of the column, finite, and not moved to a grid."""
         with np.errstate(over="ignore"):
             t = self.mean + z * self.scale
-            x = t if self.warp is None else self.warp.inverse(t)
+            x = t if self.transform is None else self.transform.inverse(t)
         return np.clip(x, -np.finfo(float).max, np.finfo(float).max)
 
-    def snap(self, x):
-        """Move values to the nearest level within half a step, or else to the regular grid, if there is one."""
-        if self.step == 0:
+    def snap(self, x: np.ndarray) -> np.ndarray:
+        """Return values moved to the nearest value of ``grid`` if it is within half a step.
+
+        Others are moved to the regular grid if there is one, and else stay where they are.
+        """
+        if self.grid is None:
             return x
-        nearest = self.levels[np.searchsorted((self.levels[1:] + self.levels[:-1]) / 2, x)]
-        grid = (
-            self.levels[0] + np.round((x - self.levels[0]) / self.step) * self.step
-            if self.regular
-            else x
-        )
-        return np.where(np.abs(x - nearest) <= self.step / 2, nearest, grid)
+        nearest = self.grid[_nearest(self.grid, x)]
+        others = x
+        if self.regular:
+            others = self.grid[0] + np.round((x - self.grid[0]) / self.step) * self.step
+        return np.where(np.abs(x - nearest) <= self.step / 2, nearest, others)
 
 
-@dataclass(frozen=True)
-class Constant:
-    """A column that held one value in all training rows; it is outside the flow.
+@dataclass(frozen=True, eq=False)
+class Constant(Column):
+    """A column that held one value in all training rows; it has no dimension in flow space.
 
     Attributes
     ----------
@@ -108,304 +189,371 @@ class Constant:
     tolerance : float
         Rounding error within which a value is the same.
     n_rows : int
+        Number of training rows.
     """
 
     value: float
     tolerance: float
     n_rows: int
 
-    n_codes, n_values = 0, 0
+    n_codes = 0
+    n_values = 0
 
-    def log_jacobian(self, x):
-        """The value keeps what Laplace's rule of succession gives it: (n + 1) / (n + 2)."""
-        old = np.abs(x - self.value) <= self.tolerance
-        new = -np.log(self.n_rows + 2) + cauchy(x, self.value, abs(self.value) or 1.0)
-        return np.where(
-            np.isnan(x), 0.0, np.where(old, np.log((self.n_rows + 1) / (self.n_rows + 2)), new)
-        )
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Return log-probabilities by Laplace's rule of succession.
 
-    def back(self, codes, values):
+        The value has (n + 1) / (n + 2) after n rows; the rest is spread by a Cauchy density.
+        """
+        is_value = np.abs(x - self.value) <= self.tolerance
+        of_value = np.log((self.n_rows + 1) / (self.n_rows + 2))
+        scale = abs(self.value) or 1.0
+        of_others = -np.log(self.n_rows + 2) + cauchy_log_density(x, self.value, scale)
+        return np.where(np.isnan(x), 0.0, np.where(is_value, of_value, of_others))
+
+    def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
         return np.full(len(values), self.value)
 
 
-@dataclass(frozen=True)
-class Discrete:
-    """A column of few values, each with a probability: categories, or numbers on a grid.
+@dataclass(frozen=True, eq=False)
+class Discrete(Column):
+    """A column of few values, each with a probability: categories, or numbers.
 
-    A value that `fit` did not see has a probability too, by the rule of Good and Turing: the share of values seen once. Among
-    numbers it is spread by a Cauchy density; all new categories together are one event.
+    A value that `fit` did not see has a probability, too, by the rule of Good and Turing: the share
+    of values that were seen once. Among numbers it is spread by a Cauchy density; all unseen
+    categories together are one event.
 
     Attributes
     ----------
-    levels : ndarray
-        The values, in order; of categories 0, 1, ...
+    categories : ndarray
+        The values, in order; 0, 1, ... for a column that holds codes of categories.
     shares : ndarray
-        Shares of the levels in the training rows.
+        Weighted shares of the categories in the training rows.
     ordered : bool
-        Whether these are numbers.
+        Whether the categories are numbers.
     step : float
-        What a value stands for in the measure, in units of X: 1 for categories.
+        What a value stands for in the measure, in units of the column: 1 for categories.
     log_new : float
         Log-probability of a value that `fit` did not see.
     """
 
-    levels: np.ndarray
+    categories: np.ndarray
     shares: np.ndarray
     ordered: bool
     step: float
     log_new: float
 
-    n_codes, n_values = 1, 0
+    n_codes = 1
+    n_values = 0
 
     @classmethod
-    def of(cls, x, weights, levels, *, ordered, step=1.0):
-        codes = np.searchsorted(levels, x)
-        counts = np.bincount(codes, minlength=len(levels))
-        # a category that was declared and did not occur has half a row
-        shares = np.where(counts, np.bincount(codes, weights, minlength=len(levels)), 0.5)
-        return cls(
-            levels,
-            shares / shares.sum(),
-            ordered,
-            step,
-            float(np.log(max(1, (counts == 1).sum()) / (len(x) + 2))),
-        )
+    def of(
+        cls,
+        x: np.ndarray,
+        weights: np.ndarray,
+        categories: np.ndarray,
+        *,
+        ordered: bool,
+        step: float = 1.0,
+    ) -> "Discrete":
+        """Return the column of training values, each of them one of the sorted categories."""
+        codes = np.searchsorted(categories, x)
+        counts = np.bincount(codes, minlength=len(categories))
+        totals = np.bincount(codes, weights, minlength=len(categories))
+        # a category that was declared need not occur
+        shares = np.where(counts, totals, UNSEEN_WEIGHT)
+        log_new = float(np.log(max(1, (counts == 1).sum()) / (len(x) + 2)))
+        return cls(categories, shares / shares.sum(), ordered, step, log_new)
 
     @property
-    def numbers(self):
-        """What the levels stand for, standardised, wide gaps drawn in; None for categories."""
-        if not self.ordered or len(self.levels) < 2:
-            return np.zeros(len(self.levels)) if self.ordered else None
-        gaps = np.diff(self.levels)
-        places = np.append(0.0, np.minimum(gaps, WIDE_GAP * np.median(gaps)).cumsum())
-        mean, scale = moments(places, self.shares)
-        return (places - mean) / scale
+    def numbers(self) -> np.ndarray | None:
+        """The categories as networks are shown them, standardised; None if they are no numbers.
 
-    def codes(self, x):
-        nearest, new = self._nearest(x)
-        code = np.where(new, -2 - nearest if self.ordered else ABSENT, nearest)
-        return np.where(np.isnan(x), ABSENT, code).astype(float)
+        Wide distances between neighbours are made shorter.
+        """
+        if not self.ordered:
+            return None
+        if len(self.categories) < 2:
+            return np.zeros(len(self.categories))
+        distances = np.diff(self.categories)
+        shortened = np.minimum(distances, MAX_DISTANCE * np.median(distances))
+        positions = np.append(0.0, shortened.cumsum())
+        mean, scale = moments(positions, self.shares)
+        return (positions - mean) / scale
 
-    def _nearest(self, x):
-        nearest = np.searchsorted((self.levels[1:] + self.levels[:-1]) / 2, x)
-        # the same number in single precision is no new one
-        return nearest, ~(np.abs(x - self.levels[nearest]) <= 1e-3 * self.step)
+    def codes(self, x: np.ndarray) -> np.ndarray:
+        nearest, is_new = self._find(x)
+        code = np.where(is_new, -2 - nearest if self.ordered else ABSENT, nearest)
+        return np.where(np.isnan(x), ABSENT, code).astype(float)[:, None]
 
-    def log_jacobian(self, x):
-        new = self.log_new
+    def _find(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return positions of the nearest categories, and whether the values are none of these."""
+        nearest = _nearest(self.categories, x)
+        return nearest, ~(np.abs(x - self.categories[nearest]) <= SAME_VALUE * self.step)
+
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
+        of_new = np.full(x.shape, self.log_new)
         if self.ordered:
-            new = new + cauchy(x, *moments(self.levels, self.shares))
-        old = np.log1p(-np.exp(self.log_new)) - np.log(self.step)
-        return np.where(np.isnan(x), 0.0, np.where(self._nearest(x)[1], new, old))
+            mean, scale = moments(self.categories, self.shares)
+            of_new = of_new + cauchy_log_density(x, mean, scale)
+        of_seen = np.log1p(-np.exp(self.log_new)) - np.log(self.step)
+        _, is_new = self._find(x)
+        return np.where(np.isnan(x), 0.0, np.where(is_new, of_new, of_seen))
 
-    def back(self, codes, values):
-        return self.levels[codes.astype(int)]
+    def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        return self.categories[codes[:, 0].astype(int)]
 
 
-@dataclass(frozen=True)
-class Atomic:
-    """A column in which some values, the atoms, come again and again, and have probabilities; the others have a density.
+@dataclass(frozen=True, eq=False)
+class PointMasses(Column):
+    """A column in which a few values, its point masses, have probabilities, and others a density.
 
     Attributes
     ----------
-    levels : ndarray
-        The atoms, in order, and NaN for all other values.
+    categories : ndarray
+        The point masses, in order, then NaN, which stands for all other values.
     shares : ndarray
-        Weighted shares of the atoms, and of all other values, in the training rows.
+        Weighted shares of the point masses, and of all other values, in the training rows.
     others : Continuous
+        The column of all other values.
     tolerance : ndarray
-        How far from an atom a value is still that atom, in single precision: never as far as the next value.
+        For each point mass, how far from it a value still counts as the same in single precision:
+        never as far as the next value.
     """
 
-    levels: np.ndarray
+    categories: np.ndarray
     shares: np.ndarray
     others: Continuous
     tolerance: np.ndarray
 
-    n_codes, n_values = 1, 1
+    n_codes = 1
+    n_values = 1
+    numbers = None  # networks are shown point masses, and all else, like categories
 
     @classmethod
-    def of(cls, x, weights, atoms, others):
-        codes = np.where(np.isin(x, atoms), np.searchsorted(atoms, x), len(atoms))
-        counts = np.maximum(
-            np.bincount(codes, weights, minlength=len(atoms) + 1), 0.5
-        )  # a bound need not occur
-        values = np.unique(np.append(x, atoms))
-        gaps = np.append(np.insert(np.diff(values), 0, np.inf), np.inf)
-        places = np.searchsorted(values, atoms)
-        nearest = np.minimum(gaps[places], gaps[places + 1]) / 4
-        tolerance = np.minimum(
-            1e-6 * np.abs(atoms), 1e-3 * others.step if others.regular else nearest
-        )
-        return cls(np.append(atoms, np.nan), counts / counts.sum(), others, tolerance)
+    def of(
+        cls, x: np.ndarray, weights: np.ndarray, points: np.ndarray, others: Continuous
+    ) -> "PointMasses":
+        """Return the column of training values with point masses at the sorted ``points``."""
+        codes = np.where(np.isin(x, points), np.searchsorted(points, x), len(points))
+        totals = np.bincount(codes, weights, minlength=len(points) + 1)
+        shares = np.maximum(totals, UNSEEN_WEIGHT)  # a bound need not occur
+        values = np.unique(np.append(x, points))
+        distances = np.append(np.insert(np.diff(values), 0, np.inf), np.inf)
+        positions = np.searchsorted(values, points)
+        to_next = np.minimum(distances[positions], distances[positions + 1])
+        room = SAME_VALUE * others.step if others.regular else to_next / 4
+        tolerance = np.minimum(1e-6 * np.abs(points), room)
+        return cls(np.append(points, np.nan), shares / shares.sum(), others, tolerance)
 
-    numbers = None  # the atoms, and all else, are like categories
+    @property
+    def points(self) -> np.ndarray:
+        """The point masses, in order."""
+        return self.categories[:-1]
 
-    def _atom(self, x):
-        """Position of the nearest atom, and whether a value is that atom, in single precision at least."""
-        atoms = self.levels[:-1]
-        nearest = np.searchsorted((atoms[1:] + atoms[:-1]) / 2, x)
-        return nearest, np.abs(x - atoms[nearest]) <= self.tolerance[nearest]
+    def _find(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return positions of the nearest point masses, and whether the values are these."""
+        nearest = _nearest(self.points, x)
+        return nearest, np.abs(x - self.points[nearest]) <= self.tolerance[nearest]
 
-    def codes(self, x):
-        nearest, is_atom = self._atom(x)
-        code = np.where(is_atom, nearest, len(self.levels) - 1)
-        return np.where(np.isnan(x), ABSENT, code).astype(float)
+    def codes(self, x: np.ndarray) -> np.ndarray:
+        nearest, is_point = self._find(x)
+        code = np.where(is_point, nearest, len(self.points))
+        return np.where(np.isnan(x), ABSENT, code).astype(float)[:, None]
 
-    def values(self, x):
-        return self.others.values(np.where(self._atom(x)[1], np.nan, x))
+    def values(self, x: np.ndarray) -> np.ndarray:
+        _, is_point = self._find(x)
+        return self.others.values(np.where(is_point, np.nan, x))
 
-    def widths(self, x):
-        return self.others.widths(x)
+    def steps(self, x: np.ndarray) -> np.ndarray:
+        return self.others.steps(x)
 
-    def log_jacobian(self, x):
-        of_atom = -np.log(self.others.step) if self.others.regular else 0.0
-        return np.where(self._atom(x)[1], of_atom, self.others.log_jacobian(x))
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
+        _, is_point = self._find(x)
+        of_point = -np.log(self.others.step) if self.others.regular else 0.0
+        return np.where(is_point, of_point, self.others.log_jacobian(x))
 
-    def back(self, codes, values):
-        is_atom = codes < len(self.levels) - 1
-        return np.where(is_atom, self.levels[codes.astype(int)], self.others.back(codes, values))
+    def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        code = codes[:, 0].astype(int)
+        others = self.others.back(codes[:, 1:], values)
+        return np.where(code < len(self.points), self.categories[code], others)
 
 
-@dataclass(frozen=True)
-class OneHot:
-    """A column of categories as standardised indicators, one for each level that occurs: for densities of values with noise.
+@dataclass(frozen=True, eq=False)
+class OneHot(Column):
+    """A column of categories as standardised indicators, for densities of values with noise.
 
-    A further one stands far off for a category that did not occur.
+    There is one indicator for each category that occurs, and a last one that is 0 in the training
+    rows and `UNSEEN` for a category that does not occur there.
 
     Attributes
     ----------
-    levels : ndarray of int
+    categories : ndarray
         The codes that occur.
     shares : ndarray
         Their weighted shares in the training rows.
     """
 
-    levels: np.ndarray
+    categories: np.ndarray
     shares: np.ndarray
 
     n_codes = 0
 
     @property
-    def n_values(self):
-        return len(self.levels) + 1
+    def n_values(self) -> int:
+        return len(self.categories) + 1
 
     @property
-    def _scale(self):
+    def _scale(self) -> np.ndarray:
         return np.sqrt(self.shares * (1 - self.shares))
 
-    def values(self, x):
-        is_level = x[:, None] == self.levels
-        z = np.column_stack(
-            [(is_level - self.shares) / self._scale, np.where(is_level.any(axis=1), 0.0, NEW)]
-        )
-        return np.where(np.isnan(x)[:, None], np.nan, z)
+    def values(self, x: np.ndarray) -> np.ndarray:
+        is_category = x[:, None] == self.categories
+        indicators = (is_category - self.shares) / self._scale
+        unseen = np.where(is_category.any(axis=1), 0.0, UNSEEN)
+        return np.where(np.isnan(x)[:, None], np.nan, np.column_stack([indicators, unseen]))
 
-    def widths(self, x):
-        return 0.0
-
-    def log_jacobian(self, x):
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
         return np.zeros(len(x))
 
-    def back(self, codes, values):
-        return self.levels[(values[:, :-1] * self._scale + self.shares).argmax(axis=1)].astype(
-            float
-        )
+    def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        likeliest = (values[:, :-1] * self._scale + self.shares).argmax(axis=1)
+        return self.categories[likeliest].astype(float)
 
 
+@dataclass(frozen=True, eq=False)
 class Columns:
-    """The columns of a table: to flow space and back.
-
-    Parameters
-    ----------
-    columns : list of Continuous, Constant, Discrete, Atomic or OneHot
+    """The columns of a table: its rows to flow space and back.
 
     Attributes
     ----------
-    n_codes, n_values : int
-        Dimensions of flow space that hold codes, and those that hold standardised values, after them.
-    owners : ndarray of int, shape (n_codes + n_values,)
-        The column that a dimension belongs to.
+    columns : sequence of Continuous, Constant, Discrete, PointMasses or OneHot
     """
 
-    def __init__(self, columns):
-        self.columns = columns
-        self.n_codes = sum(c.n_codes for c in columns)
-        self.n_values = sum(c.n_values for c in columns)
-        numbers = np.arange(len(columns))
-        counts = [[c.n_codes for c in columns], [c.n_values for c in columns]]
-        self.owners = np.concatenate([numbers.repeat(count) for count in counts])
-        self._code_places, self._value_places = (np.cumsum([0] + count) for count in counts)
-        self._value_places += self.n_codes
+    columns: Sequence[Column]
 
     @property
-    def discrete(self):
-        """The columns with codes, in their order."""
-        return [c for c in self.columns if c.n_codes]
+    def n_codes(self) -> int:
+        """Dimensions of flow space that hold codes."""
+        return sum(column.n_codes for column in self.columns)
 
     @property
-    def gates(self):
-        """For each standardised value the dimension of the code of its column and the code at which it is there, or -1, -1."""
-        return [
-            (self._code_places[j], len(c.levels) - 1) if c.n_codes else (-1, -1)
-            for j, c in enumerate(self.columns)
-            for _ in range(c.n_values)
-        ]
+    def n_values(self) -> int:
+        """Dimensions of flow space that hold standardised values; they follow the codes."""
+        return sum(column.n_values for column in self.columns)
 
-    def to_flow(self, X):
-        """Rows in flow space, float64 of shape (n, n_codes + n_values)."""
-        X = np.asarray(X, dtype=np.float64)
-        Z = np.empty((len(X), self.n_codes + self.n_values))
-        for j, column in enumerate(self.columns):
-            if column.n_codes:
-                Z[:, self._code_places[j]] = column.codes(X[:, j])
-            if column.n_values:
-                Z[:, self._value_places[j] : self._value_places[j + 1]] = column.values(X[:, j])
+    @cached_property
+    def owners(self) -> np.ndarray:
+        """The position of the column that each dimension of flow space belongs to."""
+        positions = np.arange(len(self.columns))
+        of_codes = positions.repeat([column.n_codes for column in self.columns])
+        of_values = positions.repeat([column.n_values for column in self.columns])
+        return np.concatenate([of_codes, of_values])
+
+    @property
+    def discrete(self) -> list[Discrete | PointMasses]:
+        """The columns that have codes, in their order."""
+        return [column for column in self.columns if isinstance(column, Discrete | PointMasses)]
+
+    @property
+    def presence_conditions(self) -> list[tuple[int, int]]:
+        """For each standardised value, what decides whether it is there.
+
+        The dimension of the code of its column, and the value of that code at which the
+        standardised value is there; -1 and -1 if no code decides.
+        """
+        conditions = []
+        for column, codes, _ in self._dimensions:
+            if isinstance(column, PointMasses):
+                conditions.append((codes.start, len(column.points)))
+            else:
+                conditions += [(-1, -1)] * column.n_values
+        return conditions
+
+    @cached_property
+    def _dimensions(self) -> list[tuple[Column, slice, slice]]:
+        """Each column with the dimensions of flow space of its codes and of its values."""
+        dimensions = []
+        next_code = 0
+        next_value = self.n_codes
+        for column in self.columns:
+            codes = slice(next_code, next_code + column.n_codes)
+            values = slice(next_value, next_value + column.n_values)
+            dimensions.append((column, codes, values))
+            next_code = codes.stop
+            next_value = values.stop
+        return dimensions
+
+    def to_flow(self, N: np.ndarray) -> np.ndarray:
+        """Return rows in flow space.
+
+        Parameters
+        ----------
+        N : ndarray of shape (n, n_columns)
+            Numbers, and codes of categories; NaN where a cell is missing.
+
+        Returns
+        -------
+        Z : ndarray of shape (n, n_codes + n_values), float64
+        """
+        Z = np.empty((len(N), self.n_codes + self.n_values))
+        for x, (column, codes, values) in zip(_float64(N).T, self._dimensions):
+            Z[:, codes] = column.codes(x)
+            Z[:, values] = column.values(x)
         return Z
 
-    def widths(self, X):
-        """Steps of the values of ``X``, shape (n, n_codes + n_values), or (1, ...) where all rows have the same."""
-        parts = [
-            (j, column.widths(X[:, j].astype(np.float64)))
-            for j, column in enumerate(self.columns)
-            if column.n_values
-        ]
-        widths = np.zeros(
-            (
-                max([1] + [len(np.atleast_1d(part)) for _, part in parts]),
-                self.n_codes + self.n_values,
-            )
-        )
-        for j, part in parts:
-            widths[:, self._value_places[j] : self._value_places[j + 1]] = part
-        return widths
+    def steps(self, N: np.ndarray) -> np.ndarray:
+        """Return the steps of the values of rows in flow space; those of codes are 0.
 
-    def from_flow(self, Z):
-        """Rows in units of X, on their grids, with the constant columns in place."""
-        X = np.empty((len(Z), len(self.columns)))
-        for j, column in enumerate(self.columns):
-            codes = Z[:, self._code_places[j]] if column.n_codes else None
-            X[:, j] = column.back(codes, Z[:, self._value_places[j] : self._value_places[j + 1]])
-        return X
+        Returns
+        -------
+        steps : ndarray of shape (n, n_codes + n_values)
+            Or (1, n_codes + n_values) where all rows have the same.
+        """
+        parts = [column.steps(x) for x, column in zip(_float64(N).T, self.columns)]
+        n_rows = max([1] + [len(part) for part in parts])
+        steps = np.zeros((n_rows, self.n_codes + self.n_values))
+        for part, (_, _, values) in zip(parts, self._dimensions):
+            steps[:, values] = part
+        return steps
 
-    def log_jacobian(self, X):
-        """What to add to the log-density in flow space to get that in units of X, shape (n,)."""
-        X = np.asarray(X, dtype=np.float64)
-        return sum(
-            column.log_jacobian(X[:, j]) for j, column in enumerate(self.columns)
-        ) + np.zeros(len(X))
+    def from_flow(self, Z: np.ndarray) -> np.ndarray:
+        """Return rows of flow space, of which no cell is missing, as rows of numbers.
+
+        Numbers are moved to their grids, and constants are put in place.
+        """
+        N = np.empty((len(Z), len(self.columns)))
+        for j, (column, codes, values) in enumerate(self._dimensions):
+            N[:, j] = column.back(Z[:, codes], Z[:, values])
+        return N
+
+    def log_jacobian(self, N: np.ndarray) -> np.ndarray:
+        """Return what takes log-densities in flow space to those in units of ``N``, shape (n,)."""
+        total = np.zeros(len(N))
+        for x, column in zip(_float64(N).T, self.columns):
+            total += column.log_jacobian(x)
+        return total
 
 
-def moments(t, weights):
-    """Weighted mean and standard deviation."""
+def _float64(N: np.ndarray) -> np.ndarray:
+    return np.asarray(N, dtype=np.float64)
+
+
+def _nearest(values: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return the position among the sorted ``values`` of the one nearest to each number."""
+    return np.searchsorted((values[1:] + values[:-1]) / 2, x)
+
+
+def moments(t: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Return the weighted mean and standard deviation, whatever the size of the numbers."""
     size = np.abs(t).max() or 1.0
     # divided by the largest magnitude, squares neither overflow nor vanish
     mean = size * np.average(t / size, weights=weights)
-    return mean, size * np.sqrt(np.average((t / size - mean / size) ** 2, weights=weights))
+    variance = np.average((t / size - mean / size) ** 2, weights=weights)
+    return mean, size * np.sqrt(variance)
 
 
-def cauchy(x, centre, size):
-    """Log-density of a Cauchy law: finite, however far ``x`` is."""
+def cauchy_log_density(x: np.ndarray, centre: float, scale: float) -> np.ndarray:
+    """Return the log-density of a Cauchy distribution: finite, however far ``x`` is."""
     with np.errstate(over="ignore"):
-        distance = np.minimum(np.abs(x - centre) / size, np.finfo(float).max)
-    return -np.log(np.pi * size) - 2 * np.log(np.hypot(1, distance))
+        distance = np.minimum(np.abs(x - centre) / scale, np.finfo(float).max)
+    return -np.log(np.pi * scale) - 2 * np.log(np.hypot(1, distance))

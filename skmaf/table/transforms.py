@@ -1,85 +1,145 @@
-"""Monotone maps of a column before it is standardised, each with its exact derivative: for bounds, and for heavy tails."""
+"""Monotone transforms of a column before it is standardised: for bounds, and for heavy tails.
 
+Each is a plain frozen value of a few numbers, with its inverse and its exact derivative.
+"""
+
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
-EDGE = 0.01  # of the least distance that a training value has from a bound: nearer to it values are not told apart
+# The density of a column with bounds would be infinite at them. Values are told apart no nearer to
+# a bound than this share of the least distance that a training value has from one.
+EDGE_SHARE = 0.01
+MAX_EXPONENT = 700  # exp of more overflows float64
+
+
+class Transform(ABC):
+    """A strictly rising map of the values of a column."""
+
+    @abstractmethod
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Return the transformed values."""
+
+    @abstractmethod
+    def inverse(self, t: np.ndarray) -> np.ndarray:
+        """Return the values whose transforms are ``t``."""
+
+    @abstractmethod
+    def log_derivative(self, x: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the derivative of `forward` at ``x``, -inf out of bounds."""
 
 
 @dataclass(frozen=True)
-class Log:
-    """Logarithm of the distance from one bound, turned so that it rises (``side`` 1: from below, -1: from above).
+class Log(Transform):
+    """Logarithm of the distance from one bound, with a sign that makes it rise.
 
-    Nearer than ``edge`` the density stays what it is there, so that it is bounded.
+    Attributes
+    ----------
+    bound : float
+    side : {1, -1}
+        1 if values are above the bound, -1 if they are below it.
+    edge : float
+        Nearer to the bound than this, transform and density are those at this distance.
     """
 
     bound: float
     side: int
     edge: float
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> np.ndarray:
         return self.side * np.log(np.maximum(self.side * (x - self.bound), self.edge))
 
-    def inverse(self, t):
-        return self.bound + self.side * np.exp(np.minimum(self.side * t, 700))
+    def inverse(self, t: np.ndarray) -> np.ndarray:
+        return self.bound + self.side * np.exp(np.minimum(self.side * t, MAX_EXPONENT))
 
-    def log_derivative(self, x):
+    def log_derivative(self, x: np.ndarray) -> np.ndarray:
         return np.where(self.side * (x - self.bound) >= 0, -self.side * self.forward(x), -np.inf)
 
 
 @dataclass(frozen=True)
-class Logit:
-    """Log-odds of the place between two bounds; nearer to one than ``edge``, a share of the whole, those at the edge."""
+class Logit(Transform):
+    """Log-odds of the position between two bounds.
+
+    Attributes
+    ----------
+    low, high : float
+        The bounds.
+    edge : float
+        Share of the distance between the bounds: nearer to one of them than this, transform and
+        density are those at this distance.
+    """
 
     low: float
     high: float
     edge: float
 
-    def _place(self, x):
+    def _position(self, x: np.ndarray) -> np.ndarray:
+        """Return where values are between the bounds, from ``edge`` to 1 - ``edge``."""
         return np.clip((x - self.low) / (self.high - self.low), self.edge, 1 - self.edge)
 
-    def forward(self, x):
-        place = self._place(x)
-        return np.log(place) - np.log1p(-place)
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        position = self._position(x)
+        return np.log(position) - np.log1p(-position)
 
-    def inverse(self, t):
-        return self.low + (self.high - self.low) / (1 + np.exp(np.clip(-t, -700, 700)))
+    def inverse(self, t: np.ndarray) -> np.ndarray:
+        exponent = np.clip(-t, -MAX_EXPONENT, MAX_EXPONENT)
+        return self.low + (self.high - self.low) / (1 + np.exp(exponent))
 
-    def log_derivative(self, x):
-        place = self._place(x)
-        inside = -np.log(place) - np.log1p(-place) - np.log(self.high - self.low)
+    def log_derivative(self, x: np.ndarray) -> np.ndarray:
+        position = self._position(x)
+        inside = -np.log(position) - np.log1p(-position) - np.log(self.high - self.low)
         return np.where((x >= self.low) & (x <= self.high), inside, -np.inf)
 
 
 @dataclass(frozen=True)
-class Asinh:
-    """Inverse hyperbolic sine: linear within ``width`` of the centre, a logarithm of the distance far from it."""
+class Asinh(Transform):
+    """Inverse hyperbolic sine: linear near the centre, a logarithm of the distance far from it.
+
+    Attributes
+    ----------
+    centre : float
+    scale : float
+        Distance from the centre at which the one goes over into the other.
+    """
 
     centre: float
-    width: float
+    scale: float
 
     @classmethod
-    def around(cls, x):
-        """By the median of the values, and the median distance from it."""
+    def fit(cls, x: np.ndarray) -> "Asinh":
+        """Return the transform by the median of the values and their median distance from it."""
         centre = np.median(x)
         distances = np.abs(x - centre)
         return cls(float(centre), float(np.median(distances[distances > 0])))
 
-    def forward(self, x):
-        return np.arcsinh((x - self.centre) / self.width)
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return np.arcsinh((x - self.centre) / self.scale)
 
-    def inverse(self, t):
-        return self.centre + self.width * np.sinh(np.clip(t, -700, 700))
+    def inverse(self, t: np.ndarray) -> np.ndarray:
+        return self.centre + self.scale * np.sinh(np.clip(t, -MAX_EXPONENT, MAX_EXPONENT))
 
-    def log_derivative(self, x):
+    def log_derivative(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            return -np.log(self.width) - np.log(np.hypot(1, (x - self.centre) / self.width))
+            return -np.log(self.scale) - np.log(np.hypot(1, (x - self.centre) / self.scale))
 
 
-def bounded(low, high, x):
-    """The map of a column with these bounds, None if there is none on that side, and of values ``x`` between them."""
-    edge = EDGE * min(np.abs(x - bound).min() for bound in (low, high) if bound is not None)
-    if low is None:
+def bounds_transform(low: float | None, high: float | None, x: np.ndarray) -> Log | Logit:
+    """Return the transform of a column with bounds, one of which may be None.
+
+    Parameters
+    ----------
+    low, high : float or None
+        Not both None.
+    x : ndarray of shape (n,)
+        Training values strictly between the bounds.
+    """
+    distances = [np.abs(x - bound).min() for bound in (low, high) if bound is not None]
+    edge = EDGE_SHARE * min(distances)
+    if low is not None and high is not None:
+        return Logit(low, high, min(edge / (high - low), EDGE_SHARE))
+    if low is not None:
+        return Log(low, 1, edge)
+    if high is not None:
         return Log(high, -1, edge)
-    return Log(low, 1, edge) if high is None else Logit(low, high, min(edge / (high - low), EDGE))
+    raise ValueError("low and high are both None: give at least one bound.")
