@@ -1,7 +1,11 @@
 """Thresholds and conformal p-values: what they promise, by counting and by simulation."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
@@ -24,7 +28,7 @@ def test_p_values_count_rows_that_score_no_higher():
     np.testing.assert_allclose(simple().p_values([scores, scores]), np.array([1, 2, 2, 4, 5]) / 5)
 
 
-def test_each_fold_is_compared_by_its_own_density():
+def test_each_fold_is_compared_by_the_density_fitted_without_it():
     np.testing.assert_allclose(simple().p_values([np.array([-9.0]), np.array([5.0])]), [3 / 5])
 
 
@@ -33,9 +37,8 @@ def test_weights_count_like_rows():
     repeated = Calibration([np.array([0.0, 0, 1, 2, 2, 2])], [np.ones(6)])
     scores = np.linspace(-1, 3, 9)
     np.testing.assert_allclose(weighted.p_values([scores]), repeated.p_values([scores]))
-    assert [weighted.threshold(rate) for rate in (0.3, 0.5, 0.9)] == [
-        repeated.threshold(rate) for rate in (0.3, 0.5, 0.9)
-    ]
+    for rate in (0.3, 0.5, 0.9):
+        assert weighted.threshold(rate) == repeated.threshold(rate)
 
 
 THRESHOLDS = [
@@ -54,6 +57,52 @@ def test_threshold_lets_as_many_rows_below_as_the_rate_allows(rate, expected):
     assert simple().threshold(rate) == expected
 
 
+FOLDS = st.lists(
+    st.lists(st.tuples(st.integers(-5, 5), st.integers(1, 3)), min_size=1, max_size=6),
+    min_size=1,
+    max_size=4,
+)
+
+
+def calibration_of(folds):
+    """A `Calibration` of pairs of a score and a weight, and the pairs of all folds."""
+    arrays = [np.array(fold, dtype=float) for fold in folds]
+    made = Calibration([fold[:, 0] for fold in arrays], [fold[:, 1] for fold in arrays])
+    return made, np.concatenate(arrays)
+
+
+@given(FOLDS, st.integers(-6, 6))
+def test_p_values_are_shares_of_the_weight(folds, score):
+    """Of all rows, the new one included, those that score no higher."""
+    made, rows = calibration_of(folds)
+    expected = (rows[rows[:, 0] <= score, 1].sum() + 1) / (rows[:, 1].sum() + 1)
+    assert made.p_values(np.full((len(folds), 1), float(score))) == pytest.approx(expected)
+    assert made.total == rows[:, 1].sum()
+    assert made.finest_rate == pytest.approx(1 / (1 + rows[:, 1].sum()))
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=20), st.floats(0.01, 0.99))
+def test_threshold_is_the_highest_score_that_keeps_the_rate(scores, rate):
+    scores = np.array(scores, dtype=float)
+    made = Calibration([scores], [np.ones(len(scores))])
+    threshold = made.threshold(rate)
+    allowed = max(rate, made.finest_rate) + 1e-9
+    below = [np.mean(np.append(scores < score, True)) for score in np.unique(scores)]
+    assert threshold == np.unique(scores)[np.flatnonzero(np.array(below) <= allowed)[-1]]
+
+
+@given(FOLDS)
+def test_a_calibration_is_frozen_and_can_be_made_again_from_its_attributes(folds):
+    made, _ = calibration_of(folds)
+    again = Calibration(made.scores, made.weights)
+    scores = np.tile(np.linspace(-6, 6, 13), (len(folds), 1))
+    assert np.array_equal(again.p_values(scores), made.p_values(scores))
+    assert again.threshold(0.3) == made.threshold(0.3)
+    assert all((np.diff(fold) >= 0).all() for fold in made.scores)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.scores = []
+
+
 TABLES = {
     "normal": lambda: np.random.default_rng(0).standard_normal((2000, 3)),
     "wine": lambda: scale(load_wine().data)[:, :6],
@@ -67,18 +116,21 @@ DENSITIES = {
 
 
 def fitted_and_rest(X, density, n, seed, **parameters):
-    order = np.random.default_rng(seed).permutation(len(X))
-    return DensityOutlierDetector(density, random_state=seed, **parameters).fit(X[order[:n]]), X[
-        order[n : n + 400]
-    ]
+    X = X[np.random.default_rng(seed).permutation(len(X))]
+    detector = DensityOutlierDetector(density, random_state=seed, **parameters)
+    return detector.fit(X[:n]), X[n : n + 400]
 
 
 @pytest.mark.parametrize("n_folds", [1, 5])
 @pytest.mark.parametrize("density", DENSITIES)
 @pytest.mark.parametrize("name", TABLES)
 def test_false_alarms_are_no_more_than_promised(name, density, n_folds):
-    """At the threshold of "auto", at another rate, and by p-values: the mean over seeds, within three standard errors."""
-    X, alarms = TABLES[name](), []
+    """At the threshold of "auto", at another rate, and by p-values.
+
+    The means over seeds are compared, within three standard errors.
+    """
+    X = TABLES[name]()
+    alarms = []
     for seed in SEEDS:
         detector, rest = fitted_and_rest(X, DENSITIES[density], 100, seed, n_folds=n_folds)
         auto = np.mean(detector.predict(rest) == -1)
@@ -92,9 +144,10 @@ def test_false_alarms_are_no_more_than_promised(name, density, n_folds):
 
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_the_choice_of_noise_levels_raises_no_false_alarms(n_folds, monkeypatch):
-    """The default density, whose levels of noise are chosen by held-out rows, on the breast cancer table and 10 seeds."""
+    """Of the default density, whose noise levels are chosen by held-out rows, over 10 seeds."""
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 150)
-    X, alarms = TABLES["breast cancer"](), []
+    X = TABLES["breast cancer"]()
+    alarms = []
     for seed in range(10):
         detector, rest = fitted_and_rest(X, None, 100, seed, n_folds=n_folds)
         alarms.append([np.mean(detector.p_values(rest) <= rate) for rate in (0.1, 0.2)])
@@ -115,7 +168,9 @@ def test_p_values_are_not_idle(n_folds):
 
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_false_discoveries_are_no_more_than_promised(n_folds):
-    X, wrong, found = TABLES["normal"](), [], []
+    X = TABLES["normal"]()
+    wrong = []
+    found = []
     for seed in SEEDS:
         detector, rest = fitted_and_rest(X, DENSITIES["kernel"], 400, seed, n_folds=n_folds)
         outliers = np.random.default_rng(seed).standard_normal((30, 3)) + 4.5
@@ -146,15 +201,14 @@ def test_threshold_by_labelled_rows_has_the_best_balanced_accuracy():
         wrong = detector.predict(X) != y
         return 1 - (wrong[:300].mean() + wrong[300:].mean()) / 2
 
-    best = max(
-        (accuracy() for score in detector.score_samples(X) if detector.set_threshold(score=score))
-    )
+    scores = detector.score_samples(X)
+    best = max(accuracy() for score in scores if detector.set_threshold(score=score))
     detector.set_threshold(labelled=(X, y))
     assert accuracy() == pytest.approx(best)
 
 
 @pytest.mark.parametrize(
-    "given, message",
+    "threshold, message",
     [
         ({}, "exactly one"),
         ({"rate": 0.1, "score": 0.0}, "exactly one"),
@@ -163,10 +217,10 @@ def test_threshold_by_labelled_rows_has_the_best_balanced_accuracy():
         ({"labelled": (np.zeros((2, 3)), [1, 1])}, "Labels"),
     ],
 )
-def test_bad_thresholds(given, message):
+def test_bad_thresholds(threshold, message):
     detector, _ = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 100, 0)
     with pytest.raises(ValueError, match=message):
-        detector.set_threshold(**given)
+        detector.set_threshold(**threshold)
 
 
 @pytest.mark.parametrize("fdr", [0, 1, -0.1, "low"])
