@@ -91,6 +91,20 @@ def test_threshold_is_the_highest_score_that_keeps_the_rate(scores, rate):
     assert threshold == np.unique(scores)[np.flatnonzero(np.array(below) <= allowed)[-1]]
 
 
+@given(FOLDS, st.floats(0.01, 0.99))
+def test_threshold_keeps_the_rate_whatever_rows_weigh(folds, rate):
+    made, rows = calibration_of(folds)
+    threshold = made.threshold(rate)
+    assert threshold in rows[:, 0]
+    weight = rows[rows[:, 0] < threshold, 1].sum()
+    assert (weight + 1) / (made.total + 1) <= max(rate, made.finest_rate) + 1e-9
+
+
+def test_threshold_where_the_lowest_row_weighs_more_than_is_allowed():
+    made = Calibration([np.array([-2.0, 0.0, 3.0])], [np.array([1.5, 0.7, 0.8])])
+    assert made.threshold(0.01) == -2.0
+
+
 @given(FOLDS)
 def test_a_calibration_is_frozen_and_can_be_made_again_from_its_attributes(folds):
     made, _ = calibration_of(folds)

@@ -90,5 +90,6 @@ class Calibration:
         order = np.argsort(scores)
         cumulative = np.cumsum(np.concatenate(self.weights)[order])
         allowed = math.floor(ROUNDING + max(rate, self.finest_rate) * (self.total + 1))
-        position = np.searchsorted(cumulative, allowed + ROUNDING, side="right") - 1
-        return float(scores[order][position])
+        n_allowed = np.searchsorted(cumulative, allowed + ROUNDING, side="right")
+        # the row of the lowest score alone may weigh more than is allowed: none is below it
+        return float(scores[order][max(n_allowed - 1, 0)])
