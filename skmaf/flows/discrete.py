@@ -90,7 +90,7 @@ class Categories(nn.Module):
         self._cut_numbers([torch.as_tensor(values) for values in numbers if values is not None])
 
     def _tabulate_shares(self, shares: list[torch.Tensor]) -> None:
-        """Set what there is to know of nominal columns."""
+        """Set sizes, shares and places of the categories of nominal columns."""
         self.sizes = torch.tensor([len(share) for share in shares], dtype=torch.int64)
         padded = [
             F.pad(share.log().float(), (0, int(self.sizes.max()) - len(share)), value=-torch.inf)
@@ -101,7 +101,7 @@ class Categories(nn.Module):
         self.register_buffer("starts", (self.sizes.cumsum(0) - self.sizes)[:, None])
 
     def _cut_numbers(self, numbers: list[torch.Tensor]) -> None:
-        """Set what there is to know of numeric columns."""
+        """Set numbers, cuts and smallest scales of numeric columns."""
         most = max(map(len, numbers), default=0)
         values = torch.zeros(len(numbers), most)
         cuts = torch.full((len(numbers), most + 1), FAR)

@@ -154,7 +154,7 @@ def make_flow(
     bijector_name, n_layers = resolve(family, bijector, n_layers)
     if row.layer_type and n_context:
         raise ValueError(
-            f"family={family!r} takes no context, which columns that are given, categories, "
+            f"family={family!r} takes no context, which conditional densities, categories, "
             "repeated values and missing cells need: use another family, such as 'maf'."
         )
     if n_columns == 0:

@@ -62,13 +62,13 @@ def _draw(
 ) -> np.ndarray:
     """Return values of a column, one for each of ``n`` rows."""
     if isinstance(column, Constant):
-        return column.back(None, np.empty((n, 0)))
+        return np.full(n, column.value)
     if isinstance(column, (Discrete, OneHot)):
         options = np.tile(column.categories, (n, 1)).astype(float)
         return _choose(column.categories, score(options), rng)
     if column.n_codes == 0:
         return column.snap(_draw_number(column, score, flow_score, n, rng)[0])
-    point_masses = column.categories[:-1]
+    point_masses = column.points
     number, log_mass = _draw_number(column.others, score, flow_score, n, rng)
     scores = np.column_stack([score(np.tile(point_masses, (n, 1))), log_mass])
     position = _choose(np.arange(len(point_masses) + 1), scores, rng)
