@@ -85,6 +85,9 @@ def weighted_mean(scores: np.ndarray, sample_weight: Any, X: Any) -> float:
 class FittedDensity(BaseEstimator):
     """An estimator that `fit` gives a codec, ``codec_``, and a density object, ``density_``."""
 
+    codec_: TableCodec
+    density_: Any
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "density_")
 
@@ -165,7 +168,8 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         UserWarning
             If a category was not seen in `fit`: it counts as a new value, which is unlikely.
         """
-        return self.density_.log_prob(encode_rows(self, X))
+        N = encode_rows(self, X)
+        return self.density_.log_prob(N)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log-density of the rows.

@@ -225,7 +225,8 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         log_density : ndarray of shape (n_samples,), float64
             In nats, with respect to the units of X.
         """
-        of_classes = _class_log_probs(self.density_, encode_rows(self, X))
+        N = encode_rows(self, X)
+        of_classes = _class_log_probs(self.density_, N)
         return logsumexp(of_classes + self.class_log_prior_, axis=1)
 
     def sample(

@@ -213,7 +213,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         return declared
 
     def _context(self, X: Any) -> np.ndarray:
-        return self.context_encoder_.encode(encode_rows(self, X))
+        N = encode_rows(self, X)
+        return self.context_encoder_.encode(N)
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Log-density of the targets of each row, given the row.

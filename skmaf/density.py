@@ -218,6 +218,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             self._check_unchanged(X, codec.declared)
         else:
             codec, N = learn_table(X, self.column_kinds, codec)
+            self._check_missing(codec)
         density, history = fit_table_density(
             N,
             sample_weight,
@@ -255,7 +256,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         ValueError
             As `score_samples`.
         """
-        return self.density_.to_base(encode_rows(self, X))
+        N = encode_rows(self, X)
+        return self.density_.to_base(N)
 
     def inverse_transform(self, Z: Any) -> Any:
         """The rows whose image in base space is ``Z``.

@@ -110,6 +110,14 @@ class FlowEstimator(FittedDensity):
             n_bins=self.n_bins,
         )
 
+    def _check_missing(self, codec: TableCodec) -> None:
+        """Refuse missing cells where the family of flows cannot have them."""
+        if codec.has_missing and FAMILIES[self.family].layer_type is not None:
+            raise ValueError(
+                f"X contains NaN, and family={self.family!r} takes no missing cells: impute them, "
+                "or use another family, such as 'maf'."
+            )
+
     def _training_spec(self) -> TrainingSpec:
         return TrainingSpec(
             alpha=self.alpha,

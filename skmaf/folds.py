@@ -45,12 +45,23 @@ def make_folds(n_rows: int, n_folds: int | str, seed: int) -> list[Fold]:
     return list(KFold(n_splits, shuffle=True, random_state=seed).split(positions))
 
 
+def learn_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, np.ndarray | None]:
+    """Return a codec of a whole table, and its numbers, if the `fit` of an estimator takes one.
+
+    What the whole table says of categories and missing cells then goes for all folds.
+    """
+    if not has_fit_parameter(estimator, "codec"):
+        return None, None
+    codec, N, _ = TableCodec.learn(X, estimator.get_params().get("column_kinds"))
+    return codec, N
+
+
 def fit_folds(
     detector: Any,
     table: Any,
     order: np.ndarray,
     weights: np.ndarray,
-    codec: Any,
+    codec: TableCodec | None,
     folds: list[Fold],
     seed: int,
 ) -> list:
@@ -63,7 +74,8 @@ def fit_folds(
     order : ndarray of int, shape (n,)
         Which row of the user's table each is; those that count several times are repeated.
     weights : ndarray of shape (n,)
-    codec : TableCodec or PassthroughCodec
+    codec : TableCodec or None
+        As `learn_codec` gives it.
     folds : list of Fold
     seed : int
         Folds have this seed and those that follow.
@@ -75,7 +87,7 @@ def fit_folds(
     """
     estimator = detector.fold_estimator(len(folds))
     takes_weights, given = _weight_parameters(detector, estimator, weights)
-    whole_table = _codec_for(estimator, table, codec)
+    whole_table = {} if codec is None else {"codec": codec}
     estimators: list = []
     bar = tqdm(folds, desc=type(detector).__name__, unit="fold", disable=not detector.verbose)
     try:
@@ -143,18 +155,6 @@ def _weight_parameters(detector: Any, estimator: Any, weights: np.ndarray) -> tu
             "density that takes them."
         )
     return True, {name: weights}
-
-
-def _codec_for(estimator: Any, table: Any, codec: Any) -> dict:
-    """Return the codec of the whole table, for an estimator whose `fit` takes one.
-
-    What the whole table says of categories and missing cells then goes for all folds.
-    """
-    if not has_fit_parameter(estimator, "codec"):
-        return {}
-    if not isinstance(codec, TableCodec):
-        codec, _, _ = TableCodec.learn(table, estimator.get_params().get("column_kinds"))
-    return {"codec": codec}
 
 
 def _seeded(estimator: Any, seed: int) -> Any:

@@ -208,9 +208,9 @@ class MultiscaleDensity(TableDensityEstimator):
             and the highest tenth of the rows, and the standard deviation is half the distance of
             the percentiles 16 and 84.
         """
-        return self.density_.generalisation_gap(
-            encode_rows(self, fitted), encode_rows(self, held_out)
-        )
+        N_fitted = encode_rows(self, fitted)
+        N_held_out = encode_rows(self, held_out)
+        return self.density_.generalisation_gap(N_fitted, N_held_out)
 
     def select_noise_levels(self, gap: Any) -> "MultiscaleDensity":
         """Leave out the noise levels at which the network knows fitted rows too well.

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._compat import HasMethods, Interval, StrOptions, fit_context
 from ._validation import seed_from, tagged, weigh, without_weightless
 from ._warnings import warn_user
-from .base import encode_rows, keep_fitted, learn_table
-from .folds import Fold, fit_folds, make_folds, select_noise_levels
+from .base import encode_rows, keep_fitted
+from .folds import Fold, fit_folds, learn_codec, make_folds, select_noise_levels
 from .inference.calibration import Calibration
 from .inference.explanation import Explainer
 from .models.estimator_density import EstimatorDensity
@@ -153,14 +153,13 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """
         X, sample_weight = without_weightless(X, sample_weight)
         X = as_table(X, min_rows=2)
-        is_default = self.estimator is None
-        if is_default:
-            codec, rows = learn_table(X, None, None)
-            table = X
-        else:
+        codec: Any
+        codec, N = learn_codec(self.fold_estimator(1), X)
+        fold_codec = codec
+        rows = N
+        if self.estimator is not None:
             codec, rows, _ = PassthroughCodec.learn(X)
-            table = rows
-        order, weights = weigh(rows, sample_weight)
+        order, weights = weigh(rows if N is None else N, sample_weight)
         if len(order) < MIN_ROWS:
             raise ValueError(
                 f"Found array with {len(order)} sample(s) of positive weight; a minimum of "
@@ -169,24 +168,31 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         rows = take_rows(rows, order)
         seed = seed_from(self.random_state)
         folds = make_folds(len(order), self.n_folds, seed)
-        estimators = fit_folds(self, take_rows(table, order), order, weights, codec, folds, seed)
+        table = take_rows(X, order) if self.estimator is None else rows
+        estimators = fit_folds(self, table, order, weights, fold_codec, folds, seed)
         folds = folds[: len(estimators)]
-        if is_default:
+        if self.estimator is None:
             folds = select_noise_levels(estimators, rows, folds, seed)
-        densities = [
-            estimator.density_ if is_default else EstimatorDensity(estimator)
-            for estimator in estimators
-        ]
-        calibration = _calibrated(densities, rows, weights, folds)
-        if self.contamination == "auto":
-            offset = calibration.threshold(FALSE_ALARMS)
+            densities = [estimator.density_ for estimator in estimators]
         else:
-            scores = _mean_log_prob(densities, rows)
-            offset = float(np.percentile(scores, 100 * self.contamination))
-        found = {"densities_": densities, "estimators_": estimators}
-        found |= {"calibration_": calibration, "offset_": offset}
-        keep_fitted(self, codec, _explainer=Explainer.learn(rows), **found)
+            densities = [EstimatorDensity(estimator) for estimator in estimators]
+        calibration = _calibrated(densities, rows, weights, folds)
+        keep_fitted(
+            self,
+            codec,
+            densities_=densities,
+            estimators_=estimators,
+            calibration_=calibration,
+            offset_=self._offset(calibration, densities, rows),
+            _explainer=Explainer.learn(rows),
+        )
         return self
+
+    def _offset(self, calibration: Calibration, densities: list, rows: Any) -> float:
+        """Return the threshold that ``contamination`` asks for."""
+        if isinstance(self.contamination, str):
+            return calibration.threshold(FALSE_ALARMS)
+        return float(np.percentile(_mean_log_prob(densities, rows), 100 * self.contamination))
 
     def fold_estimator(self, n_folds: int) -> Any:
         """Return the estimator of each fold, not fitted: that which was given, or the default.
@@ -225,7 +231,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
-        return _mean_log_prob(self.densities_, encode_rows(self, X))
+        rows = encode_rows(self, X)
+        return _mean_log_prob(self.densities_, rows)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-density above the threshold: negative for outliers.
@@ -270,7 +277,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             ``a`` with probability at most ``a``. None is smaller than 1 / (number of calibration
             rows + 1).
         """
-        return self.calibration_.p_values(_log_probs(self.densities_, encode_rows(self, X)))
+        rows = encode_rows(self, X)
+        return self.calibration_.p_values(_log_probs(self.densities_, rows))
 
     def select(self, X: Any, fdr: float = 0.1) -> np.ndarray:
         """The rows to look at, so that at most a share ``fdr`` of them is expected to be normal.
@@ -450,5 +458,5 @@ def _best_threshold(scores: np.ndarray, y: np.ndarray) -> float:
 
 
 def _check_rate(name: str, rate: Any) -> None:
-    if not isinstance(rate, Real) or not 0 < rate < 1:
+    if not (isinstance(rate, Real) and 0 < float(rate) < 1):
         raise ValueError(f"{name} must be a number between 0 and 1, got {rate!r}.")

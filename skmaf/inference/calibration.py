@@ -92,4 +92,4 @@ class Calibration:
         allowed = math.floor(ROUNDING + max(rate, self.finest_rate) * (self.total + 1))
         n_allowed = np.searchsorted(cumulative, allowed + ROUNDING, side="right")
         # the row of the lowest score alone may weigh more than is allowed: none is below it
-        return float(scores[order][max(n_allowed - 1, 0)])
+        return float(scores[order][max(int(n_allowed) - 1, 0)])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.contract import Density
+from ..models.contract import ColumnDensity
 from ..table.columns import Constant, Continuous, Discrete, OneHot
 
 START = np.sinh(np.linspace(-4.2, 4.2, 43))  # dense in the middle, up to 33 standard deviations
@@ -29,15 +29,15 @@ BATCH_ROWS = 1000
 Score = Callable[[np.ndarray], np.ndarray]
 
 
-def fill(N: np.ndarray, density: Density, rng: np.random.RandomState) -> None:
+def fill(N: np.ndarray, density: ColumnDensity, rng: np.random.RandomState) -> None:
     """Fill the missing cells of the rows ``N`` in place.
 
     Parameters
     ----------
     N : ndarray of shape (n, n_features)
         Numbers, and codes of categories; NaN where a cell is missing.
-    density : Density
-        With attribute ``columns``; without its baseline it shows, far from a peak, where that is.
+    density : ColumnDensity
+        Without its baseline it shows, far from a peak, where that is.
     rng : RandomState
     """
     flow_alone = density.without_baseline()
@@ -50,7 +50,7 @@ def fill(N: np.ndarray, density: Density, rng: np.random.RandomState) -> None:
             N[rows, j] = _draw(column, score, flow_score, len(rows), rng)
 
 
-def _log_prob_with(N: np.ndarray, j: int, density: Density, values: np.ndarray) -> np.ndarray:
+def _log_prob_with(N: np.ndarray, j: int, density: ColumnDensity, values: np.ndarray) -> np.ndarray:
     """Return the log-density of each row with each of its ``values`` in column j."""
     variants = N.repeat(values.shape[1], axis=0)
     variants[:, j] = values.ravel()

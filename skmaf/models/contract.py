@@ -1,14 +1,15 @@
 """The contract that every density object keeps, and what those with a torch module inside share."""
 
 import copy
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
-
 from .._devices import pick_device
 from ..flows.layers import RowDensity
+from ..table.columns import Columns
+
+ModuleT = TypeVar("ModuleT", bound=RowDensity)
 
 LOWEST = -1e300  # a mean over many such log-densities is still finite
 
@@ -49,7 +50,18 @@ class Density(Protocol):
         """
 
 
-class ModulePrecisions:
+class ColumnDensity(Density, Protocol):
+    """A density that says what its columns are, so that missing cells can be drawn."""
+
+    @property
+    def columns(self) -> Columns:
+        """What each column is."""
+
+    def without_baseline(self) -> "ColumnDensity":
+        """Return the density without what keeps it from getting low."""
+
+
+class ModulePrecisions(Generic[ModuleT]):
     """A torch module of float32 on the CPU, and its copies in other precisions and on a device.
 
     A copy is made when it is first asked for, and kept; pickles and copies are without.
@@ -61,15 +73,15 @@ class ModulePrecisions:
         "auto" or a name that torch knows. On a machine without it the CPU is used.
     """
 
-    def __init__(self, module: RowDensity, device: str):
+    def __init__(self, module: ModuleT, device: str):
         self.module = module
         self.device = device
-        self._copies: dict[tuple, RowDensity] = {}
+        self._copies: dict[tuple, ModuleT] = {}
 
     def __getstate__(self) -> dict:
         return {"module": self.module, "device": self.device, "_copies": {}}
 
-    def in_precision(self, dtype: np.dtype) -> RowDensity:
+    def in_precision(self, dtype: np.dtype) -> ModuleT:
         """Return the module in the precision of ``dtype``, on the fastest device that has it."""
         device = pick_device(self.device, fitted=True)
         is_double = dtype == np.float64
@@ -84,12 +96,11 @@ class ModulePrecisions:
         return self._copies[key]
 
 
-def check_rows(N: ArrayLike, context: np.ndarray | None, n_context: int) -> None:
+def check_rows(N: Any, context: np.ndarray | None, n_context: int) -> None:
     """Refuse zero rows, and a context that does not fit the rows or the density."""
-    n_rows = len(N)  # type: ignore[arg-type]
-    if n_rows == 0:
+    if len(N) == 0:
         raise ValueError("N has no rows: give one row at least.")
-    check_context(context, n_rows, n_context)
+    check_context(context, len(N), n_context)
 
 
 def check_context(context: np.ndarray | None, n_rows: int, n_context: int) -> None:

@@ -79,7 +79,7 @@ class MultiscaleTableDensity:
     """
 
     columns: Columns
-    precisions: ModulePrecisions
+    precisions: ModulePrecisions[MixtureMADE]
     kernel: Kernel
     noise: NoiseLevels
     noise_contexts: np.ndarray
@@ -296,8 +296,8 @@ def fit_multiscale_density(
 
 def _new_network(
     n_columns: int, spec: MultiscaleSpec, has_missing: bool, generator: torch.Generator
-) -> MixtureMADE | Flow:
-    """Return an untrained network, or a flow of no column where none varies."""
+) -> Any:
+    """Return an untrained `MixtureMADE`, or a flow without layers where no column varies."""
     if n_columns == 0:
         return Flow([])
     sizes = spec.hidden_layer_sizes

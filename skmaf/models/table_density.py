@@ -13,12 +13,13 @@ from tqdm.auto import tqdm
 from .._devices import pick_device
 from .._torch import isolated_torch, threads_for
 from .._validation import check_count, seed_from, weigh
-from ..flows import FAMILIES, Categories, TableFlow, make_table_flow
-from ..table.column_kinds import exact_column, find_columns, standardised_column
+from ..flows import FAMILIES, Categories, RowDensity, TableFlow, make_table_flow
+from ..table.column_kinds import continuous_column, exact_column, find_columns
 from ..table.columns import Columns
 from ..training.budget import WEIGHT_DECAY_ROWS, hold_out, make_budget
 from ..training.hiding import Hiding
 from ..training.loop import History, WeightedRows, joined, train, weighted_rows
+from ..training.noise import dequantise
 from .baseline import Baseline, fit_baseline
 from .contract import ModulePrecisions, check_context, check_rows, finite_log_prob
 
@@ -102,7 +103,7 @@ class TableDensity:
     """
 
     columns: Columns
-    precisions: ModulePrecisions
+    precisions: ModulePrecisions[TableFlow]
     baseline: Baseline | None
     spec: FlowSpec
     dtype: np.dtype
@@ -143,11 +144,11 @@ class TableDensity:
             for rows in gen_batches(len(N), flow.batch_rows):
                 Z = self.columns.to_flow(N[rows])
                 given = _rows_of(context, rows)
-                log_probs = flow_log_probs(flow, Z, given)
+                of_codes, of_values = flow_log_probs(flow, Z, given)
                 if self.baseline is None:
-                    in_flow_space = log_probs.sum(axis=0)
+                    in_flow_space = of_codes + of_values
                 else:
-                    in_flow_space = self.baseline.mix(log_probs, Z, given)
+                    in_flow_space = self.baseline.mix((of_codes, of_values), Z, given)
                 log_prob[rows] = in_flow_space + self.columns.log_jacobian(N[rows])
         return finite_log_prob(log_prob)
 
@@ -228,7 +229,7 @@ class TableDensity:
         given = None if context is None else flow.tensor(context)
         z = flow.tensor(torch.randn((n_rows, self.columns.n_values), generator=generator))
         codes = z.new_empty((n_rows, 0))
-        if n_codes:
+        if flow.codes is not None:
             chance = torch.rand((n_codes, n_rows), generator=generator).T
             codes = flow.codes.draw(flow.tensor(chance), given).cpu()
             if self.baseline is not None:
@@ -243,12 +244,14 @@ class TableDensity:
         return np.clip(self.columns.from_flow(Z), -largest, largest)
 
 
-def flow_log_probs(flow: TableFlow, Z: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+def flow_log_probs(
+    flow: TableFlow, Z: np.ndarray, context: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what the flow alone gives rows of flow space.
 
     Returns
     -------
-    log_probs : ndarray of shape (2, n)
+    of_codes, of_values : ndarray of shape (n,)
         Log-probability of the codes, and log-density of the values given these.
     """
     parts = []
@@ -256,7 +259,8 @@ def flow_log_probs(flow: TableFlow, Z: np.ndarray, context: np.ndarray | None) -
         for rows in gen_batches(len(Z), flow.batch_rows):
             given = None if context is None else flow.tensor(context[rows])
             parts.append(torch.stack(flow.log_probs(flow.tensor(Z[rows]), given), 1))
-        return torch.cat(parts).cpu().double().numpy().T
+        of_codes, of_values = torch.cat(parts).cpu().double().numpy().T
+    return of_codes, of_values
 
 
 @isolated_torch()
@@ -339,7 +343,10 @@ class _Sample:
         self.Z = columns.to_flow(N)
         self.steps = columns.steps(N)
         # once and for all: the rows that choose the weights must not change
-        self.dequantised = _dequantised(self.Z, self.steps, context, generator)
+        n_context = 0 if context is None else context.shape[1]
+        self.dequantised = dequantise(
+            torch.from_numpy(self.Z), torch.from_numpy(self.steps), n_context, generator
+        ).numpy()
         self.log_jacobians = [
             np.average(columns.log_jacobian(N[rows]), weights=weights[rows]) if len(rows) else 0.0
             for rows in (fitted, validation)
@@ -357,9 +364,9 @@ class _Sample:
         context = _rows_of(self.context, rows)
         return weighted_rows(flow, self.Z[rows], self.weights[rows], context)
 
-    def training_steps(self, flow: TableFlow) -> torch.Tensor:
-        """Return the steps of these rows."""
-        return flow.tensor(self.steps[self.fitted] if len(self.steps) > 1 else self.steps)
+    def training_steps(self) -> np.ndarray:
+        """Return the steps of these rows, or one row of steps for all."""
+        return self.steps[self.fitted] if len(self.steps) > 1 else self.steps
 
     def validation_rows(self, flow: TableFlow) -> list[WeightedRows | None]:
         """Return, for each part of the flow, the rows that choose its best weights, or None."""
@@ -394,17 +401,6 @@ class _Sample:
         )
 
 
-def _dequantised(
-    Z: np.ndarray, steps: np.ndarray, context: np.ndarray | None, generator: torch.Generator
-) -> np.ndarray:
-    """Return rows spread uniformly over their steps."""
-    n_context = 0 if context is None else context.shape[1]
-    # drawn for the context, too: results stay as they were when it stood among the columns
-    shape = (len(Z), Z.shape[1] + n_context)
-    places = torch.rand(shape, generator=generator, dtype=torch.float64).numpy()
-    return Z + (places[:, : Z.shape[1]] - 0.5) * steps
-
-
 def _find_columns(
     N: np.ndarray,
     weights: np.ndarray,
@@ -415,7 +411,9 @@ def _find_columns(
     # a column of which the rows to train on know nothing is described by all rows
     is_known = (~np.isnan(N[fitted])).any(axis=0).all()
     rows: Any = fitted if is_known else slice(None)
-    return find_columns(exact_column, N[rows], weights[rows], known.n_categories, known.declared)
+    has_context = FAMILIES[flow_spec.family].layer_type is None
+    make_column = exact_column if has_context else continuous_column
+    return find_columns(make_column, N[rows], weights[rows], known.n_categories, known.declared)
 
 
 def _new_flow(
@@ -455,46 +453,55 @@ def _train(
 ) -> History:
     """Train the parts of a flow one after another, until one is interrupted."""
     columns = sample.columns
-    rows = sample.training_rows(flow)
-    steps = sample.training_steps(flow)
     hiding = Hiding(columns.owners, columns.n_codes) if has_missing else None
     sizes = [columns.n_codes, columns.n_values][-len(flow.parts) :]
     histories = []
     for part, size, validation in zip(flow.parts, sizes, sample.validation_rows(flow)):
-        budget = make_budget(
-            len(rows.x),
-            part,
-            n_columns=size,
-            batch_size=training.batch_size,
-            max_iter=training.max_iter,
-            learning_rate=training.learning_rate_init,
-            alpha=training.alpha,
-            patience=training.n_iter_no_change,
-            decay_rows=training.decay_rows,
-        )
-        is_silent = training.progress is None
-        with (
-            threads_for(budget.batch_size * part.widest),
-            tqdm(
-                total=budget.n_epochs, desc=training.progress, unit="epoch", disable=is_silent
-            ) as bar,
-        ):
-            histories.append(
-                train(
-                    part,
-                    rows,
-                    validation,
-                    steps=steps,
-                    budget=budget,
-                    tol=training.tol,
-                    generator=generator,
-                    on_epoch=_shown_on(bar, sample.log_jacobians[1]),
-                    hiding=hiding,
-                )
-            )
-        if histories[-1].interrupted:
+        assert isinstance(part, RowDensity)
+        rows = sample.training_rows(flow)
+        history = _train_part(part, size, rows, validation, sample, training, hiding, generator)
+        histories.append(history)
+        if history.interrupted:
             break
     return joined(histories)
+
+
+def _train_part(
+    part: RowDensity,
+    n_columns: int,
+    rows: WeightedRows,
+    validation: WeightedRows | None,
+    sample: _Sample,
+    training: TrainingSpec,
+    hiding: Hiding | None,
+    generator: torch.Generator,
+) -> History:
+    """Train one part of a flow, with a progress bar."""
+    budget = make_budget(
+        len(rows.x),
+        part,
+        n_columns=n_columns,
+        batch_size=training.batch_size,
+        max_iter=training.max_iter,
+        learning_rate=training.learning_rate_init,
+        alpha=training.alpha,
+        patience=training.n_iter_no_change,
+        decay_rows=training.decay_rows,
+    )
+    name = training.progress
+    bar = tqdm(total=budget.n_epochs, desc=name, unit="epoch", disable=name is None)
+    with threads_for(budget.batch_size * part.widest), bar:
+        return train(
+            part,
+            rows,
+            validation,
+            steps=part.tensor(sample.training_steps()),
+            budget=budget,
+            tol=training.tol,
+            generator=generator,
+            on_epoch=_shown_on(bar, sample.log_jacobians[1]),
+            hiding=hiding,
+        )
 
 
 def _shown_on(bar: tqdm, log_jacobian: float) -> Callable[[History], None]:

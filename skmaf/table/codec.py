@@ -79,7 +79,7 @@ class TableCodec:
         else:
             N, schema = _learn_columns(X, schema, categorical)
         for j in np.flatnonzero(np.isnan(N).all(axis=0)):
-            raise ValueError(f"{schema.label(j)} has no value in any row: drop it.")
+            raise ValueError(f"{schema.label(int(j))} has no value in any row: drop it.")
         check_declared(declared, N, schema)
         has_missing = bool(np.isnan(N).any())
         return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, []
@@ -114,10 +114,13 @@ class TableCodec:
         if X.shape[1] != self.n_features:
             raise ValueError(f"X has {X.shape[1]} columns, and {self.n_features} in fit.")
         if _is_plain(X) and not any(self.schema.n_categories):
-            N, findings = _read_plain(X, self.schema), []
+            N = _read_plain(X, self.schema)
+            findings: list[NewCategories] = []
         else:
             N, findings = self._encode_columns(X)
-        return (N if self.has_missing else refuse_missing(N, self.schema)), findings
+        if not self.has_missing:
+            refuse_missing(N, self.schema)
+        return N, findings
 
     def _encode_columns(self, X: Any) -> tuple[np.ndarray, list[NewCategories]]:
         numbers = []
@@ -186,8 +189,8 @@ class PassthroughCodec:
         return values
 
 
-def refuse_missing(N: np.ndarray, schema: Schema) -> np.ndarray:
-    """Refuse rows with missing cells where `fit` saw none; return others."""
+def refuse_missing(N: np.ndarray, schema: Schema) -> None:
+    """Refuse rows with missing cells where `fit` saw none."""
     counts = np.isnan(N).sum(axis=0)
     if counts.any():
         j = int(counts.argmax())
@@ -196,7 +199,6 @@ def refuse_missing(N: np.ndarray, schema: Schema) -> np.ndarray:
             "missing in fit: impute it (SimpleImputer) or drop those rows, or fit on rows of "
             "which some have missing cells too."
         )
-    return N
 
 
 def _is_plain(X: Any) -> bool:

@@ -196,6 +196,23 @@ def exact_column(
     return PointMasses.of(x, weights, points, others) if len(points) else others
 
 
+def continuous_column(
+    x: np.ndarray,
+    resolution: float,
+    weights: np.ndarray,
+    n_categories: int | None = None,
+    kind: Kind | None = None,
+) -> Column:
+    """Return what a column is, for a density that has none but continuous columns.
+
+    Numbers are continuous, perhaps with a step, however few they are. Categories, and a column of
+    which the user declared a kind, are what they are for `exact_column`. So are parameters.
+    """
+    if n_categories is None and kind is None:
+        return standardised_column(x, resolution, weights)
+    return exact_column(x, resolution, weights, n_categories, kind)
+
+
 def standardised_column(
     x: np.ndarray, resolution: float, weights: np.ndarray, n_categories: int | None = None
 ) -> Constant | Continuous | OneHot:

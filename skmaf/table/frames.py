@@ -74,7 +74,7 @@ def write_frame(container: str, columns: dict[Any, np.ndarray], dtypes: list) ->
     dtypes : list
         A dtype of narwhals for each column, or None to let it follow from the values.
     """
-    backend = nw.Implementation.from_backend(container)
+    backend: Any = nw.Implementation(container)
     series = [
         _new_series(str(name), values, dtype, backend)
         for (name, values), dtype in zip(columns.items(), dtypes)
@@ -120,7 +120,7 @@ def as_pandas(X: Any) -> Any:
     if container_of(X) in (ARRAY, "pandas"):
         return X
     columns = nw.from_native(X).iter_columns()
-    return pd.DataFrame({column.name: column.to_list() for column in columns})
+    return pd.DataFrame({column.name: _cells(column) for column in columns})
 
 
 def as_array(y: Any) -> Any:
@@ -148,6 +148,11 @@ def _unwrapped(X: Any) -> Any:
     return X
 
 
+def _cells(column: nw.Series) -> Any:
+    is_whole = column.dtype.is_integer() and column.null_count() == 0
+    return column.to_numpy() if column.dtype.is_float() or is_whole else column.to_list()
+
+
 def _to_series(column: nw.Series) -> pd.Series:
     if column.dtype.is_numeric():
         as_floats = column if column.dtype == nw.Float32 else column.cast(nw.Float64)
@@ -164,7 +169,7 @@ def _new_series(name: str, values: np.ndarray, dtype: Any, backend: Any) -> nw.S
     series = nw.new_series(name, values, nw.Float64, backend=backend)
     missing = np.isnan(values)
     if missing.any():
-        series = nw.new_series(
-            name, np.where(missing, None, values).tolist(), nw.Float64, backend=backend
-        )
+        cells = values.astype(object)
+        cells[missing] = None
+        series = nw.new_series(name, cells.tolist(), nw.Float64, backend=backend)
     return series if dtype is None else series.cast(dtype)
