@@ -3,26 +3,31 @@
 import torch
 
 
-def pick_device(name, fitted=False):
-    """The torch device called ``name``; of a fitted estimator that came from another machine, the CPU if it is not here.
+def pick_device(name: str, fitted: bool = False) -> torch.device:
+    """The torch device called ``name``, or the fastest one if that is "auto".
+
+    Parameters
+    ----------
+    name : str
+    fitted : bool, default=False
+        Whether it is for a fitted estimator, which may come from another machine: the CPU takes
+        the place of a device that this machine does not have.
 
     Raises
     ------
     ValueError
         If torch does not know the device or the machine does not have it.
     """
-    here = {
+    is_available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
+    available = [kind for kind in is_available if is_available[kind]]
     if name == "auto":
-        return torch.device(next(kind for kind, available in here.items() if available))
-    kind = str(name).split(":")[0]
-    if here.get(kind):
+        return torch.device(available[0])
+    if str(name).split(":")[0] in available:
         return torch.device(name)
     if fitted:
         return torch.device("cpu")
-    raise ValueError(
-        f"device={name!r} is not on this machine; use 'auto' or one of {[k for k in here if here[k]]}."
-    )
+    raise ValueError(f"device={name!r} is not on this machine; use 'auto' or one of {available}.")

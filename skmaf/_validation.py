@@ -1,34 +1,59 @@
-"""Checks of the user's table, with errors that name the column and say what to do."""
+"""Checks of the user's table and parameters, with errors that say what to do."""
 
 import numbers
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import _check_sample_weight
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.utils import Tags, check_random_state
 
-MOST_REPEATS = 10
+from ._compat import check_sample_weight, safe_indexing
+
+MAX_REPEATS = 10  # rows that whole weights may make of each row, on average
 
 
-def tagged(tags):
-    """Tags of an estimator, with what tables may hold."""
-    tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+class HasLabels(Protocol):
+    """A table's schema, as far as the errors need it."""
+
+    def label(self, j: int) -> str:
+        """What to call a column in an error."""
+        ...
+
+
+def tagged(tags: Tags) -> Tags:
+    """Let the tags of an estimator say that tables may hold text, categories and missing cells."""
+    tags.input_tags.allow_nan = True
+    tags.input_tags.string = True
+    tags.input_tags.categorical = True
     return tags
 
 
-def refuse_gaps(X, schema):
-    """Refuse rows with missing cells where `fit` saw none; return others."""
+def refuse_missing(X: np.ndarray, schema: HasLabels) -> np.ndarray:
+    """Return the rows if no cell is missing, and else raise: `fit` saw no missing cells.
+
+    Raises
+    ------
+    ValueError
+        If a cell is NaN.
+    """
     counts = np.isnan(X).sum(axis=0)
     if counts.any():
         j = int(counts.argmax())
         raise ValueError(
-            f"{schema.label(j)} contains NaN in {counts[j]} of {len(X)} rows, and no cell was missing in fit: impute it "
-            "(SimpleImputer) or drop those rows, or fit on rows of which some have missing cells too."
+            f"{schema.label(j)} contains NaN in {counts[j]} of {len(X)} rows, and no cell was "
+            "missing in fit: impute it (SimpleImputer) or drop those rows, or fit on rows of which "
+            "some have missing cells too."
         )
     return X
 
 
-def without_weightless(X, sample_weight):
-    """The rows that have a weight, of a table of any form, and their weights: the others are not there."""
+def without_weightless(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any]:
+    """Drop the rows of weight 0, of a table of any form; return the others and their weights.
+
+    What is no table or no weights is returned as it is: the checks that follow refuse it.
+    """
     if sample_weight is not None and isinstance(X, (list, tuple)):
         X = np.array(X, dtype=object)
     if sample_weight is None or not hasattr(X, "shape"):
@@ -41,15 +66,17 @@ def without_weightless(X, sample_weight):
     ):
         return X, sample_weight  # nothing to drop, or an error to come
     kept = np.flatnonzero(weights)
-    return _safe_indexing(X, kept), weights[kept]
+    return safe_indexing(X, kept), weights[kept]
 
 
-def weigh(X, sample_weight):
-    """Where the rows that count are, in an order of their own, and their weights with mean 1.
+def weigh(
+    X: np.ndarray | pd.DataFrame, sample_weight: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the rows that count, in lexicographic order, and their weights with mean 1.
 
-    Whole weights are counts: rows are repeated, so that a weight of 2 is to the last digit what two equal rows are. Fractions,
-    and counts beyond `MOST_REPEATS` rows for each row, stay weights. The order is lexicographic: a fit does not depend on the
-    order in which rows came.
+    Whole weights are counts: rows are repeated, so that a weight of 2 is to the last digit what
+    two equal rows are. Fractions, and counts that make more than `MAX_REPEATS` rows of each row,
+    stay weights. A fit does not depend on the order in which rows came, because they are sorted.
 
     Parameters
     ----------
@@ -67,49 +94,71 @@ def weigh(X, sample_weight):
     ValueError
         If weights are negative, NaN, infinite, too many or too few, or positive in under 2 rows.
     """
-    rows, weights = np.arange(len(X)), np.ones(len(X))
+    rows = np.arange(len(X))
+    weights = np.ones(len(X))
     if sample_weight is not None:
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        rows, weights = rows[weights > 0], weights[weights > 0]
+        weights = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        rows = rows[weights > 0]
+        weights = weights[weights > 0]
         if len(rows) == 0 or (len(rows) == 1 and weights[0] < 2):
             raise ValueError(
-                "sample_weight is zero in all rows but one, or in all: give a positive weight to 2 rows or more."
+                "sample_weight is zero in all rows but one, or in all: give a positive weight to "
+                "2 rows or more."
             )
-        if np.all(weights == np.round(weights)) and weights.sum() <= MOST_REPEATS * len(rows):
+        if np.all(weights == np.round(weights)) and weights.sum() <= MAX_REPEATS * len(rows):
             rows = rows.repeat(weights.astype(int))
             weights = np.ones(len(rows))
-    order = np.lexsort([_rank(x)[rows] for x in columns(X)])
+    order = np.lexsort([_ranks(x)[rows] for x in columns(X)])
     return rows[order], weights[order] / weights.mean()
 
 
-def columns(X):
+def columns(X: np.ndarray | pd.DataFrame) -> list[np.ndarray]:
     """The columns of an array or a DataFrame, as arrays."""
-    return [X.iloc[:, j].to_numpy() for j in range(X.shape[1])] if hasattr(X, "iloc") else list(X.T)
+    if isinstance(X, np.ndarray):
+        return list(X.T)
+    return [X.iloc[:, j].to_numpy() for j in range(X.shape[1])]
 
 
-def _rank(x):
-    """Numbers that order a column as its values do, or as their text does where they are no numbers."""
+def _ranks(x: np.ndarray) -> np.ndarray:
+    """Numbers in the order of a column's values, or of their text if they are no numbers."""
     return x if x.dtype.kind in "biuf" else np.unique(x.astype(str), return_inverse=True)[1]
 
 
-def check_count(name, value):
-    """Refuse what is not a positive whole number."""
-    if not isinstance(value, numbers.Integral) or value < 1:
+def check_count(name: str, value: object) -> None:
+    """Refuse what is not a positive whole number.
+
+    Raises
+    ------
+    ValueError
+        If ``value``, of the parameter ``name``, is no integer of at least 1.
+    """
+    if not isinstance(value, numbers.Integral) or int(value) < 1:
         raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 
-def check_sizes(hidden_layer_sizes):
-    """Sizes of hidden layers as a tuple of int."""
+def check_sizes(hidden_layer_sizes: Iterable[Any]) -> tuple[int, ...]:
+    """Sizes of hidden layers as a tuple of int.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is no integer of at least 1.
+    """
     sizes = list(hidden_layer_sizes)
-    if not sizes or not all(isinstance(size, numbers.Integral) and size >= 1 for size in sizes):
+    if not sizes or not all(
+        isinstance(size, numbers.Integral) and int(size) >= 1 for size in sizes
+    ):
         raise ValueError(
             f"hidden_layer_sizes must be one or more positive integers, got {hidden_layer_sizes!r}."
         )
     return tuple(int(size) for size in sizes)
 
 
-def seed_from(random_state):
-    """A seed for private generators: fresh for None, the number itself for an int, drawn from a RandomState."""
+def seed_from(random_state: int | np.random.RandomState | None) -> int:
+    """A seed for private generators.
+
+    Fresh for None, the number itself for an int, drawn from a RandomState.
+    """
     if random_state is None:
         return int(np.random.SeedSequence().generate_state(1)[0])
     if isinstance(random_state, numbers.Integral):
