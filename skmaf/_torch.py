@@ -3,13 +3,26 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
 NUMBERS_PER_THREAD = 2**18  # of one pass; with fewer, threads wait more than they work
 
+
+@dataclass
+class _Outside:
+    """What the user has set, while skmaf computes in one Python thread or several."""
+
+    n_threads: int = 1
+    dtype: torch.dtype = torch.float32
+    # how many blocks have changed each, and will set it back
+    n_thread_blocks: int = 0
+    n_dtype_blocks: int = 0
+
+
 _lock = threading.Lock()
-_state = {"depth": 0, "outer": 0}
+_outside = _Outside()
 
 
 @contextlib.contextmanager
@@ -21,17 +34,17 @@ def threads_for(n_numbers: int) -> Iterator[None]:
     more than they bring, up to 20 times on a busy machine. Parallelism belongs across models.
     """
     with _lock:
-        if _state["depth"] == 0:
-            _state["outer"] = torch.get_num_threads()
+        if _outside.n_thread_blocks == 0:
+            _outside.n_threads = torch.get_num_threads()
         # each Python thread has its own number
-        torch.set_num_threads(max(1, min(_state["outer"], n_numbers // NUMBERS_PER_THREAD)))
-        _state["depth"] += 1
+        torch.set_num_threads(max(1, min(_outside.n_threads, n_numbers // NUMBERS_PER_THREAD)))
+        _outside.n_thread_blocks += 1
     try:
         yield
     finally:
         with _lock:
-            _state["depth"] -= 1
-            torch.set_num_threads(_state["outer"])
+            _outside.n_thread_blocks -= 1
+            torch.set_num_threads(_outside.n_threads)
 
 
 @contextlib.contextmanager
@@ -41,7 +54,6 @@ def isolated_torch() -> Iterator[None]:
     What the user has set of these, such as ``torch.no_grad()`` or another default dtype, has no
     say in results, and holds again outside. Also a decorator.
     """
-    dtype = torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -51,7 +63,22 @@ def isolated_torch() -> Iterator[None]:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
-        if dtype != torch.float32:
-            torch.set_default_dtype(torch.float32)
-            stack.callback(torch.set_default_dtype, dtype)
+        stack.enter_context(_float32_by_default())
         yield
+
+
+@contextlib.contextmanager
+def _float32_by_default() -> Iterator[None]:
+    """Make float32 the default dtype, which all Python threads share, until the last one is out."""
+    with _lock:
+        if _outside.n_dtype_blocks == 0:
+            _outside.dtype = torch.get_default_dtype()
+            torch.set_default_dtype(torch.float32)
+        _outside.n_dtype_blocks += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _outside.n_dtype_blocks -= 1
+            if _outside.n_dtype_blocks == 0:
+                torch.set_default_dtype(_outside.dtype)

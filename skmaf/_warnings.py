@@ -1,6 +1,6 @@
 """Warnings that point at the user's own line, however deep they arise."""
 
-import sys
+import inspect
 import warnings
 from types import FrameType
 
@@ -10,8 +10,8 @@ LIBRARIES = {"skmaf", "sklearn", "joblib", "torch", "contextlib", "tqdm"}
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the innermost line of the stack that belongs to no library named above."""
-    frame: FrameType | None = sys._getframe(1)
-    stacklevel = 2
+    stacklevel = 1
+    frame = inspect.currentframe()
     while frame is not None and _is_library(frame) and frame.f_back is not None:
         frame = frame.f_back
         stacklevel += 1
