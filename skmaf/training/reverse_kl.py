@@ -1,0 +1,89 @@
+"""Training of a flow on an unnormalised log-density, by draws of the flow instead of by rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from ..flows.layers import Flow, base_log_prob
+from .loop import AdamW, schedule
+
+ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
+FIRST_WEIGHT = 0.01  # at the first step, as in the paper
+
+LogDensity = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass
+class ReverseKLHistory:
+    """What happened in training.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        Mean of ``log q - log p`` over the draws of each step, in nats.
+    n_moves : int
+        In how many steps the gradient was finite, so that the weights moved.
+    interrupted : bool
+        Whether a KeyboardInterrupt ended it.
+    """
+
+    loss_curve: list[float] = field(default_factory=list)
+    n_moves: int = 0
+    interrupted: bool = False
+
+
+def train_reverse_kl(
+    flow: Flow,
+    log_density: LogDensity,
+    *,
+    n_dims: int,
+    n_steps: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: torch.Generator,
+    on_step: Callable[[], object],
+) -> ReverseKLHistory:
+    """Bring the density q of ``flow`` close to p, in place; a KeyboardInterrupt ends it early.
+
+    Adam minimises the reverse Kullback-Leibler divergence, the mean of ``log q - log p`` over
+    fresh draws of q. The weight of ``log p`` in it climbs to 1 in the first half of the steps.
+
+    Parameters
+    ----------
+    flow : Flow
+    log_density : callable
+        ``log p`` of the rows of a tensor.
+    n_dims : int
+        Number of columns of the rows.
+    n_steps, batch_size : int
+        Number of steps, and of draws in each.
+    learning_rate : float
+        Peak of the learning rate, which climbs to it in the first steps and falls to 0 in a
+        cosine.
+    generator : torch.Generator
+        Governs the draws.
+    on_step : callable
+        Called after each step.
+
+    Returns
+    -------
+    ReverseKLHistory
+    """
+    adam = AdamW(flow.parameters())
+    history = ReverseKLHistory()
+    try:
+        for step in range(n_steps):
+            z = flow.tensor(torch.randn((batch_size, n_dims), generator=generator))
+            x, log_det = flow.inverse(z)
+            log_q = base_log_prob(z) + log_det
+            log_p = log_density(x)
+            weight = min(1.0, FIRST_WEIGHT + step / n_steps / ANNEALED)
+            rate = learning_rate * schedule(step, n_steps)
+            # a rare draw, such as one where a norm is 0, has no gradient
+            history.n_moves += adam.step((log_q - weight * log_p).mean(), rate)
+            history.loss_curve.append((log_q - log_p).detach().mean().item())
+            on_step()
+    except KeyboardInterrupt:
+        history.interrupted = True
+    return history
