@@ -1,0 +1,141 @@
+"""The texts that the command prints."""
+
+import textwrap
+from collections.abc import Iterator
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from .files import Scores, Table, listing
+
+SHOWN_COLUMNS = 8
+NUMBER = "{:.6g}"
+NEXT = """\
+What to try next
+  python -m skmaf TABLE.csv     the same for your own table; --help lists the options
+In Python
+  from skmaf import MAFDensity
+  density = MAFDensity().fit(X)
+  density.score(X_test)         held-out log-likelihood: compare models by it, on the same rows
+  density.sample(1000)          fresh rows
+  from skmaf import DensityOutlierDetector
+  detector = DensityOutlierDetector().fit(X)
+  detector.p_values(X_new)      how often a normal row looks as odd; select(X_new) picks by them
+  detector.explain(X_new)       how much each cell makes its row unlikely"""
+
+
+def header_text(table: Table, n_train: int) -> str:
+    """What the table is, and what is about to happen."""
+    lines = [table.title, f"{len(table.X)} rows, {table.X.shape[1]} columns: {listing(table.X)}"]
+    if table.labels is not None:
+        counts = ", ".join(
+            f"{value} ({n} rows)" for value, n in table.labels.value_counts().items()
+        )
+        lines.append(f"Label {table.labels.name}: {counts}; {table.normal} is normal")
+    lines += [f"Note: {note}" for note in table.notes]
+    lines = [textwrap.fill(line, 100, subsequent_indent="  ") for line in lines]
+    return "\n".join([*lines, "", f"Fitting the density to {n_train} rows ..."])
+
+
+def quality_text(table: Table, scores: Scores, train: np.ndarray, held_out: np.ndarray) -> str:
+    """Held-out log-likelihood, ROC AUC if there are labels, and how many rows are outliers."""
+    kept = scores.log_density[held_out]
+    with np.errstate(over="ignore", invalid="ignore"):  # scores may be as low as float64 goes
+        mean = kept.mean()
+        error = kept.std(ddof=1) / np.sqrt(len(kept))
+    groups = {"fitted rows": train, "held-out rows": held_out}
+    lines = [
+        f"Held-out log-likelihood  {mean:.2f} nats per row "
+        f"(standard error {error:.2f}, {len(kept)} rows)"
+    ]
+    if table.labels is not None:
+        abnormal = np.flatnonzero(table.labels != table.normal)
+        is_abnormal = np.repeat([0, 1], [len(held_out), len(abnormal)])
+        auc = roc_auc_score(is_abnormal, -scores.score[np.concatenate([held_out, abnormal])])
+        groups[f"rows with {table.labels.name} = {table.labels.iloc[abnormal[0]]}"] = abnormal
+        lines.append(
+            f"ROC AUC                  {auc:.3f} "
+            f"({len(held_out)} held-out rows against {len(abnormal)} anomalies)"
+        )
+    lines.append(f"Threshold                {scores.threshold:.2f} nats; below it are")
+    lines += [
+        f"{'':25}{(scores.score[rows] < scores.threshold).sum()} of {len(rows)} {name}"
+        for name, rows in groups.items()
+    ]
+    return "\n".join(lines)
+
+
+def lowest_rows(score: np.ndarray, n_rows: int) -> np.ndarray:
+    """Positions of the rows of lowest score, lowest first."""
+    return np.argsort(score, kind="stable")[:n_rows]
+
+
+def top_text(table: Table, scores: Scores, lowest: np.ndarray, reasons: list[str]) -> str:
+    """The rows at the positions ``lowest``, each with its reason in the line below it."""
+    title = (
+        f"The {len(lowest)} most anomalous of all rows; "
+        "p-value: how often a normal row looks as odd"
+    )
+    if len(lowest) == 0:
+        return title
+    top = pd.DataFrame(
+        {
+            "row": table.X.index[lowest],
+            "score": scores.score[lowest],
+            "p-value": scores.p_value[lowest],
+        }
+    )
+    if table.labels is not None:
+        top[table.labels.name] = table.labels.to_numpy()[lowest]
+    header, *lines = top.to_string(index=False, float_format=NUMBER.format).splitlines()
+    return "\n".join(
+        [title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))]
+    )
+
+
+def reason_texts(rows: pd.DataFrame, gains: np.ndarray, expected: np.ndarray) -> Iterator[str]:
+    """A line for each row: the two cells that make it most unlikely, and the values expected.
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n_rows, n_columns)
+    gains : ndarray of the same shape
+        How much more likely the row would be with the expected value in the cell, in nats.
+    expected : ndarray of the same shape
+        The most likely value of each cell given the others.
+    """
+    for (_, row), gain, values in zip(rows.iterrows(), gains, expected):
+        unlikely = [j for j in np.argsort(-gain, kind="stable")[:2] if gain[j] > 0]
+        cells = [
+            f"{str(rows.columns[j])[:24]} {short(row.iloc[j])} (expected {short(values[j])})"
+            for j in unlikely
+        ]
+        yield "    " + (", ".join(cells) or "no single cell makes it unlikely")
+
+
+def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:
+    """Fresh rows side by side, a line for each column.
+
+    They stand beside the median, or the most frequent value, of the fitted rows ``X``.
+    """
+    typical = {
+        name: x.mode().iloc[0] if x.dtype == "category" else x.median() for name, x in X.items()
+    }
+    shown = pd.DataFrame(
+        {"typical": typical.values()}, index=[str(name)[:28] for name in X], dtype=object
+    )
+    for i, (_, row) in enumerate(drawn.iterrows(), 1):
+        shown[f"new row {i}"] = row.to_numpy(object)
+    hidden = len(shown) - SHOWN_COLUMNS
+    more = f"\n(and {hidden} more columns)" if hidden > 0 else ""
+    text = shown.head(SHOWN_COLUMNS).map(short).to_string()
+    return f"{len(drawn)} rows drawn from the density\n{text}{more}"
+
+
+def short(value: object) -> str:
+    """A number to four digits, or the first letters of a text."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return f"{value:.4g}"
+    return str(value)[:12]
