@@ -5,7 +5,8 @@ import skmaf
 project = "skmaf"
 author = "skmaf developers"
 copyright = author
-release = version = skmaf.__version__
+version = skmaf.__version__
+release = version
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -14,12 +15,12 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
 ]
 plot_formats = ["png"]
-plot_html_show_formats = plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_html_show_source_link = False
 autosummary_generate = True
 numpydoc_show_class_members = False
 default_role = "literal"
 exclude_patterns = ["_build"]
-suppress_warnings = [
-    "ref.ref"
-]  # docstrings that scikit-learn's classes give refer to pages of its own
+# methods that come from scikit-learn's classes refer to pages of scikit-learn's manual
+suppress_warnings = ["ref.ref"]
 html_theme = "alabaster"

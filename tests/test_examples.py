@@ -40,9 +40,8 @@ def test_order(run):
 
 def test_digits(run):
     names = run("digits")
-    accuracy = (
-        names["classifier"].classes_[names["proba"].argmax(axis=1)] == names["y_test"]
-    ).mean()
+    named = names["classifier"].classes_[names["proba"].argmax(axis=1)]
+    accuracy = (named == names["y_test"]).mean()
     assert accuracy > 0.9
     assert abs(names["proba"].max(axis=1).mean() - accuracy) < 0.06
 
@@ -55,13 +54,16 @@ def test_likelihood_free(run):
     assert np.all((ratio > 0.8) & (ratio < 1.25))
 
 
+# the fit of the last one is good enough by a small margin, which depends on the machine
+@pytest.mark.filterwarnings("ignore:k-hat")
 def test_energies(run, capsys):
     run("energies")
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("u")]
+    numbers = np.array([re.findall(r"-?\d+\.\d+", line) for line in lines], dtype=float)
+    estimate, error, exact, k_hat = numbers.T
     assert len(lines) == 4
-    for line in lines:
-        estimate, error, exact = (float(number) for number in re.findall(r"-?\d+\.\d+", line)[:3])
-        assert abs(estimate - exact) < 5 * error + 0.01
+    np.testing.assert_array_less(abs(estimate - exact), 5 * error + 0.01)
+    assert (k_hat < 0.7).sum() >= 3
 
 
 def test_every_example_is_run_and_shown():

@@ -2,8 +2,9 @@
 Digits: a classifier that can draw
 ==================================
 
-One conditional density of scikit-learn's digits, 8 by 8 pixels, with the digit as its context. By Bayes' rule it is a
-classifier; and as a density it draws digits, the image-generation demonstration of the papers in small.
+One conditional density of scikit-learn's digits, 8 by 8 pixels, with the digit as its context. By
+Bayes' rule it is a classifier; and as a density it draws digits, the image-generation
+demonstration of the papers in small.
 """
 
 import matplotlib.pyplot as plt
@@ -20,15 +21,20 @@ from skmaf import MAFClassifier
 X, y = load_digits(return_X_y=True)
 X = X + np.random.default_rng(0).random(X.shape)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
-classifier = MAFClassifier(hidden_layer_sizes=(64, 64), random_state=0).fit(X_train, y_train)
+classifier = MAFClassifier(
+    bijector="affine", n_layers=3, hidden_layer_sizes=(64, 64), random_state=0
+)
+classifier.fit(X_train, y_train)
 
 # %%
-# The density of 64 pixels is too sure of itself. It is raised to a power, and multiplied by a power of a normal law about the
-# mean of each class. Rows set aside have chosen both powers, and then the probabilities mean what they say.
+# The density of 64 pixels is too sure of itself. It is raised to a power, and multiplied by a
+# power of a normal distribution about the mean of each class. Rows set aside have chosen both
+# powers, and then the probabilities mean what they say.
 
 proba = classifier.predict_proba(X_test)
 print(
-    f"accuracy {classifier.score(X_test, y_test):.3f}, mean probability of the class named {proba.max(axis=1).mean():.3f}"
+    f"accuracy {classifier.score(X_test, y_test):.3f}, "
+    f"mean probability of the class named {proba.max(axis=1).mean():.3f}"
 )
 print(f"log-loss {log_loss(y_test, proba):.3f}; powers {classifier.powers_.round(2)}")
 

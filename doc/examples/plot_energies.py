@@ -2,17 +2,18 @@
 Four energies that a normal distribution cannot follow
 ======================================================
 
-Variational inference with a normal distribution sees one mode of a posterior and nothing of its bends. A flow follows both.
-The energies U1 to U4 below are those of table 1 of Rezende and Mohamed (2015, *Variational inference with normalizing flows*,
-ICML), with which the paper showed that; each makes a density proportional to exp(-U).
+Variational inference with a normal distribution sees one mode of a posterior and nothing of its
+bends. A flow follows both. The energies U1 to U4 below are those of table 1 of Rezende and Mohamed
+(2015, *Variational inference with normalizing flows*, ICML), with which the paper showed that;
+each makes a density proportional to exp(-U).
 """
 
 # %%
 # The energies
 # ------------
-# They are functions of torch tensors of shape (rows, 2). U2 to U4 are the same for ever along their waves, so that exp(-U) has
-# no finite integral: a soft wall beyond 4 on both axes gives it one. It is quadratic, so that draws that fall outside know the
-# way back.
+# They are functions of torch tensors of shape (rows, 2). U2 to U4 are the same for ever along their
+# waves, so that exp(-U) has no finite integral: a soft wall beyond 4 on both axes gives it one. It
+# is quadratic, so that the gradient leads draws that fall outside back.
 
 import math
 
@@ -57,11 +58,18 @@ def log_density(energy):
 # %%
 # Fits
 # ----
-# The evidence, the integral of exp(-U), comes from importance sampling with the flow. In two dimensions a grid gives it too.
-# The two agree within a few standard errors where k-hat is below 0.7. Two layers of an inverse autoregressive flow are enough
-# if their bijectors are splines.
+# The evidence, the integral of exp(-U), comes from importance sampling with the flow. In two
+# dimensions a grid gives it too. The two agree within a few standard errors where k-hat is below
+# 0.7. Two layers of an inverse autoregressive flow are enough if their bijectors are splines.
 
-shape = {"bijector": "spline", "n_layers": 2, "hidden_layer_sizes": (32, 32)}
+settings = {
+    "bijector": "spline",
+    "n_layers": 2,
+    "hidden_layer_sizes": (32, 32),
+    "learning_rate_init": 0.01,
+    "max_iter": 500,
+    "random_state": 0,
+}
 
 axis = torch.linspace(-5, 5, 201, dtype=torch.float64)
 cells = torch.cartesian_prod(axis, axis)
@@ -69,14 +77,15 @@ cell_area = (axis[1] - axis[0]).item() ** 2
 
 figure, axes = plt.subplots(2, 4, figsize=(10, 5), sharex=True, sharey=True, layout="constrained")
 for (above, below), energy in zip(axes.T, [u1, u2, u3, u4]):
-    flow = VariationalFlow(log_density(energy), 2, **shape, max_iter=800, random_state=0).fit()
+    flow = VariationalFlow(log_density(energy), 2, **settings).fit()
     log_p = log_density(energy)(cells)
     log_integral = log_p.logsumexp(0).item() + math.log(cell_area)
     estimate = f"{flow.log_evidence_:.3f} ± {flow.log_evidence_error_:.3f}"
     print(
-        f"{energy.__name__}: log-evidence {estimate}, on the grid {log_integral:.3f}, k-hat {flow.k_hat_:.2f}"
+        f"{energy.__name__}: log-evidence {estimate}, on the grid {log_integral:.3f}, "
+        f"k-hat {flow.k_hat_:.2f}"
     )
-    densities = (log_p - log_integral).exp().numpy(), np.exp(flow.score_samples(cells.numpy()))
+    densities = [(log_p - log_integral).exp().numpy(), np.exp(flow.score_samples(cells.numpy()))]
     for place, density, title in zip(
         (above, below), densities, (f"exp(-{energy.__name__})", "flow")
     ):
@@ -90,6 +99,7 @@ for (above, below), energy in zip(axes.T, [u1, u2, u3, u4]):
         place.set_title(title)
 
 # %%
-# The upper row are the densities, the lower one the flows: they have found both modes of the first and both branches of the
-# last two, if not in the right shares everywhere. A flow bends and stretches but does not tear, so that thin bridges remain
-# between the modes. Importance sampling corrects both.
+# The upper row are the densities, the lower one the flows: they have found both modes of the first
+# and both branches of the last two, if not in the right shares everywhere. A flow bends and
+# stretches but does not tear, so that thin bridges remain between the modes. Importance sampling
+# corrects both.
