@@ -1,10 +1,11 @@
-"""Anomalies in twenty labelled tables: skmaf beside other detectors, all with defaults, on the same rows and one thread.
+"""Anomalies in twenty labelled tables: skmaf beside other detectors, all with defaults.
 
-    python benchmarks/anomaly.py --seeds 0 1 2 3 4    runs what the CSV file does not have yet, then prints the report
+    python benchmarks/anomaly.py --seeds 0 1 2 3 4    runs what is missing, then reports
     python benchmarks/anomaly.py --report             prints the report alone
 
-`--tools "PyOD kNN" AutoEncoder VAE DeepSVDD LUNAR` runs more of PyOD's. With --contaminated the training rows hold anomalies
-as the table does, and no label is used: half of all rows train.
+`--tools "PyOD kNN" AutoEncoder VAE DeepSVDD LUNAR` runs more of PyOD's. With --contaminated the
+training rows hold anomalies as the table does, and no label is used: half of all rows train.
+All tools see the same rows, on one thread.
 """
 
 import time
@@ -34,15 +35,19 @@ KEY = ["table", "tool", "seed", "contaminated"]
 def load(path, seed, contaminated):
     """Standardised training rows, test rows, and labels of these (1: anomaly)."""
     with np.load(path, allow_pickle=False) as archive:
-        X, y = archive["X"].astype(np.float64), archive["y"]
+        X = archive["X"].astype(np.float64)
+        y = archive["y"]
     rng = np.random.default_rng(seed)
     if len(X) > MAX_ROWS:
         rows = rng.permutation(len(X))[:MAX_ROWS]
-        X, y = X[rows], y[rows]
+        X = X[rows]
+        y = y[rows]
     pool = rng.permutation(len(X) if contaminated else np.flatnonzero(y == 0))
-    train, rest = pool[: len(pool) // 2], pool[len(pool) // 2 :]
+    train = pool[: len(pool) // 2]
+    rest = pool[len(pool) // 2 :]
     test = rest if contaminated else np.concatenate([rest, np.flatnonzero(y == 1)])
-    mean, scale = X[train].mean(axis=0), X[train].std(axis=0)
+    mean = X[train].mean(axis=0)
+    scale = X[train].std(axis=0)
     scale[scale == 0] = 1
     return (X[train] - mean) / scale, (X[test] - mean) / scale, y[test]
 
@@ -123,16 +128,12 @@ def run(args):
                     "columns": train.shape[1],
                 }
                 append(args.out, result)
-                print(
-                    "{table}, seed {seed}, {tool}: AUC {auc:.1f}, AP {ap:.1f}, {fit_s:.1f} s".format(
-                        **result
-                    ),
-                    flush=True,
-                )
+                line = "{table}, seed {seed}, {tool}: AUC {auc:.1f}, AP {ap:.1f}, {fit_s:.1f} s"
+                print(line.format(**result), flush=True)
 
 
 def report(results):
-    """Print ROC AUC and average precision, a line for each table, a column for each tool; and times to fit."""
+    """Print ROC AUC, average precision and times to fit by table and tool."""
     tools = [tool for tool in TOOLS | EXTRAS if tool in set(results["tool"])]
     for metric, title in [
         ("auc", "ROC AUC, %"),

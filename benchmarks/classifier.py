@@ -1,14 +1,17 @@
-"""MAFClassifier beside other classifiers on the tables that scikit-learn ships, all with defaults, same rows, one thread.
+"""MAFClassifier beside other classifiers on the tables that scikit-learn ships.
 
-    python benchmarks/classifier.py --seeds 0 1 2 3 4    runs what the CSV file does not have yet, then prints the report
+    python benchmarks/classifier.py --seeds 0 1 2 3 4    runs what is missing, then reports
     python benchmarks/classifier.py --report             prints the report alone
 
-30% of the rows are the test. Digits come as they are, integers, and with uniform noise that makes them continuous. Logistic
-regression and neighbours get standardised columns. The gap is the mean probability of the class named, less the share that is
-right: above 0 a tool is too sure of itself. Every result is written to the CSV file as soon as it is known.
+All tools have their defaults, the same rows and one thread. 30% of the rows are the test. Digits
+come as they are, integers, and with uniform noise that makes them continuous. Logistic regression
+and neighbours get standardised columns. The gap is the mean probability of the class named, less
+the share that is right: above 0 a tool is too sure of itself. Every result is written to the CSV
+file as soon as it is known.
 """
 
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -77,15 +80,17 @@ def measure(classifier, X, X_test, y, y_test):
 
 
 def report(results):
-    """Print for each metric a line for each table, a column for each tool: mean and standard deviation over seeds."""
+    """Print mean and standard deviation over seeds of each metric, by table and tool."""
     print(f"seeds {sorted(set(results['seed']))}; mean ± standard deviation over them")
     for metric, title in METRICS.items():
         by_tool = results.groupby(["table", "tool"], sort=False)[metric]
-        digits = 3 if metric == "log_loss" else 1
-        cells = by_tool.agg(
-            lambda values: f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
-        ).unstack()
+        means_and_stds = partial(mean_and_std, digits=3 if metric == "log_loss" else 1)
+        cells = by_tool.agg(means_and_stds).unstack()
         show(title, cells.reindex(index=list(TABLES), columns=list(TOOLS)))
+
+
+def mean_and_std(values, digits):
+    return f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
 
 
 def main():

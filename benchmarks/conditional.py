@@ -1,32 +1,37 @@
-"""Conditional densities p(y | X) of skmaf and its peers on seven tables, all tools on the same rows, on one thread.
+"""Conditional densities p(y | X) of skmaf and its peers on seven tables.
 
-    python benchmarks/conditional.py --seeds 0 1 2    runs what the CSV file does not have yet, then prints the report
+    python benchmarks/conditional.py --seeds 0 1 2    runs what is missing, then reports
     python benchmarks/conditional.py --report         prints the report alone
 
-The target is the last column of a table. If its training rows are tied it is spread over its step, training and test rows
-alike, as in `tables.spread`; the features stay as they are. All columns are standardised by the training rows, and all
-figures are in units of the standardised target. CRPS is twice the mean pinball loss at the levels 0.01, 0.02, ..., 0.99.
+All tools see the same rows, on one thread. The target is the last column of a table. If its
+training rows are tied it is spread over its step, training and test rows alike, as in
+`tables.spread`; the features stay as they are. All columns are standardised by the training rows,
+and all figures are in units of the standardised target. CRPS is twice the mean pinball loss at the
+levels 0.01, 0.02, ..., 0.99.
 
 The tools, each with its defaults but for what is said here:
 
 skmaf         ConditionalMAFDensity; its 90% interval is that of `predict_interval`
-ngboost       NGBRegressor of a normal; at most 1,000 estimators, stopped after 50 without a better held-out score, the best
-              number kept; learning rates 0.1, 0.03 and 0.01 are tried in this order and the held-out rows, a tenth of the
-              training rows, choose; on large tables each estimator sees 10,000 rows drawn at random (`minibatch_frac`);
-              180 seconds of processor time in all, the best until then counts; not refitted on all rows
-hgb-quantile  HistGradientBoostingRegressor for each of the levels 0.01, 0.05, 0.1, ..., 0.95, 0.99, sorted for each row, with
-              straight lines between the levels; no density; its median stands for the mean
-gp            GaussianProcessRegressor, amplitude * anisotropic RBF + white noise, on at most 1,000 training rows drawn by the
-              seed, at most 100 steps of L-BFGS
+ngboost       NGBRegressor of a normal; at most 1,000 estimators, stopped after 50 without a better
+              held-out score, the best number kept; learning rates 0.1, 0.03 and 0.01 are tried in
+              this order and the held-out rows, a tenth of the training rows, choose; on large
+              tables each estimator sees 10,000 rows drawn at random (`minibatch_frac`); 180 seconds
+              of processor time in all, the best until then counts; not refitted on all rows
+hgb-quantile  HistGradientBoostingRegressor for each of the levels 0.01, 0.05, 0.1, ..., 0.95, 0.99,
+              sorted for each row, with straight lines between the levels; no density; its median
+              stands for the mean
+gp            GaussianProcessRegressor, amplitude * anisotropic RBF + white noise, on at most 1,000
+              training rows drawn by the seed, at most 100 steps of L-BFGS
 linear        BayesianRidge: normal, with the predictive standard deviation
 
-ngboost, gp and linear predict a normal. The 90% interval of every peer lies between its quantiles 0.05 and 0.95.
-Every result is written to the CSV file as soon as it is known.
+ngboost, gp and linear predict a normal. The 90% interval of every peer lies between its quantiles
+0.05 and 0.95. Every result is written to the CSV file as soon as it is known.
 """
 
 import math
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +69,7 @@ GP_STEPS = 100
 
 
 class Table(NamedTuple):
-    """Features and target of the training and test rows; float64, in standardised units of the training rows."""
+    """Features and target of the training and test rows, float64, standardised by the former."""
 
     X: np.ndarray
     y: np.ndarray
@@ -73,7 +78,7 @@ class Table(NamedTuple):
 
 
 def load(directory, name, seed):
-    """Read a table, spread its target if tied, standardise it, and draw at most `MAX_TEST` of its test rows.
+    """Read a table, spread its target if tied, standardise it, and draw up to `MAX_TEST` test rows.
 
     Raises
     ------
@@ -81,15 +86,17 @@ def load(directory, name, seed):
         If the table is not there.
     """
     X, test = read(directory, name)
-    rng, X = np.random.default_rng(seed), X.astype(np.float64)
+    rng = np.random.default_rng(seed)
+    X = X.astype(np.float64)
     X[:, -1:] = spread(X[:, -1:], ~test, rng)
     X = standardise(X, ~test)
-    train, test = X[~test], rng.permutation(X[test])[:MAX_TEST]
+    train = X[~test]
+    test = rng.permutation(X[test])[:MAX_TEST]
     return Table(train[:, :-1], train[:, -1], test[:, :-1], test[:, -1])
 
 
 class Skmaf:
-    """ConditionalMAFDensity with its defaults; it holds out rows itself, and takes the time it takes."""
+    """ConditionalMAFDensity with its defaults; it holds out rows itself, in whatever time."""
 
     def __init__(self, seed):
         from skmaf import ConditionalMAFDensity  # the peers run without it
@@ -114,7 +121,7 @@ class Skmaf:
 
 
 class Gaussian:
-    """A peer that predicts a normal: ``normal(X)`` gives its mean and standard deviation at each row."""
+    """A peer that predicts a normal: ``normal(X)`` gives its mean and standard deviation."""
 
     def __init__(self, seed):
         self.seed = seed
@@ -139,24 +146,26 @@ class OutOfTime(Exception):
 
 
 class NGBoost(Gaussian):
-    """Natural gradient boosting of a normal; learning rate and number of estimators by held-out rows, as the budget allows."""
+    """Natural gradient boosting of a normal.
+
+    Held-out rows choose learning rate and number of estimators, as the budget allows.
+    """
 
     def fit(self, X, y):
         deadline = time.process_time() + BUDGET
         rows = np.random.default_rng(self.seed).permutation(len(X))
         n_val = round(VALIDATION_FRACTION * len(X))
-        val, fit = rows[:n_val], rows[n_val:]
+        val = rows[:n_val]
+        fit = rows[n_val:]
         best = math.inf
         for learning_rate in LEARNING_RATES:
             if time.process_time() > deadline:
                 break
             model, losses = self._boost(X[fit], y[fit], X[val], y[val], learning_rate, deadline)
             if losses and np.nanmin(losses) < best:
-                best, self.model, self.n_estimators = (
-                    np.nanmin(losses),
-                    model,
-                    int(np.nanargmin(losses)) + 1,
-                )
+                best = np.nanmin(losses)
+                self.model = model
+                self.n_estimators = int(np.nanargmin(losses)) + 1
                 self.detail = (
                     f"learning rate {learning_rate}, estimator {self.n_estimators} of {len(losses)}"
                 )
@@ -179,16 +188,9 @@ class NGBoost(Gaussian):
             random_state=self.seed,
             verbose=False,
         )
-        with np.errstate(all="ignore"):
-            try:
-                model.fit(
-                    X, y, X_val, y_val, val_loss_monitor=monitor, early_stopping_rounds=PATIENCE
-                )
-            except (
-                OutOfTime,
-                np.linalg.LinAlgError,
-            ):  # a vanishing variance is a failure of numbers: what was before counts
-                pass
+        # a vanishing variance is a failure of numbers: what was before counts
+        with np.errstate(all="ignore"), suppress(OutOfTime, np.linalg.LinAlgError):
+            model.fit(X, y, X_val, y_val, val_loss_monitor=monitor, early_stopping_rounds=PATIENCE)
         return model, losses
 
     def normal(self, X):
@@ -240,9 +242,8 @@ class GaussianProcess(Gaussian):
             kernel, optimizer=self._optimize, random_state=self.seed
         )
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # a length scale at its bound: a column of no use
+            # a length scale at its bound: a column of no use
+            warnings.simplefilter("ignore", ConvergenceWarning)
             self.model.fit(X[rows], y[rows])
 
     def _optimize(self, objective, start, bounds):
@@ -281,14 +282,16 @@ TOOLS = {
 
 
 def measure(tool, table, seed):
-    """Fit a tool on a table and judge its predictions at the test rows: a row of the CSV file without its key."""
+    """A row of the CSV file without its key: a tool fitted on a table, judged on its test rows."""
     model = TOOLS[tool](seed)
-    X, y = table.X_test, table.y_test
+    X = table.X_test
+    y = table.y_test
     _, fit_time = timed(model.fit, table.X, table.y)
     model.log_prob(X[:1], y[:1])  # warm up
     scores, score_time = timed(model.log_prob, X, y)
     if scores is None:
-        scores, score_time = np.full(len(y), np.nan), np.nan
+        scores = np.full(len(y), np.nan)
+        score_time = np.nan
     quantiles, quantile_time = timed(model.quantiles, X, LEVELS)
     low, high = model.interval(X).T
     crps = 2 * pinball(y, quantiles).mean(axis=1)
@@ -338,7 +341,10 @@ def run(args):
                     continue
                 result = key | measure(tool, table, seed)
                 append(args.out, result)
-                line = "{table}, seed {seed}, {tool}: {mean:.3f} nats, CRPS {crps:.4f}, {coverage:.1%} covered, {fit_s:.0f} s"
+                line = (
+                    "{table}, seed {seed}, {tool}: {mean:.3f} nats, CRPS {crps:.4f}, "
+                    "{coverage:.1%} covered, {fit_s:.0f} s"
+                )
                 print(line.format(**result), result["detail"], flush=True)
 
 
@@ -361,7 +367,8 @@ def report(results):
 
     seeds = ", ".join(map(str, sorted(set(results["seed"]))))
     print(
-        f"Seeds {seeds}: means over them, ± the standard deviation over seeds. Units of the standardised target."
+        f"Seeds {seeds}: means over them, ± the standard deviation over seeds. "
+        "Units of the standardised target."
     )
     counts = over_seeds("seed", "count").fillna(0)
     if counts.stack().nunique() > 1:

@@ -1,9 +1,10 @@
-"""What each default of MAFDensity is worth: one of them changed at a time, on training rows alone, on one thread.
+"""What each default of MAFDensity is worth: one of them changed at a time, on one thread.
 
-    python benchmarks/defaults.py --seeds 0 1    runs what the CSV file does not have yet, then prints the report
+    python benchmarks/defaults.py --seeds 0 1    runs what is missing, then reports
     python benchmarks/defaults.py --report       prints the report alone
 
-A tenth of the training rows of the density benchmark judges the fits on the rest; its test rows are not touched.
+A tenth of the training rows of the density benchmark judges the fits on the rest; its test rows are
+not touched.
 """
 
 import warnings
@@ -18,7 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
-from skmaf import MAFDensity, training
+from skmaf import MAFDensity
+from skmaf.training import loop
 
 HERE = Path(__file__).resolve().parent
 TABLES = ("energy", "concrete", "parkinsons", "elevators", "bike")
@@ -46,11 +48,12 @@ KEY = ["table", "variant", "seed"]
 
 @contextmanager
 def no_moving_average():
-    decay, training.AVERAGE_DECAY = training.AVERAGE_DECAY, 0.0
+    decay = loop.AVERAGE_DECAY
+    loop.AVERAGE_DECAY = 0.0
     try:
         yield
     finally:
-        training.AVERAGE_DECAY = decay
+        loop.AVERAGE_DECAY = decay
 
 
 def measure(table, variant, seed, default_epochs):
@@ -115,7 +118,8 @@ def report(results):
     ratios = times.div(times["defaults"], axis=0)
     tables = [name for name in NAMES if name in set(results["table"])]
     print(
-        f"\nHeld-out score less that of the defaults, in nats (seeds {sorted(set(results['seed']))}):\n"
+        "\nHeld-out score less that of the defaults, in nats "
+        f"(seeds {sorted(set(results['seed']))}):\n"
     )
     print(
         "| changed | "

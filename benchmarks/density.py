@@ -1,6 +1,6 @@
-"""Held-out log-likelihood of skmaf and its peers on seven tables, all tools on the same rows, on one thread.
+"""Held-out log-likelihood of skmaf and its peers on seven tables, the same rows, on one thread.
 
-    python benchmarks/density.py --seeds 0 1 2 3 4    runs what the CSV file does not have yet, then prints the report
+    python benchmarks/density.py --seeds 0 1 2 3 4    runs what is missing, then reports
     python benchmarks/density.py --report             prints the report alone
 
 Every result is written to the CSV file as soon as it is known.
@@ -85,7 +85,7 @@ def run(args):
 
 
 def report(results):
-    """Print Markdown tables: score, lowest row, fit time and score time, a line for each table, a column for each tool."""
+    """Print score, lowest row, fit time and score time by table and tool, in Markdown."""
     tables = [name for name in NAMES if name in set(results["table"])]
     tools = [tool for tool in TOOLS if tool in set(results["tool"])]
 
@@ -106,7 +106,7 @@ def report(results):
 
 
 def lead(results):
-    """How far skmaf is above the best peer, by the same seeds: the mean difference, with its standard error over them."""
+    """How far skmaf is above the best peer, with the standard error over the seeds of both."""
     by_seed = results.pivot(index="seed", columns="tool", values="mean")
     peers = by_seed.columns.drop(OURS, errors="ignore")
     if OURS not in by_seed or len(peers) == 0:

@@ -1,10 +1,11 @@
-"""Seven tables by every family of flows, with its defaults and with the bijectors of the papers, on one thread.
+"""Seven tables by every family of flows, with its defaults and with the bijectors of the papers.
 
-    python benchmarks/families.py            runs what the CSV file does not have yet, then prints the report
+    python benchmarks/families.py            runs what is missing, then reports
     python benchmarks/families.py --report   prints the report alone
 
-Rows are scored in float32 and drawn in float64. A fit that takes more than --limit seconds of processor time is given up. Every
-result is written to the CSV file as soon as it is known.
+Rows are scored in float32 and drawn in float64, on one thread. A fit that takes more than --limit
+seconds of processor time is given up. Every result is written to the CSV file as soon as it is
+known.
 """
 
 import signal
@@ -43,7 +44,7 @@ def give_up(signum, frame):
 
 
 def measure(tool, table, seed, limit):
-    """Fit a family on a table, score the test rows, and draw: a row of the CSV file without its key."""
+    """A row of the CSV file without its key: a family fitted on a table, test scores, and draws."""
     density = MAFDensity(family=tool.split("+")[0], **TOOLS[tool], random_state=seed)
     start = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, limit)  # which counts the time of the processor too
@@ -91,13 +92,14 @@ def run(args):
                 append(args.out, result)
                 score = "-" if result["mean"] is None else f"{result['mean']:.2f}"
                 print(
-                    f"{name}, seed {seed}, {tool}: {score} nats, {result['fit_s']:.0f} s, {result['detail']}",
+                    f"{name}, seed {seed}, {tool}: {score} nats, {result['fit_s']:.0f} s, "
+                    f"{result['detail']}",
                     flush=True,
                 )
 
 
 def report(results):
-    """Print Markdown tables: score, fit time, score time and draw time, a line for each table, a column for each tool."""
+    """Print score, and times to fit, score and draw by table and tool, in Markdown."""
     tables = [name for name in NAMES if name in set(results["table"])]
     tools = [tool for tool in TOOLS if tool in set(results["tool"])]
     done = results[results["mean"].notna()]

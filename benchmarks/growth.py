@@ -14,11 +14,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
-from skmaf import MAFDensity, training
+from skmaf import MAFDensity
+from skmaf.training import loop
 
-ROWS, ROWS_AT = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000), 20  # columns
-COLUMNS, COLUMNS_AT = (2, 4, 8, 16, 32, 64, 128, 256, 512), 10_000  # rows
-MILLION = 1_000_000, 20
+ROWS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
+ROWS_AT = 20  # columns
+COLUMNS = (2, 4, 8, 16, 32, 64, 128, 256, 512)
+COLUMNS_AT = 10_000  # rows
+MILLION = (1_000_000, 20)
 N_TEST = 100_000
 N_CLUSTERS = 10
 
@@ -44,8 +47,9 @@ def curved_clusters(n_rows, n_columns, seed=0):
 
 def epoch_seconds(X, n_epochs):
     """Median seconds of processor time of an epoch, held-out score included, and the batch size."""
-    marks, batches = [time.process_time()], []
-    run_epoch = training._run_epoch
+    marks = [time.process_time()]
+    batches = []
+    run_epoch = loop._run_epoch
 
     def timed(optimiser, rows, widths, noise, hiding, n_batches, generator):
         batches.append(round(len(rows.x) / n_batches))
@@ -53,13 +57,13 @@ def epoch_seconds(X, n_epochs):
         marks.append(time.process_time())
         return loss
 
-    training._run_epoch = timed
+    loop._run_epoch = timed
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             MAFDensity(max_iter=n_epochs, random_state=0).fit(X)
     finally:
-        training._run_epoch = run_epoch
+        loop._run_epoch = run_epoch
     return np.median(np.diff(marks)[1:]), batches[0]
 
 
@@ -78,16 +82,18 @@ def show_growth(label, tables):
             f"| {size:,} | {batch} | {seconds:.3f} | {1e6 * seconds / len(X):.0f} | {power} |",
             flush=True,
         )
-        before = size, seconds
+        before = (size, seconds)
 
 
 def show_million():
     X = curved_clusters(MILLION[0] + N_TEST, MILLION[1])
-    fit, test = X[:-N_TEST], X[-N_TEST:]
+    fit = X[:-N_TEST]
+    test = X[-N_TEST:]
     models = {"MAFDensity()": MAFDensity(random_state=0)}
     models[f"GaussianMixture({N_CLUSTERS})"] = GaussianMixture(N_CLUSTERS, random_state=0)
     print(
-        "| model | fit, s | test score, nats | lowest test row | score 100,000 rows, s |\n|---|---:|---:|---:|---:|"
+        "| model | fit, s | test score, nats | lowest test row | score 100,000 rows, s |\n"
+        "|---|---:|---:|---:|---:|"
     )
     for name, model in models.items():
         start = time.perf_counter()
@@ -96,7 +102,8 @@ def show_million():
         scores = model.score_samples(test)
         end = time.perf_counter()
         print(
-            f"| {name} | {fitted - start:.0f} | {scores.mean():.2f} | {scores.min():.0f} | {end - fitted:.1f} |",
+            f"| {name} | {fitted - start:.0f} | {scores.mean():.2f} | {scores.min():.0f} | "
+            f"{end - fitted:.1f} |",
             flush=True,
         )
 

@@ -1,6 +1,7 @@
-"""The peers: other packages' density estimators behind one interface, ``fit(X_train, X_val)`` and ``log_prob(X)``.
+"""The peers: other packages' density estimators behind one interface.
 
-Each takes at most ``budget`` seconds of processor time to fit, and chooses by the held-out rows ``X_val``.
+It is ``fit(X_train, X_val)`` and ``log_prob(X)``. Each takes at most ``budget`` seconds of
+processor time to fit, and chooses by the held-out rows ``X_val``.
 """
 
 import copy
@@ -31,9 +32,8 @@ PATIENCE = 30  # epochs
 MAX_GRADIENT_NORM = 5.0
 N_COMPONENTS = (1, 2, 5, 10, 20, 40)
 BANDWIDTHS = np.geomspace(2, 0.02, 20)
-BANDWIDTH_ROWS = (
-    2000  # held-out rows that choose the bandwidth: scoring takes fit rows x held-out rows
-)
+# held-out rows that choose the bandwidth, at most: scoring takes fit rows x held-out rows
+BANDWIDTH_ROWS = 2000
 
 
 def zuko_flow(bijector, n_columns, hidden=HIDDEN):
@@ -44,7 +44,10 @@ def zuko_flow(bijector, n_columns, hidden=HIDDEN):
 
 
 def nflows_flow(bijector, n_columns, hidden=HIDDEN):
-    """nflows' masked autoregressive flow, of the shapes of `zuko_flow`: its first layer comes on top of its blocks."""
+    """nflows' masked autoregressive flow, of the shapes of `zuko_flow`.
+
+    Its first layer comes on top of its blocks.
+    """
     network = {"use_residual_blocks": False, "num_blocks": 1}
     if bijector == "affine":
         network["num_blocks_per_layer"] = network.pop("num_blocks")
@@ -61,7 +64,7 @@ def nflows_flow(bijector, n_columns, hidden=HIDDEN):
 
 
 class TorchFlow:
-    """A peer's flow, trained by Adam until the held-out rows no longer gain; the best weights are kept."""
+    """A peer's flow, trained by Adam until held-out rows no longer gain, with the best weights."""
 
     def __init__(self, make, budget, seed):
         self.make = make
@@ -71,10 +74,13 @@ class TorchFlow:
     def fit(self, X_train, X_val):
         deadline = time.process_time() + self.budget
         torch.manual_seed(self.seed)
-        x, x_val = _float32(X_train), _float32(X_val)
+        x = _float32(X_train)
+        x_val = _float32(X_val)
         self.flow = self.make(x.shape[1])
         adam = torch.optim.Adam(self.flow.parameters(), lr=LEARNING_RATE)
-        best, best_epoch, epoch = -math.inf, 0, 0
+        best = -math.inf
+        best_epoch = 0
+        epoch = 0
         state = copy.deepcopy(self.flow.state_dict())
         while epoch - best_epoch < PATIENCE and time.process_time() < deadline:
             epoch += 1
@@ -82,7 +88,9 @@ class TorchFlow:
                 self._step(adam, x[rows])
             score = self.log_prob(x_val).mean()
             if score > best:
-                best, best_epoch, state = score, epoch, copy.deepcopy(self.flow.state_dict())
+                best = score
+                best_epoch = epoch
+                state = copy.deepcopy(self.flow.state_dict())
         self.flow.load_state_dict(state)
         self.detail = f"epoch {best_epoch} of {epoch}"
 
@@ -104,9 +112,10 @@ class TorchFlow:
 
 
 class Mixture:
-    """Gaussian mixture with full covariances, the number of components chosen by the held-out rows; refitted on all rows.
+    """Gaussian mixture, full covariances, as many as held-out rows choose; refitted on all rows.
 
-    The numbers are tried in rising order as far as the budget goes; the deadline ends the last one where it stands.
+    The numbers are tried in rising order as far as the budget goes; the deadline ends the last one
+    where it stands.
     """
 
     def __init__(self, budget, seed):
@@ -122,7 +131,8 @@ class Mixture:
             mixture = self._fit(X_train, n_components, deadline)
             score = mixture.score(X_val)
             if score > best:
-                best, self.mixture = score, mixture
+                best = score
+                self.mixture = mixture
         self.detail = f"{self.mixture.n_components} of up to {n_components} components"
         if time.process_time() < deadline:
             self.mixture = self._fit(
@@ -144,7 +154,7 @@ class Mixture:
 
 
 class Kernel:
-    """Gaussian kernel density, the bandwidth chosen by at most `BANDWIDTH_ROWS` held-out rows; refitted on all rows."""
+    """Gaussian kernel density, its bandwidth chosen by held-out rows; refitted on all rows."""
 
     def __init__(self, budget, seed):
         self.budget = budget
@@ -158,7 +168,8 @@ class Kernel:
             kernel = KernelDensity(bandwidth=bandwidth).fit(X_train)
             score = kernel.score(X_val[:BANDWIDTH_ROWS])
             if score > best:
-                best, self.kernel = score, kernel
+                best = score
+                self.kernel = kernel
         self.detail = f"bandwidth {self.kernel.bandwidth:.3f}, tried down to {bandwidth:.3f}"
         self.kernel = KernelDensity(bandwidth=self.kernel.bandwidth).fit(
             np.concatenate([X_train, X_val])

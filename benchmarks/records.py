@@ -1,4 +1,7 @@
-"""Results in a CSV file, a line each, so that an interrupted benchmark goes on where it was; and tables of them."""
+"""Results in a CSV file, and tables of them.
+
+Each is a line, so that an interrupted benchmark goes on where it was.
+"""
 
 import argparse
 from pathlib import Path
@@ -10,7 +13,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def options(description, name):
-    """A parser with what all benchmarks have that keep their results in a CSV file, by default the one of that name."""
+    """A parser of what all benchmarks take that keep results in a CSV file, by default ``name``."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

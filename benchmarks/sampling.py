@@ -2,7 +2,8 @@
 
     python benchmarks/sampling.py
 
-prints a Markdown table. skmaf is timed through its public estimator, so checks and standardisation are in its times.
+prints a Markdown table. skmaf is timed through its public estimator, so checks and standardisation
+are in its times.
 """
 
 import argparse
@@ -29,7 +30,7 @@ HEADER = [
 
 
 def seconds(call, n_repeats):
-    """Median processor time of a call, after a first one to warm up; that one counts alone if it is slow."""
+    """Median processor time of calls after a first one, which counts alone if it is slow."""
     times = []
     for _ in range(n_repeats + 1):
         start = time.process_time()
@@ -41,7 +42,7 @@ def seconds(call, n_repeats):
 
 
 def fitted(bijector, n_columns, hidden):
-    """An estimator of one epoch, and float32 rows: X in float32 is scored and sampled in float32."""
+    """An estimator of one epoch, and float32 rows, so that it scores and samples in float32."""
     X = np.random.default_rng(0).standard_normal((N_ROWS, n_columns), dtype=np.float32)
     density = MAFDensity(
         bijector=bijector,
@@ -74,9 +75,9 @@ def measure(bijector, n_columns, hidden, n_repeats):
         nflows_flow, bijector, n_columns, hidden, lambda flow: flow.sample(N_ROWS)
     )
     return [
-        n_columns, f"2x{hidden}", bijector, f"{1e3 * score:.1f}", f"{1e3 * sample:.1f}", f"{sample / score:.2f}",
-        f"{N_ROWS / sample:,.0f}", f"{1e3 * zuko:,.0f}", f"{zuko / sample:.1f}", f"{1e3 * nflows:,.0f}",
-        f"{nflows / sample:.1f}",
+        n_columns, f"2x{hidden}", bijector, f"{1e3 * score:.1f}", f"{1e3 * sample:.1f}",
+        f"{sample / score:.2f}", f"{N_ROWS / sample:,.0f}", f"{1e3 * zuko:,.0f}",
+        f"{zuko / sample:.1f}", f"{1e3 * nflows:,.0f}", f"{nflows / sample:.1f}",
     ]  # fmt: skip
 
 

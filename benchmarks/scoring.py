@@ -1,9 +1,10 @@
-"""How fast rows are scored, and in how much memory: skmaf, zuko and nflows at the same shapes, on one thread.
+"""How fast rows are scored, and in how much memory: skmaf, zuko and nflows at the same shapes.
 
-    python benchmarks/scoring.py            prints a Markdown table of times
-    python benchmarks/scoring.py --memory   the peak of extra memory for a million rows of 20 columns (Linux)
+    python benchmarks/scoring.py            prints a Markdown table of times, on one thread
+    python benchmarks/scoring.py --memory   the peak of extra memory for a million rows (Linux)
 
-skmaf is timed through its public estimator, so checks, standardisation and the background are in its times.
+skmaf is timed through its public estimator, so checks, standardisation and the baseline are in its
+times.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from sampling import HIDDEN, fitted, seconds
 from threadpoolctl import threadpool_limits
 
 N_ROWS = 20_000
-MILLION = 1_000_000, 20
+MILLION = (1_000_000, 20)
 HEADER = [
     "D",
     "hidden",
@@ -56,13 +57,13 @@ def measure(bijector, n_columns, hidden, dtype, n_repeats):
         nflows_flow, X, bijector, hidden, lambda flow, x: flow.log_prob(x), n_repeats
     )
     return [
-        n_columns, f"2x{hidden}", bijector, dtype, f"{1e3 * ours:,.0f}", f"{1e3 * zuko:,.0f}", f"{zuko / ours:.2f}",
-        f"{1e3 * nflows:,.0f}", f"{nflows / ours:.2f}",
+        n_columns, f"2x{hidden}", bijector, dtype, f"{1e3 * ours:,.0f}", f"{1e3 * zuko:,.0f}",
+        f"{zuko / ours:.2f}", f"{1e3 * nflows:,.0f}", f"{nflows / ours:.2f}",
     ]  # fmt: skip
 
 
 def peak_memory(dtype):
-    """Megabytes that the process grew by, at most, while it scored, beyond what it held with the rows in memory."""
+    """Megabytes by which the process grew, at most, while it scored rows that were in memory."""
     torch.set_num_threads(1)
     density, _ = fitted("spline", MILLION[1], 128)
     X = np.random.default_rng(0).standard_normal(MILLION, dtype=dtype)
@@ -74,7 +75,7 @@ def peak_memory(dtype):
 
 
 def kilobytes(name):
-    """What Linux says of this process: VmRSS, the memory that it holds, or VmHWM, the peak of that."""
+    """What Linux says of this process: VmRSS, the memory that it holds, or VmHWM, its peak."""
     (line,) = [
         line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name)
     ]
@@ -105,7 +106,7 @@ def main():
     threadpool_limits(1)
     if args.memory:
         for dtype in args.dtypes:
-            # a process of its own: the peak of a process never falls
+            # a new process for each: the peak of a process never falls
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 megabytes = pool.submit(peak_memory, dtype).result()
             print(

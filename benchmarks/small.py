@@ -1,6 +1,6 @@
-"""Few rows: skmaf with its defaults beside a shrunk Gaussian and a kernel density, on draws from fourteen tables.
+"""Few rows of fourteen tables: skmaf with its defaults, a shrunk Gaussian and a kernel density.
 
-python benchmarks/small.py --seeds 0 1 2 3 4    runs what the CSV file does not have yet, then prints the report
+python benchmarks/small.py --seeds 0 1 2 3 4    runs what is missing, then reports
 python benchmarks/small.py --report             prints the report alone
 """
 
@@ -23,15 +23,8 @@ from skmaf import MAFDensity
 HERE = Path(__file__).resolve().parent
 TABLES = {
     "density": ("energy", "concrete", "parkinsons", "bike", "elevators", "keggdirected", "protein"),
-    "anomaly": (
-        "glass",
-        "Pima",
-        "wine",
-        "vowels",
-        "Ionosphere",
-        "satellite",
-        "magic.gamma",
-    ),  # normal rows alone
+    # normal rows alone
+    "anomaly": ("glass", "Pima", "wine", "vowels", "Ionosphere", "satellite", "magic.gamma"),
 }
 SIZES = (50, 100, 200, 500)
 MIN_TEST_ROWS = 30
@@ -57,13 +50,15 @@ KEY = ["table", "n", "seed"]
 
 def measure(fit_rows, test_rows, seed):
     """Scores of all tools on one draw: a row of the CSV file without its key."""
-    result, scores = {"columns": fit_rows.shape[1], "test_rows": len(test_rows)}, {}
+    result = {"columns": fit_rows.shape[1], "test_rows": len(test_rows)}
+    scores = {}
     for name, fit in TOOLS.items():
         start = process_time()
         log_prob = fit(fit_rows, seed)
         result[f"{name}_fit_s"] = process_time() - start
         scores[name] = log_prob(test_rows)
-        result[name], result[f"{name}_lowest"] = scores[name].mean(), scores[name].min()
+        result[name] = scores[name].mean()
+        result[f"{name}_lowest"] = scores[name].min()
     peer = max(("gaussian", "kde"), key=lambda name: result[name])
     difference = scores["skmaf"] - scores[peer]
     return result | {
@@ -99,10 +94,11 @@ def run(args):
 
 
 def report(results):
-    """Print, for each table and size, the mean lead over the better peer with its standard error over the draws."""
+    """Print the mean lead over the better peer, with its standard error over draws, by table."""
     seeds = ", ".join(map(str, sorted(set(results["seed"]))))
     print(
-        f"\nLead over the better of the Gaussian and the kernel density, in nats ± standard error over seeds {seeds}:\n"
+        "\nLead over the better of the Gaussian and the kernel density, "
+        f"in nats ± standard error over seeds {seeds}:\n"
     )
     sizes = sorted(set(results["n"]))
     print(

@@ -1,20 +1,23 @@
-"""Sampled rows beside real ones: can a classifier tell them apart? skmaf and other tools, on one thread.
+"""Sampled rows beside real ones, by skmaf and other tools: can a classifier tell them apart?
 
-    python benchmarks/synthetic.py --seeds 0 1 2     runs what the CSV file does not have yet, then prints the report
-    python benchmarks/synthetic.py --frames DIR      the same for the CSV files of a directory, as mixed tables
+    python benchmarks/synthetic.py --seeds 0 1 2     runs what is missing, then reports
+    python benchmarks/synthetic.py --frames DIR      the same for CSV files, as mixed tables
     python benchmarks/synthetic.py --report          prints the report alone
 
-A classifier two-sample test (Lopez-Paz and Oquab, 2017). A seed cuts the rows in halves: one fits the tool, the other are the
-real rows; at most 5,000 of each. The tool draws as many as are real, and gradient boosting learns to tell which are: its ROC
-AUC over five folds is best at 0.5. Rows are judged as the tools return them, in the units of the table: nothing is rounded for
-anyone, so ties, grids and zeros count. Of labelled tables only normal rows are used. "training rows" draws from its fit rows,
-with replacement: what memory alone reaches; it does not compete. SDV (`pip install "sdv>=2"`) takes no seed.
+A classifier two-sample test (Lopez-Paz and Oquab, 2017). A seed cuts the rows in halves: one fits
+the tool, the other are the real rows; at most 5,000 of each. The tool draws as many as are real,
+and gradient boosting learns to tell which are: its ROC AUC over five folds is best at 0.5. Rows are
+judged as the tools return them, in the units of the table: nothing is rounded for anyone, so ties,
+grids and zeros count. Of labelled tables only normal rows are used. "training rows" draws from its
+fit rows, with replacement: what memory alone reaches; it does not compete. SDV, which is installed
+by `pip install "sdv>=2"`, takes no seed. All tools run on one thread.
 
-In mixed tables text becomes categories; constant columns are dropped, and text that is distinct in over half the rows or has
-more than 255 values, the most that the classifier takes. skmaf and SDV get the frame itself. GMM and KDE get categories as
-one-hot columns, missing as one more category, and missing numbers as the median, with an indicator beside them; back, the
-largest of the one-hot columns counts, and an indicator over 0.5. `MAFDensity.sample` returns complete rows: where a table has
-missing cells, all tools are compared by complete rows, against real rows that are complete.
+In mixed tables text becomes categories; constant columns are dropped, and text that is distinct in
+over half the rows or has more than 255 values, the most that the classifier takes. skmaf and SDV
+get the frame itself. GMM and KDE get categories as one-hot columns, missing as one more category,
+and missing numbers as the median, with an indicator beside them; back, the largest of the one-hot
+columns counts, and an indicator over 0.5. `MAFDensity.sample` returns complete rows: where a table
+has missing cells, all tools are compared by complete rows, against real rows that are complete.
 """
 
 import time
@@ -38,7 +41,7 @@ from skmaf import MAFDensity
 
 HERE = Path(__file__).resolve().parent
 MAX_ROWS = 5_000
-MAX_LEVELS = 255
+MAX_CATEGORIES = 255
 KEY = ["table", "tool", "seed"]
 
 
@@ -46,10 +49,11 @@ def load(path):
     """A table as a frame, of float64 columns and, from a CSV file, categories."""
     if path.suffix == ".csv":
         frame = pd.read_csv(path)
-        text, levels = frame.select_dtypes(exclude=["number", "bool"]).columns, frame.nunique()
-        names = text[levels[text] > min(len(frame) / 2, MAX_LEVELS)]
+        text = frame.select_dtypes(exclude=["number", "bool"]).columns
+        n_values = frame.nunique()
+        names = text[n_values[text] > min(len(frame) / 2, MAX_CATEGORIES)]
         frame = frame.astype({name: "category" if name in text else "float64" for name in frame})
-        return frame.drop(columns=names.union(levels.index[levels < 2]))
+        return frame.drop(columns=names.union(n_values.index[n_values < 2]))
     with np.load(path, allow_pickle=False) as archive:
         X = archive["X"][archive["y"] == 0] if "y" in archive else archive["X"]
     return pd.DataFrame(X.astype(np.float64)).add_prefix("x")
@@ -59,22 +63,25 @@ class Encoding:
     """A frame as standardised numbers ``Z``, and the way back."""
 
     def __init__(self, frame):
-        self.frame, self.levels, columns = frame, {}, []
+        self.frame = frame
+        self.categories = {}
+        columns = []
         for name, x in frame.items():
             if x.dtype == "category":
-                codes, self.levels[name] = pd.factorize(x, use_na_sentinel=False)
-                columns.append(np.eye(len(self.levels[name]))[codes])
+                codes, self.categories[name] = pd.factorize(x, use_na_sentinel=False)
+                columns.append(np.eye(len(self.categories[name]))[codes])
             else:
                 columns += [x.fillna(x.median())] + [x.isna()] * x.hasnans
         self.scaler = StandardScaler()
         self.Z = self.scaler.fit_transform(np.column_stack(columns))
 
     def decode(self, Z):
-        columns, decoded = iter(self.scaler.inverse_transform(Z).T), {}
+        columns = iter(self.scaler.inverse_transform(Z).T)
+        decoded = {}
         for name, x in self.frame.items():
-            if name in self.levels:
-                one_hot = [next(columns) for _ in self.levels[name]]
-                decoded[name] = self.levels[name].take(np.argmax(one_hot, axis=0))
+            if name in self.categories:
+                one_hot = [next(columns) for _ in self.categories[name]]
+                decoded[name] = self.categories[name].take(np.argmax(one_hot, axis=0))
             else:
                 number = next(columns)
                 decoded[name] = (
@@ -136,7 +143,7 @@ TOOLS = {  # from a frame and a seed to a function that draws n rows
 
 
 def measure(tool, frame, seed):
-    """Fit a tool on one half of a table and tell its draws from the other: a row of the CSV file without its key."""
+    """A row of the CSV file without its key: draws of a tool told from real rows of a table."""
     halves = np.array_split(np.random.default_rng(seed).permutation(len(frame)), 2)
     fit, real = (frame.iloc[half[:MAX_ROWS]].reset_index(drop=True) for half in halves)
     start = time.process_time()
@@ -148,10 +155,8 @@ def measure(tool, frame, seed):
     if frame.isna().any(axis=None):
         real = real.dropna()
         drawn = drawn.dropna()[: len(real)]
-    rows, is_real = (
-        pd.concat([real, drawn], ignore_index=True),
-        np.repeat([1, 0], [len(real), len(drawn)]),
-    )
+    rows = pd.concat([real, drawn], ignore_index=True)
+    is_real = np.repeat([1, 0], [len(real), len(drawn)])
     classifier = HistGradientBoostingClassifier(
         categorical_features="from_dtype", random_state=seed
     )
@@ -185,7 +190,7 @@ def run(args):
 
 
 def report(results):
-    """Print ROC AUC, a line for each table, a column for each tool; below, means over the tables that all these tools have."""
+    """Print ROC AUC by table and tool, and means over the tables that all these tools have."""
     tools = [tool for tool in TOOLS if tool in set(results["tool"])]
     results["distance"] = (results["auc"] - 0.5).abs()
     by_table = results.pivot_table(["auc", "distance", "fit_s", "sample_s"], "table", "tool")
@@ -203,7 +208,8 @@ def report(results):
         ("seconds to sample", means.loc["sample_s"], ".2f"),
     ]
     print(
-        f"\nROC AUC of real rows against sampled ones, mean over seeds {sorted(set(results['seed']))}; 0.5 is best:\n"
+        "\nROC AUC of real rows against sampled ones, "
+        f"mean over seeds {sorted(set(results['seed']))}; 0.5 is best:\n"
     )
     print("| table | " + " | ".join(tools) + " |\n|---|" + "---:|" * len(tools))
     for name, row, form in lines:
@@ -243,7 +249,8 @@ def main():
         if "SDV copula" in args.tools and not find_spec("sdv"):
             args.tools.remove("SDV copula")
             print(
-                "SDV copula is left out: sdv is not installed. It wants pandas below 3: give it an environment of its own."
+                "SDV copula is left out: sdv is not installed. It wants pandas below 3: give it an "
+                "environment of its own."
             )
         run(args)
     report(pd.read_csv(args.out))

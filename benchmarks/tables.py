@@ -9,7 +9,7 @@ VALIDATION_FRACTION = 0.1
 
 
 class Table(NamedTuple):
-    """Rows to fit on, rows held out from the fit, and test rows; float64, in standardised units of the training rows."""
+    """Rows to fit on, rows held out, and test rows: float64, in units of the training rows."""
 
     fit: np.ndarray
     val: np.ndarray
@@ -22,7 +22,8 @@ def load(directory, name, seed):
     Parameters
     ----------
     directory : Path
-        Where ``NAME.npz`` is, with `X` (n, d) and `test` (n,), which is true for the published test rows.
+        Where ``NAME.npz`` is, with `X` (n, d) and `test` (n,), which is true for the published test
+        rows.
     name : str
     seed : int
         Governs the spreading and the held-out rows.
@@ -55,14 +56,16 @@ def read(directory, name):
 
 def standardise(X, train):
     """Columns in units of the training rows."""
-    mean, scale = X[train].mean(axis=0), X[train].std(axis=0)
+    mean = X[train].mean(axis=0)
+    scale = X[train].std(axis=0)
     return (X - mean) / np.where(scale == 0, 1, scale)
 
 
 def draw(path, n, seed, max_test=2000):
-    """A few rows of a table to fit on and others to test on, spread and standardised; of labelled tables, normal rows alone.
+    """A few rows of a table to fit on and others to test on, spread and standardised.
 
-    Columns in which one value takes 80% of the rows are left out: n rows may well hold no other.
+    Of labelled tables they are normal rows alone. Columns in which one value takes 80% of the rows
+    are left out: n rows may well hold no other.
 
     Parameters
     ----------
@@ -84,15 +87,17 @@ def draw(path, n, seed, max_test=2000):
     X = spread(X, np.ones(len(X), dtype=bool), rng)
     X = X[rng.permutation(len(X))[: n + max_test]]
     fit = X[:n]
-    mean, scale = fit.mean(axis=0), fit.std(axis=0)
+    mean = fit.mean(axis=0)
+    scale = fit.std(axis=0)
     X = (X - mean) / np.where(scale == 0, 1, scale)
     return X[:n], X[n:]
 
 
 def spread(X, train, rng):
-    """Spread tied columns uniformly over their step, as found on the training rows, so that densities are bounded.
+    """Spread tied columns uniformly over their step, so that densities are bounded.
 
-    A column is tied if its training rows hold at most half as many distinct values as rows; its step is the smallest gap.
+    A column is tied if its training rows hold at most half as many distinct values as rows; its
+    step is the smallest difference of two of these.
     """
     X = X.astype(np.float64)
     for x in X.T:

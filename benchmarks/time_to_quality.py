@@ -1,10 +1,13 @@
-"""How soon MAFDensity passes what zuko's MAF reaches in the end, on the test rows of the density benchmark, on one thread.
+"""How soon MAFDensity passes what zuko's MAF reaches in the end.
 
-    python benchmarks/time_to_quality.py --seeds 0 1 2 3 4    needs the lines of zuko-maf in results/density.csv
+    python benchmarks/time_to_quality.py --seeds 0 1 2 3 4    runs what is missing, then reports
     python benchmarks/time_to_quality.py --report             prints the report alone
 
-The weights that a fit would give back if it ended now are judged after each epoch, the time of that not counted; the fit is
-interrupted when they pass.
+Both are compared on the test rows of the density benchmark, on one thread; the lines of zuko-maf
+have to be in results/density.csv.
+
+The weights that a fit would give back if it ended now are judged after each epoch, the time of that
+not counted; the fit is interrupted when they pass.
 """
 
 import warnings
@@ -18,18 +21,24 @@ from records import append, options
 from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
-from skmaf import MAFDensity, training
+from skmaf import MAFDensity
+from skmaf.training import loop
 
 HERE = Path(__file__).resolve().parent
 KEY = ["table", "seed"]
 
 
 class Stopwatch:
-    """Interrupts the fit of a density when the weights it keeps score above a target on test rows."""
+    """Interrupts the fit of a density when the weights it keeps pass a target on test rows."""
 
     def __init__(self, density, test, target):
-        self.density, self.test, self.target = density, test, target
-        self.paused, self.seconds, self.score, self.n_epochs = 0.0, np.nan, np.nan, 0
+        self.density = density
+        self.test = test
+        self.target = target
+        self.paused = 0.0
+        self.seconds = np.nan
+        self.score = np.nan
+        self.n_epochs = 0
         self.started = process_time()
 
     def judge(self, best, flow, tol):
@@ -40,7 +49,7 @@ class Stopwatch:
         if best.age == 0:  # the weights just judged are those that are kept
             columns = self.density.columns_
             x = flow.tensor(columns.to_flow(self.test))
-            self.score = training.in_batches(flow.log_prob, flow, x).double().mean().item()
+            self.score = loop.in_batches(flow.log_prob, flow, x).double().mean().item()
             self.score += columns.log_jacobian(self.test).mean()
         if self.score > self.target:
             self.seconds = seconds
@@ -49,20 +58,20 @@ class Stopwatch:
         self.paused += process_time() - now
 
 
-judge = training._Best.judge
+judge = loop._Best.judge
 
 
 def measure(table, seed, target):
     """Seconds until the target is passed (NaN if it never is), the score then, and the epochs."""
     density = MAFDensity(random_state=seed)
     watch = Stopwatch(density, table.test, target)
-    training._Best.judge = lambda best, flow, tol: watch.judge(best, flow, tol)
+    loop._Best.judge = lambda best, flow, tol: watch.judge(best, flow, tol)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that it was interrupted
             density.fit(np.concatenate([table.fit, table.val]))
     finally:
-        training._Best.judge = judge
+        loop._Best.judge = judge
     return {"seconds": watch.seconds, "score": watch.score, "epochs": watch.n_epochs}
 
 
@@ -88,19 +97,19 @@ def run(args, peers):
 
 
 def report(results, peers):
-    """Print times, and their ratios to zuko's: its whole fit, and the part of it up to its best epoch."""
+    """Print times, and their ratios to zuko's whole fit and to the part up to its best epoch."""
     both = results.merge(peers, on=KEY, suffixes=("", "_zuko"))
     epochs = both["detail"].str.extract(r"epoch (\d+) of (\d+)").astype(float)
     both["best_s"] = both["fit_s"] * epochs[0] / epochs[1]
-    both["to fit"], both["to best epoch"] = (
-        both["seconds"] / both["fit_s"],
-        both["seconds"] / both["best_s"],
+    both["to fit"] = both["seconds"] / both["fit_s"]
+    both["to best epoch"] = both["seconds"] / both["best_s"]
+    print(
+        "\nSeconds of skmaf to pass the final test score of zuko-maf "
+        f"(seeds {sorted(set(both['seed']))}):\n"
     )
     print(
-        f"\nSeconds of skmaf to pass the final test score of zuko-maf (seeds {sorted(set(both['seed']))}):\n"
-    )
-    print(
-        "| table | zuko-maf | its best epoch, s | its fit, s | skmaf passes, s | share of its fit | of its best epoch |"
+        "| table | zuko-maf | its best epoch, s | its fit, s | skmaf passes, s "
+        "| share of its fit | of its best epoch |"
     )
     print("|---|" + "---:|" * 6)
     for name, rows in both.groupby("table", sort=False):
@@ -112,7 +121,8 @@ def report(results, peers):
         cells += [spread(rows["to fit"]), spread(rows["to best epoch"])]
         print(f"| {name} | " + " | ".join(cells) + " |")
     print(
-        f"| geometric mean | | | | | {geometric_mean(both['to fit']):.2f} | {geometric_mean(both['to best epoch']):.2f} |"
+        f"| geometric mean | | | | | {geometric_mean(both['to fit']):.2f} "
+        f"| {geometric_mean(both['to best epoch']):.2f} |"
     )
 
 

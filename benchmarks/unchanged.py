@@ -1,4 +1,4 @@
-"""What the public estimators give on small tables of all kinds: stored, and compared to the last bit.
+"""What the public estimators give on small tables of all kinds, stored and compared to the bit.
 
     python benchmarks/unchanged.py store FILE.npz
     python benchmarks/unchanged.py compare FILE.npz
@@ -227,7 +227,8 @@ def conditional_outputs(density, X, y):
 
 def of_conditionals():
     X, y = load_diabetes(return_X_y=True)
-    X, y = X[:200], y[:200]
+    X = X[:200]
+    y = y[:200]
     messy = with_missing(messy_table())
     rng = np.random.RandomState(2)
     cases = {

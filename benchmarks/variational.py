@@ -1,13 +1,14 @@
-"""VariationalFlow against references: four energies in two dimensions, and the posterior of a logistic regression.
+"""VariationalFlow against references: four energies, and a posterior of logistic regression.
 
-    python benchmarks/variational.py --seeds 0 1 2    runs what the CSV file does not have yet, then prints the report
+    python benchmarks/variational.py --seeds 0 1 2    runs what is missing, then reports
     python benchmarks/variational.py --report         prints the report alone
 
-U1 to U4 are the energies of table 1 of Rezende and Mohamed (2015, Variational inference with normalizing flows, ICML) with a
-soft wall, ((|x| - 4) / 0.2)² / 2 beyond 4 on both axes, without which U2 to U4 are not normalisable; a grid gives the evidence.
-The logistic regression is that of breast_cancer of scikit-learn, its first 10 columns standardised, and an intercept, each
-coefficient with the prior N(0, 2²); Hamiltonian Monte Carlo gives the means and standard deviations of its posterior.
-Every result is written to the CSV file as soon as it is known.
+U1 to U4 are the energies of table 1 of Rezende and Mohamed (2015, Variational inference with
+normalizing flows, ICML) with a soft wall, ((|x| - 4) / 0.2)² / 2 beyond 4 on both axes, without
+which U2 to U4 are not normalisable; a grid gives the evidence. The logistic regression is that of
+breast_cancer of scikit-learn, its first 10 columns standardised, and an intercept, each coefficient
+with the prior N(0, 2²); Hamiltonian Monte Carlo gives the means and standard deviations of its
+posterior. Every result is written to the CSV file as soon as it is known.
 """
 
 import math
@@ -28,7 +29,10 @@ from skmaf import VariationalFlow
 
 FAMILIES = ["iaf", "realnvp", "planar", "radial"]
 PRIOR_SD = 2.0
-N_CHAINS, N_WARM_UP, N_DRAWS, N_LEAPFROG = 64, 200, 500, 10
+N_CHAINS = 64
+N_WARM_UP = 200
+N_DRAWS = 500
+N_LEAPFROG = 10
 N_FLOW_DRAWS = 50_000
 KEY = ["target", "family", "seed", "max_iter"]
 
@@ -68,7 +72,7 @@ def walled(energy, x):
 
 
 def grid_evidence(energy):
-    """Logarithm of the integral on a grid of which each cell is 0.01 wide, far finer than anything in the energies."""
+    """Logarithm of the integral on a grid of cells 0.01 wide, far finer than the energies."""
     axis = torch.linspace(-8, 8, 1601, dtype=torch.float64)
     return (
         walled(energy, torch.cartesian_prod(axis, axis)).logsumexp(0) + 2 * math.log(0.01)
@@ -76,7 +80,7 @@ def grid_evidence(energy):
 
 
 def logistic_data():
-    """Rows with an intercept first, times the sign of their class: all that the likelihood needs."""
+    """Rows with an intercept first, times the sign of their class: what the likelihood needs."""
     X, y = load_breast_cancer(return_X_y=True)
     X = np.column_stack([np.ones(len(X)), scale(X[:, :10])])
     return X * np.where(y, 1.0, -1.0)[:, None]
@@ -90,12 +94,12 @@ def logistic_density(X, coef):
 
 @cache
 def reference():
-    """Mean and standard deviation of each coefficient, the largest error of both in standard deviations, the largest R-hat."""
+    """Means, standard deviations, the largest error of both in these, and the largest R-hat."""
     draws = hmc(logistic_data(), np.random.default_rng(0))
-    mean, sd = draws.mean((0, 1)), draws.std((0, 1))
-    chains = np.stack(
-        [draws.mean(1), np.sqrt(((draws - mean) ** 2).mean(1))]
-    )  # independent, so their spread gives the error
+    mean = draws.mean((0, 1))
+    sd = draws.std((0, 1))
+    # chains are independent, so that their standard deviation gives the error
+    chains = np.stack([draws.mean(1), np.sqrt(((draws - mean) ** 2).mean(1))])
     error = (chains.std(1, ddof=1) / math.sqrt(N_CHAINS) / sd).max()
     halves = np.concatenate(np.split(draws, 2, axis=1))
     within = halves.var(1, ddof=1).mean(0)
@@ -104,7 +108,10 @@ def reference():
 
 
 def hmc(X, rng):
-    """Draws of the logistic posterior, shape (chains, draws, coefficients), in coordinates in which it is about spherical."""
+    """Draws of the logistic posterior, shape (chains, draws, coefficients).
+
+    They are made in coordinates in which it is about spherical.
+    """
 
     def negative_log(coef):
         return np.logaddexp(0, -coef @ X.T).sum(1) + 0.5 * (coef**2).sum(1) / PRIOR_SD**2
@@ -118,17 +125,17 @@ def hmc(X, rng):
         hessian = (X.T * chance * (1 - chance)) @ X + np.eye(len(mode)) / PRIOR_SD**2
         mode = mode - np.linalg.solve(hessian, gradient(mode[None])[0])
     root = np.linalg.cholesky(np.linalg.inv(hessian))
-    u, draws = rng.standard_normal((N_CHAINS, len(mode))), []
+    u = rng.standard_normal((N_CHAINS, len(mode)))
+    draws = []
     for i in range(N_WARM_UP + N_DRAWS):
-        v, momentum = u, rng.standard_normal(u.shape)
+        v = u
+        momentum = rng.standard_normal(u.shape)
         size = rng.uniform(0.1, 0.3)  # so that no orbit closes
         moved = momentum - size / 2 * gradient(mode + v @ root.T) @ root
         for j in range(N_LEAPFROG):
             v = v + size * moved
-            moved = (
-                moved
-                - (size if j < N_LEAPFROG - 1 else size / 2) * gradient(mode + v @ root.T) @ root
-            )
+            part = size if j < N_LEAPFROG - 1 else size / 2
+            moved = moved - part * gradient(mode + v @ root.T) @ root
         before, after = (
             negative_log(mode + w @ root.T) + 0.5 * (p**2).sum(1)
             for w, p in ((u, momentum), (v, moved))
@@ -143,9 +150,11 @@ def measure(target, family, seed, max_iter):
     """Fit a family to a target: a row of the CSV file without its key."""
     if target == LOGISTIC:
         X = torch.as_tensor(logistic_data(), dtype=torch.get_default_dtype())
-        log_density, n_dims = partial(logistic_density, X), X.shape[1]
+        log_density = partial(logistic_density, X)
+        n_dims = X.shape[1]
     else:
-        log_density, n_dims = partial(walled, ENERGIES[target]), 2
+        log_density = partial(walled, ENERGIES[target])
+        n_dims = 2
     flow = VariationalFlow(
         log_density, n_dims, family=family, max_iter=max_iter, device="cpu", random_state=seed
     )
@@ -165,7 +174,9 @@ def measure(target, family, seed, max_iter):
     }
     result |= dict.fromkeys(["mean_error", "sd_error", "reference_error", "r_hat"], np.nan)
     if target == LOGISTIC:
-        mean, sd, result["reference_error"], result["r_hat"] = reference()
+        mean, sd, error, r_hat = reference()
+        result["reference_error"] = error
+        result["r_hat"] = r_hat
         draws = flow.sample(N_FLOW_DRAWS, random_state=seed)
         result["evidence_error"] = np.nan  # it has no reference
         result["mean_error"] = (abs(draws.mean(0) - mean) / sd).max()
@@ -203,7 +214,8 @@ def report(results):
         "fit_s": "fit (s)",
     }
     print(
-        f"\nSeeds {sorted(set(results['seed']))}; largest errors of posterior means and sds in units of the reference's sd."
+        f"\nSeeds {sorted(set(results['seed']))}; largest errors of posterior means and sds "
+        "in units of the reference's sd."
     )
     print("Of the logistic regression the ELBO is compared with the flow's own evidence.\n")
     print("| target | family | " + " | ".join(names.values()) + " |")
@@ -218,9 +230,8 @@ def report(results):
     errors = results[["reference_error", "r_hat"]].max()
     if errors.notna().all():
         print(
-            "\nMonte Carlo error of the reference {reference_error:.4f} sd at most, R-hat {r_hat:.4f}.".format(
-                **errors
-            )
+            f"\nMonte Carlo error of the reference {errors['reference_error']:.4f} sd at most, "
+            f"R-hat {errors['r_hat']:.4f}."
         )
 
 
