@@ -400,7 +400,7 @@ class _Targets:
 
 
 def _read_targets(y: Any, estimator: Any) -> tuple[np.ndarray, bool]:
-    """Return targets as finite numbers, shape (n, n_targets), and whether they had one dimension."""
+    """Return targets as finite numbers, shape (n, n_targets), and whether y had one dimension."""
     Y = check_y(as_array(y), multi_output=True, estimator=estimator)
     is_numbers = Y.dtype.kind in "biuf"
     if Y.dtype == object:

@@ -78,9 +78,9 @@ def long(tree: ast.AST) -> Iterator[ast.AST]:
 
 def stack(tree: ast.AST) -> Iterator[ast.AST]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "stacklevel":
-            if isinstance(node.value, ast.Constant):
-                yield node.value
+        is_level = isinstance(node, ast.keyword) and node.arg == "stacklevel"
+        if is_level and isinstance(node.value, ast.Constant):
+            yield node.value
 
 
 def upward(tree: ast.AST, parts: tuple[str, ...]) -> Iterator[ast.AST]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ NAN = np.nan
 
 def fit(X, categorical=()):
     """Learn a codec, and return it with the table as numbers."""
-    codec, table, findings = TableCodec.learn(X, {j: "categorical" for j in categorical})
+    codec, table, findings = TableCodec.learn(X, dict.fromkeys(categorical, "categorical"))
     assert findings == []
     return codec, table
 
@@ -123,9 +122,7 @@ def test_a_mixed_frame_comes_back():
     pd.testing.assert_frame_equal(codec.decode(table), frame)
     pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(codec)).decode(table), frame)
     # and so do other rows of it, with an index from 0
-    pd.testing.assert_frame_equal(
-        codec.decode(table[::-2]), frame[::-2].reset_index(drop=True)
-    )
+    pd.testing.assert_frame_equal(codec.decode(table[::-2]), frame[::-2].reset_index(drop=True))
     equal(score(codec, frame[::-2]), table[::-2])
 
 
@@ -206,9 +203,7 @@ def test_declared_categories():
 def test_declared_categories_of_a_frame():
     codec, x = fit_column([7, 5, 7], categorical=[0])
     equal(x, np.array([1.0, 0.0, 1.0]))
-    pd.testing.assert_frame_equal(
-        codec.decode(x[:, None]), pd.DataFrame({"x": [7, 5, 7]})
-    )
+    pd.testing.assert_frame_equal(codec.decode(x[:, None]), pd.DataFrame({"x": [7, 5, 7]}))
     equal(
         fit_column(pd.Categorical([7, 5, 7], categories=[7, 5]), categorical=[0])[1],
         np.array([0.0, 1.0, 0.0]),
@@ -324,7 +319,6 @@ def test_new_categories():
         UserWarning, match="Column 'colour' holds 'a', 'b', 'c', ..., which fit did not see"
     ):
         score(codec, pd.DataFrame({"colour": list("abcdea"), "ok": True}))
-
 
 
 @pytest.mark.parametrize(
@@ -529,7 +523,6 @@ def test_cells_of_no_kind(cell):
         TypeError, match="Column 0 holds cells of type .*argument must be a string or a number"
     ):
         fit(X.to_numpy())
-
 
 
 # names

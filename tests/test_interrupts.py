@@ -26,14 +26,10 @@ N_POINTS = 24
 TINY = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
 ESTIMATORS = {
     "MAFDensity": MAFDensity(**TINY),
-    "MultiscaleDensity": MultiscaleDensity(
-        max_iter=3, hidden_layer_sizes=(8,), random_state=0
-    ),
+    "MultiscaleDensity": MultiscaleDensity(max_iter=3, hidden_layer_sizes=(8,), random_state=0),
     "ConditionalMAFDensity": ConditionalMAFDensity(**TINY),
     "MAFClassifier": MAFClassifier(**TINY),
-    "detector": DensityOutlierDetector(
-        MAFDensity(**TINY), n_folds=2, random_state=0
-    ),
+    "detector": DensityOutlierDetector(MAFDensity(**TINY), n_folds=2, random_state=0),
     "detector of a pipeline": DensityOutlierDetector(
         make_pipeline(StandardScaler(), KernelDensity()), n_folds=2, random_state=0
     ),
@@ -143,15 +139,13 @@ def test_an_interrupted_training_keeps_its_best_weights(monkeypatch, rows):
     [MAFDensity(**TINY), make_pipeline(StandardScaler(), MAFDensity(**TINY))],
     ids=["bare", "pipeline"],
 )
-def test_an_interrupt_stops_the_detector_with_the_folds_that_are_done(
-    monkeypatch, rows, estimator
-):
+def test_an_interrupt_stops_the_detector_with_the_folds_that_are_done(monkeypatch, rows, estimator):
     interrupt_training(monkeypatch, at=6)  # the second epoch of the third fold
     detector = DensityOutlierDetector(estimator, random_state=0)
     with pytest.warns(UserWarning, match="interrupted after 2 of 5 folds; the detector consists"):
         detector.fit(rows)
     assert len(detector.estimators_) == len(detector.calibration_.scores) == 2
-    assert 0 < detector.p_values(rows).min() and set(detector.predict(rows)) == {-1, 1}
+    assert detector.p_values(rows).min() > 0 and set(detector.predict(rows)) == {-1, 1}
     monkeypatch.undo()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

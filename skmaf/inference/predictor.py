@@ -31,7 +31,7 @@ class Predictor:
     seed : int
         Governs the draws, which are the same for a row whatever the other rows are.
     errors : ndarray of shape (N_BASELINE_NODES,) or None
-        Nodes that stand for the baseline, off its trend; None unless there is one continuous target.
+        Nodes that stand for the baseline, off its trend; None but for one continuous target.
     """
 
     density: TableDensity
@@ -100,7 +100,7 @@ class Predictor:
         return ConditionalDistribution(values, weights, is_discrete=True)
 
     def _of_quadrature(self, column: Any, context: np.ndarray) -> ConditionalDistribution:
-        """One continuous target: nodes of base space through the flow, and those of the baseline."""
+        """Return nodes of base space taken through the flow, and those of the baseline."""
         values = self.density.from_base_nodes(BASE_NODES, context) @ INTERPOLATION
         weights = np.tile(QUADRATURE_WEIGHTS, (len(context), 1))
         baseline = self.density.baseline

@@ -5,6 +5,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
+
 from .._devices import pick_device
 from ..flows.layers import RowDensity
 from ..table.columns import Columns

@@ -1,4 +1,4 @@
-"""The containers that a table may come in: arrays, and data frames of pandas or any library that narwhals knows.
+"""The containers of tables: arrays, and data frames of pandas or what else narwhals knows.
 
 Frames of pandas are read as they are, since their extension types say more than narwhals does.
 """
@@ -53,7 +53,7 @@ def container_of(X: Any) -> str:
 
 
 def column_series(X: Any) -> list[pd.Series]:
-    """Return the columns of a table as Series of pandas, numbers as floats unless X is of pandas."""
+    """Return the columns of a table as Series of pandas, with numbers of other frames as floats."""
     container = container_of(X)
     if container == "pandas":
         return [X.iloc[:, j] for j in range(X.shape[1])]
