@@ -22,7 +22,7 @@ from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
 from skmaf import MAFDensity
-from skmaf.models import table_density
+from skmaf.models import table_fit
 from skmaf.training import loop
 
 HERE = Path(__file__).resolve().parent
@@ -65,7 +65,7 @@ class Stopwatch:
 
 
 compare = loop._Best.compare
-find_columns = table_density.find_columns
+find_columns = table_fit.find_columns
 
 
 def measure(table, seed, target):
@@ -73,14 +73,14 @@ def measure(table, seed, target):
     density = MAFDensity(random_state=seed)
     watch = Stopwatch(table.test, target)
     loop._Best.compare = lambda best, flow, tol: watch.compare(best, flow, tol)
-    table_density.find_columns = watch.find_columns
+    table_fit.find_columns = watch.find_columns
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that it was interrupted
             density.fit(np.concatenate([table.fit, table.val]))
     finally:
         loop._Best.compare = compare
-        table_density.find_columns = find_columns
+        table_fit.find_columns = find_columns
     return {"seconds": watch.seconds, "score": watch.score, "epochs": watch.n_epochs}
 
 

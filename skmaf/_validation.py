@@ -2,7 +2,7 @@
 
 import numbers
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,39 +14,12 @@ from ._compat import check_sample_weight, safe_indexing
 MAX_REPEATS = 10  # rows that whole weights may make of each row, on average
 
 
-class HasLabels(Protocol):
-    """A table's schema, as far as the errors need it."""
-
-    def label(self, j: int) -> str:
-        """What to call a column in an error."""
-        ...
-
-
 def tagged(tags: Tags) -> Tags:
     """Let the tags of an estimator say that tables may hold text, categories and missing cells."""
     tags.input_tags.allow_nan = True
     tags.input_tags.string = True
     tags.input_tags.categorical = True
     return tags
-
-
-def refuse_missing(X: np.ndarray, schema: HasLabels) -> np.ndarray:
-    """Return the rows if no cell is missing, and else raise: `fit` saw no missing cells.
-
-    Raises
-    ------
-    ValueError
-        If a cell is NaN.
-    """
-    counts = np.isnan(X).sum(axis=0)
-    if counts.any():
-        j = int(counts.argmax())
-        raise ValueError(
-            f"{schema.label(j)} contains NaN in {counts[j]} of {len(X)} rows, and no cell was "
-            "missing in fit: impute it (SimpleImputer) or drop those rows, or fit on rows of which "
-            "some have missing cells too."
-        )
-    return X
 
 
 def without_weightless(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any]:
