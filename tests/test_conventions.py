@@ -39,7 +39,7 @@ def X():
 @pytest.fixture(scope="module")
 def messy(X):
     """A table whose cells are of several kinds, some of them missing."""
-    frame = pd.DataFrame(X, columns=["a", "b"])
+    frame = pd.DataFrame(X.copy(), columns=["a", "b"])
     frame["kind"] = np.where(X[:, 0] > 0, "up", "down")
     frame.loc[::4, "b"] = np.nan
     frame.loc[1::5, "kind"] = None
@@ -88,7 +88,7 @@ def test_a_pipeline_and_the_bare_density_go_the_same_way(messy, weighted):
 
 
 def test_folds_know_the_categories_and_missing_cells_of_the_whole_table(X):
-    frame = pd.DataFrame(X, columns=["a", "b"]).assign(kind="often")
+    frame = pd.DataFrame(X.copy(), columns=["a", "b"]).assign(kind="often")
     frame.loc[7, "kind"] = "once"
     frame.loc[9, "b"] = np.nan
     detector = DensityOutlierDetector(MAFDensity(**SEEDED), random_state=0).fit(frame)
@@ -240,7 +240,7 @@ def test_inverse_transform_keeps_the_index(X):
 
 
 def test_a_classifier_draws_rows_in_the_chosen_container(X):
-    frame = pd.DataFrame(X, columns=["a", "b"])
+    frame = pd.DataFrame(X.copy(), columns=["a", "b"])
     classifier = MAFClassifier(**SEEDED).fit(frame, X[:, 0] > 0)
     assert isinstance(classifier.sample(3, random_state=0)[0], pd.DataFrame)
     drawn, _ = classifier.set_output(transform="polars").sample(3, random_state=0)

@@ -141,7 +141,7 @@ def _unwrapped(X: Any) -> Any:
             "Expected a 2-dimensional container but got a Series, which is one column: give a "
             "table, such as X.to_frame()."
         )
-    if nw.dependencies.is_into_lazyframe(X):
+    if isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
         raise ValueError(
             f"X is a {type(X).__name__}, whose rows are not computed yet: give X.collect()."
         )
