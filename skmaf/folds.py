@@ -60,7 +60,7 @@ def fit_folds(
     detector: Any,
     table: Any,
     order: np.ndarray,
-    weights: np.ndarray,
+    weights: np.ndarray | None,
     codec: TableCodec | None,
     folds: list[Fold],
     seed: int,
@@ -73,7 +73,8 @@ def fit_folds(
     table : array or data frame of shape (n, n_features)
     order : ndarray of int, shape (n,)
         Which row of the user's table each is; those that count several times are repeated.
-    weights : ndarray of shape (n,)
+    weights : ndarray of shape (n,) or None
+        None if the user gave none.
     codec : TableCodec or None
         As `learn_codec` gives it.
     folds : list of Fold
@@ -136,8 +137,12 @@ def select_noise_levels(
     return folds
 
 
-def _weight_parameters(detector: Any, estimator: Any, weights: np.ndarray) -> tuple[bool, dict]:
+def _weight_parameters(
+    detector: Any, estimator: Any, weights: np.ndarray | None
+) -> tuple[bool, dict]:
     """Return whether an estimator may see weights, and parameters of `fit` that hold them."""
+    if weights is None:
+        return True, {}
     is_weighted = not np.all(weights == 1)
     if get_config()["enable_metadata_routing"]:
         routed = process_routing(detector, "fit", sample_weight=weights).estimator.fit

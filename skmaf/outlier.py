@@ -153,10 +153,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """
         X, sample_weight = without_weightless(X, sample_weight)
         X = as_table(X, min_rows=2)
-        codec: Any
-        codec, N = learn_codec(self.fold_estimator(1), X)
-        fold_codec = codec
-        rows = N
+        fold_codec, N = learn_codec(self.fold_estimator(1), X)
+        codec: Any = fold_codec
+        rows: Any = N
         if self.estimator is not None:
             codec, rows, _ = PassthroughCodec.learn(X)
         order, weights = weigh(rows if N is None else N, sample_weight)
@@ -169,7 +168,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         seed = seed_from(self.random_state)
         folds = make_folds(len(order), self.n_folds, seed)
         table = take_rows(X, order) if self.estimator is None else rows
-        estimators = fit_folds(self, table, order, weights, fold_codec, folds, seed)
+        given = None if sample_weight is None else weights
+        estimators = fit_folds(self, table, order, given, fold_codec, folds, seed)
         folds = folds[: len(estimators)]
         if self.estimator is None:
             folds = select_noise_levels(estimators, rows, folds, seed)
