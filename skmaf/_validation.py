@@ -23,22 +23,18 @@ def tagged(tags: Tags) -> Tags:
 
 
 def without_weightless(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any]:
-    """Drop the rows of weight 0, of a table of any form; return the others and their weights.
+    """Drop the rows of weight 0 of an array or a frame; return the others and their weights.
 
-    What is no table or no weights is returned as it is: the checks that follow refuse it.
+    What is no weights is returned as it is: the checks that follow refuse it.
     """
-    if sample_weight is not None and isinstance(X, (list, tuple)):
-        X = np.array(X, dtype=object)
-    if sample_weight is None or not hasattr(X, "shape"):
-        return X, sample_weight
+    if sample_weight is None:
+        return X, None
     weights = np.asarray(sample_weight)
-    if (
-        weights.shape != (X.shape[0],)
-        or weights.dtype.kind not in "biuf"
-        or (weights != 0).sum() in (0, 1, len(weights))
-    ):
-        return X, sample_weight  # nothing to drop, or an error to come
+    if weights.shape != (X.shape[0],) or weights.dtype.kind not in "biuf":
+        return X, sample_weight
     kept = np.flatnonzero(weights)
+    if len(kept) in (0, 1, len(weights)):
+        return X, sample_weight
     return safe_indexing(X, kept), weights[kept]
 
 
@@ -129,7 +125,8 @@ def check_count(name: str, value: object) -> None:
     ValueError
         If ``value``, of the parameter ``name``, is no integer of at least 1.
     """
-    if not isinstance(value, numbers.Integral) or int(value) < 1:
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or int(value) < 1:  # type: ignore[call-overload]
         raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 

@@ -19,4 +19,5 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def _is_library(frame: FrameType) -> bool:
-    return frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES
+    name = frame.f_globals.get("__name__") or ""
+    return name.partition(".")[0] in LIBRARIES

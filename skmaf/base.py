@@ -57,12 +57,12 @@ def warn_if_interrupted(history: History) -> None:
 
 def keep_fitted(estimator: Any, codec: Any, **attributes: Any) -> None:
     """Set all that `fit` found at once: an interrupt leaves the estimator as it was, or fitted."""
-    features = {"n_features_in_": codec.n_features}
+    features: dict[str, Any] = {"n_features_in_": codec.n_features}
     if codec.feature_names is not None:
         features["feature_names_in_"] = codec.feature_names
-    vars(estimator).update(**features, codec_=codec, **attributes)
-    if codec.feature_names is None:
-        vars(estimator).pop("feature_names_in_", None)
+    kept = {name: value for name, value in vars(estimator).items() if name != "feature_names_in_"}
+    # one assignment: an interrupt cannot come in its middle
+    estimator.__dict__ = {**kept, **features, "codec_": codec, **attributes}
 
 
 def knowledge_of(codec: TableCodec) -> TableKnowledge:

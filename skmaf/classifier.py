@@ -19,7 +19,7 @@ from .models.class_normals import ClassNormals
 from .models.table_density import TableDensity
 from .models.table_fit import fit_table_density
 from .table.codec import TableCodec
-from .table.frames import as_array
+from .table.frames import as_table, unwrapped
 from .training.budget import set_aside
 
 LOG_POWERS = (-8.0, 2.0)  # within which powers are sought
@@ -151,6 +151,8 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         """Return a codec, the rows as numbers, their classes, and their weights."""
         if y is None:
             raise ValueError("MAFClassifier requires y to be passed, but the target y is None.")
+        X = as_table(X, min_rows=2)
+        y = unwrapped("y", y)
         check_consistent_length(X, y)
         y, _ = without_weightless(_read_classes(y, self), sample_weight)
         X, sample_weight = without_weightless(X, sample_weight)
@@ -259,10 +261,14 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         n_classes = len(self.classes_)
+        if isinstance(random_state, str):
+            raise ValueError(
+                f"random_state={random_state!r} is no seed: a class is given by label=."
+            )
         if label is None:
             rng = check_random_state(seed_from(random_state))
             codes = rng.choice(n_classes, n_samples, p=softmax(self.class_log_prior_))
-        elif label in self.classes_:
+        elif np.ndim(label) == 0 and label in self.classes_:
             codes = np.full(n_samples, np.flatnonzero(self.classes_ == label)[0])
         else:
             raise ValueError(f"label={label!r} is no class; there are {self.classes_.tolist()}.")
@@ -274,7 +280,6 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
 
 
 def _read_classes(y: Any, estimator: Any) -> np.ndarray:
-    y = as_array(y)
     labels = np.asarray(y, dtype=object).ravel()
     missing = np.flatnonzero(pd.isna(labels))
     if len(missing):

@@ -20,7 +20,7 @@ from .models.context import ContextEncoder
 from .models.table_fit import TableKnowledge, fit_table_density
 from .table.codec import TableCodec
 from .table.column_kinds import check_declared, declared_kinds
-from .table.frames import as_array
+from .table.frames import as_table, unwrapped
 from .table.schema import Schema
 from .training.budget import set_aside
 
@@ -173,6 +173,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             raise ValueError(
                 "ConditionalMAFDensity requires y to be passed, but the target y is None."
             )
+        X = as_table(X, min_rows=2)
+        y = unwrapped("y", y)
         check_consistent_length(X, y)
         Y, is_1d = _read_targets(y, self)
         Y, _ = without_weightless(Y, sample_weight)
@@ -239,6 +241,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         context = self._context(X)
         if y is None:
             return self._predictor.negative_entropies(context)
+        y = unwrapped("y", y)
         check_consistent_length(X, y)
         Y, _ = _read_targets(y, self)
         self._check_n_targets(Y)
@@ -401,7 +404,7 @@ class _Targets:
 
 def _read_targets(y: Any, estimator: Any) -> tuple[np.ndarray, bool]:
     """Return targets as finite numbers, shape (n, n_targets), and whether y had one dimension."""
-    Y = check_y(as_array(y), multi_output=True, estimator=estimator)
+    Y = check_y(y, multi_output=True, estimator=estimator)
     is_numbers = Y.dtype.kind in "biuf"
     if Y.dtype == object:
         is_numbers = all(isinstance(cell, Real) for cell in Y.flat)

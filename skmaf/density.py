@@ -14,6 +14,7 @@ from .flow_estimator import FlowEstimator
 from .flows import FAMILIES
 from .models.table_fit import fit_table_density
 from .table.codec import TableCodec
+from .table.frames import as_table
 
 
 class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
@@ -210,7 +211,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             is out of its range, ``column_kinds`` does not fit the columns, or with ``warm_start`` a
             parameter that shapes the flow has changed.
         """
-        X, sample_weight = without_weightless(X, sample_weight)
+        X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         is_warm = self._is_warm()
         if is_warm:
             codec = self.codec_

@@ -88,7 +88,6 @@ def fit_folds(
     """
     estimator = detector.fold_estimator(len(folds))
     takes_weights, given = _weight_parameters(detector, estimator, weights)
-    whole_table = {} if codec is None else {"codec": codec}
     estimators: list = []
     bar = tqdm(folds, desc=type(detector).__name__, unit="fold", disable=not detector.verbose)
     try:
@@ -100,7 +99,8 @@ def fit_folds(
                 parameters = {name: values[fitted] for name, values in given.items()}
                 rows = take_rows(table, fitted)
                 fold_estimator = _seeded(estimator, seed + k)
-                estimators.append(fold_estimator.fit(rows, **parameters, **whole_table))
+                parameters |= _codec_parameter(fold_estimator, codec, rows, table)
+                estimators.append(fold_estimator.fit(rows, **parameters))
     except KeyboardInterrupt:
         if not estimators:
             raise
@@ -160,6 +160,23 @@ def _weight_parameters(
             "density that takes them."
         )
     return True, {name: weights}
+
+
+def _codec_parameter(estimator: Any, codec: TableCodec | None, rows: Any, table: Any) -> dict:
+    """Return the parameter of `fit` that says what is known of the whole table, if it takes one.
+
+    The last step of a Pipeline gets a codec of the whole table as the steps before, fitted to the
+    rows of the fold, transform it.
+    """
+    if codec is not None:
+        return {"codec": codec}
+    if not isinstance(estimator, Pipeline) or get_config()["enable_metadata_routing"]:
+        return {}
+    name, last = estimator.steps[-1]
+    if len(estimator.steps) > 1:
+        table = clone(estimator[:-1]).fit(rows).transform(table)
+    codec, _ = learn_codec(last, table)
+    return {} if codec is None else {f"{name}__codec": codec}
 
 
 def _seeded(estimator: Any, seed: int) -> Any:

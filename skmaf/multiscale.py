@@ -19,6 +19,7 @@ from .base import (
 )
 from .models.multiscale_density import MultiscaleSpec, fit_multiscale_density
 from .table.codec import TableCodec
+from .table.frames import as_table
 
 
 class MultiscaleDensity(TableDensityEstimator):
@@ -163,7 +164,7 @@ class MultiscaleDensity(TableDensityEstimator):
             2 rows or no column; if weights are negative or not positive in 2 rows; if a parameter
             is out of its range.
         """
-        X, sample_weight = without_weightless(X, sample_weight)
+        X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         codec, N = learn_table(X, None, codec)
         density, history = fit_multiscale_density(
             N, sample_weight, self._spec(), knowledge_of(codec), self.random_state

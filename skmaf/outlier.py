@@ -151,8 +151,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             If there are under 4 rows, the density estimator rejects X, or a parameter is out of its
             range.
         """
-        X, sample_weight = without_weightless(X, sample_weight)
-        X = as_table(X, min_rows=2)
+        X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         fold_codec, N = learn_codec(self.fold_estimator(1), X)
         codec: Any = fold_codec
         rows: Any = N

@@ -631,6 +631,16 @@ def test_from_pandas_to_polars_and_back():
         equal(score(codec, now), table)
 
 
+def test_columns_in_another_order_are_refused():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    codec, _ = fit(frame)
+    with pytest.raises(
+        ValueError, match=r"X has the columns \['b', 'a'\], and \['a', 'b'\] in fit"
+    ):
+        codec.encode(frame[["b", "a"]])
+    equal(codec.encode(frame.to_numpy())[0], codec.encode(frame)[0])
+
+
 def test_what_is_refused_of_polars():
     polars = pytest.importorskip("polars")
     for cell in [date(2020, 1, 1), datetime(2020, 1, 1), timedelta(1), time(12)]:
@@ -780,4 +790,6 @@ def test_rows_pass_through_as_they_are():
     codec, rows, findings = PassthroughCodec.learn(dates)
     assert rows is dates and findings == [] and codec.encode(dates) == (dates, [])
     assert list(codec.feature_names) == ["d", "x"] and codec.n_features == 2
-    equal(PassthroughCodec.learn([[1, 2], [3, 4]])[1], np.array([[1, 2], [3, 4]], dtype=object))
+    equal(PassthroughCodec.learn([[1, 2], [3, 4]])[1], np.array([[1, 2], [3, 4]]))
+    mixed = [[1, "a"], [True, 2.5]]
+    equal(PassthroughCodec.learn(mixed)[1], np.array(mixed, dtype=object))

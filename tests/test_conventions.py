@@ -87,13 +87,37 @@ def test_a_pipeline_and_the_bare_density_go_the_same_way(messy, weighted):
     assert bare.offset_ == pipeline.offset_
 
 
-def test_folds_know_the_categories_and_missing_cells_of_the_whole_table(X):
+@pytest.mark.parametrize("make", [clone, in_pipeline, make_pipeline])
+def test_folds_know_the_categories_and_missing_cells_of_the_whole_table(X, make):
     frame = pd.DataFrame(X.copy(), columns=["a", "b"]).assign(kind="often")
     frame.loc[7, "kind"] = "once"
     frame.loc[9, "b"] = np.nan
-    detector = DensityOutlierDetector(MAFDensity(**SEEDED), random_state=0).fit(frame)
-    assert np.isfinite(detector.score_samples(frame)).all()
-    assert all(estimator.codec_.has_missing for estimator in detector.estimators_)
+    detector = DensityOutlierDetector(make(MAFDensity(**SEEDED)), random_state=0).fit(frame)
+    bare = DensityOutlierDetector(MAFDensity(**SEEDED), random_state=0).fit(frame)
+    assert all(estimator.codec_.has_missing for estimator in bare.estimators_)
+    np.testing.assert_array_equal(detector.score_samples(frame), bare.score_samples(frame))
+
+
+def test_rows_of_another_byte_order(X):
+    big_endian = X.astype(">f8")
+    for estimator in [MAFDensity(**SEEDED), KernelDensity()]:
+        detector = DensityOutlierDetector(estimator, random_state=0)
+        expected = detector.fit(X).score_samples(X)
+        np.testing.assert_array_equal(detector.fit(big_endian).score_samples(big_endian), expected)
+        assert np.isfinite(detector.explain(big_endian[:2])).all()
+
+
+def test_rows_in_lists(X):
+    detector = DensityOutlierDetector(KernelDensity(), random_state=0).fit(X.tolist())
+    values = detector.expected_values([[50, 50], [0, 0]])
+    assert values.dtype == np.float64 and np.isfinite(values).all()
+
+
+def test_no_log_density_of_a_detector_is_infinite(X):
+    narrow = KernelDensity(kernel="tophat", bandwidth=0.5)
+    detector = DensityOutlierDetector(narrow, random_state=0).fit(X)
+    assert detector.score_samples([[50.0, 50.0]]) == -1e300
+    assert (detector.explain([[50.0, 50.0]]) >= 0).all()
 
 
 # weights

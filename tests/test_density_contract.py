@@ -146,6 +146,28 @@ def test_context_that_does_not_fit_is_refused(densities, name):
         densities[name].log_prob(N, np.zeros((2, 1)))
 
 
+@with_module
+def test_rows_of_other_columns_are_refused(densities, name):
+    for N in [np.zeros((3, 1)), np.zeros((3, 3)), np.zeros(2)]:
+        with pytest.raises(ValueError, match=r"N has shape .*, and the density needs \(n, 2\)"):
+            densities[name].log_prob(N, context_for(name, 3))
+
+
+@with_module
+@pytest.mark.parametrize("form", [lambda N: N.astype(int), lambda N: N.astype(">f8"), list])
+def test_all_but_single_precision_is_double_precision(densities, name, form):
+    N = np.round(normal_rows(8, seed=4))
+    context = context_for(name, 8)
+    expected = densities[name].log_prob(N, context)
+    np.testing.assert_array_equal(densities[name].log_prob(form(N), context), expected)
+
+
+def test_draws_of_a_mixture_follow_the_seed(densities):
+    first, again, other = (densities["estimator"].sample(4, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+
+
 def test_context_rows_matter(rows):
     density = ConditionalMAFDensity(n_layers=2, hidden_layer_sizes=(16,), random_state=0)
     density = density.fit(rows[:, :1], rows[:, 1:]).density_

@@ -113,6 +113,15 @@ def of_detector():
     return [detector.score_samples(X), detector.explain(X[:2])]
 
 
+def of_default_detector():
+    """The default densities, which select their noise levels."""
+    X, _ = table()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skmaf.outlier.N_STEPS", 8)
+        detector = DensityOutlierDetector(n_folds=2, random_state=0).fit(X)
+    return [detector.score_samples(X), detector.p_values(X)]
+
+
 def log_normal(x):
     return -((x - 1) ** 2).sum(1) / 2
 
@@ -129,6 +138,7 @@ ESTIMATORS = [
     of_conditional,
     of_classifier,
     of_detector,
+    of_default_detector,
     of_variational,
 ]
 

@@ -97,21 +97,35 @@ class ModulePrecisions(Generic[ModuleT]):
         return self._copies[key]
 
 
-def check_rows(N: Any, context: np.ndarray | None, n_context: int) -> None:
-    """Refuse zero rows, and a context that does not fit the rows or the density."""
+def check_rows(N: Any, n_features: int) -> np.ndarray:
+    """Return rows as an array of float32 or float64; refuse what is no table of these columns."""
+    N = np.asarray(N)
+    if N.dtype != np.float32:
+        N = N.astype(np.float64, copy=False)
+    if N.ndim != 2 or N.shape[1] != n_features:
+        raise ValueError(f"N has shape {N.shape}, and the density needs (n, {n_features}).")
+    refuse_no_rows(N)
+    return N
+
+
+def refuse_no_rows(N: Any) -> None:
+    """Refuse a table without rows."""
     if len(N) == 0:
         raise ValueError("N has no rows: give one row at least.")
-    check_context(context, len(N), n_context)
 
 
-def check_context(context: np.ndarray | None, n_rows: int, n_context: int) -> None:
-    """Refuse a context that does not fit the rows or the density."""
-    if context is None and n_context:
-        raise ValueError(f"The density is conditional: give a context of {n_context} columns.")
-    if context is not None and context.shape != (n_rows, n_context):
+def check_context(context: Any, n_rows: int, n_context: int) -> np.ndarray | None:
+    """Return a context as an array; refuse one that does not fit the rows or the density."""
+    if context is None:
+        if n_context:
+            raise ValueError(f"The density is conditional: give a context of {n_context} columns.")
+        return None
+    context = np.asarray(context)
+    if context.shape != (n_rows, n_context):
         raise ValueError(
             f"context has shape {context.shape}, and the density needs ({n_rows}, {n_context})."
         )
+    return context
 
 
 def finite_log_prob(log_prob: np.ndarray) -> np.ndarray:

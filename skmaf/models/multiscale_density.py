@@ -121,7 +121,8 @@ class MultiscaleTableDensity:
         -------
         log_prob : ndarray of shape (n,), float64
         """
-        check_rows(N, context, n_context=0)
+        N = check_rows(N, len(self.columns.columns))
+        check_context(context, len(N), n_context=0)
         network = self.precisions.in_precision(N.dtype)
         log_prob = np.empty(len(N))
         with threads_for(1), torch.no_grad():
@@ -172,6 +173,7 @@ class MultiscaleTableDensity:
         [spreads] = np.diff(np.percentile(of_held_out, SPREAD, axis=1), axis=0) / 2
         return gains / np.maximum(GAIN_SHARE * spreads, GAIN_NATS)
 
+    @isolated_torch()
     def select_noise_levels(self, gap: np.ndarray) -> "MultiscaleTableDensity":
         """Return the density without the noise levels at which the gap is above 1.
 

@@ -84,7 +84,8 @@ class TableDensity:
         -------
         log_prob : ndarray of shape (n,), float64
         """
-        check_rows(N, context, self.n_context)
+        N = check_rows(N, len(self.columns.columns))
+        context = check_context(context, len(N), self.n_context)
         flow = self.precisions.in_precision(N.dtype)
         log_prob = np.empty(len(N))
         with threads_for(1), torch.no_grad():
@@ -105,7 +106,7 @@ class TableDensity:
     ) -> np.ndarray:
         """Draw rows, shape (n_samples, n_features); with a context one for each of its rows."""
         check_count("n_samples", n_samples)
-        check_context(context, n_samples, self.n_context)
+        context = check_context(context, n_samples, self.n_context)
         seed = seed_from(random_state)
         generator = torch.Generator().manual_seed(seed)
         rng = np.random.RandomState(seed)
@@ -121,7 +122,8 @@ class TableDensity:
     @isolated_torch()
     def to_base(self, N: np.ndarray) -> np.ndarray:
         """Return the rows in base space; NaN where a cell is missing, and else finite."""
-        check_rows(N, None, self.n_context)
+        N = check_rows(N, len(self.columns.columns))
+        check_context(None, len(N), self.n_context)
         flow = self.precisions.in_precision(N.dtype)
         Z = np.empty((len(N), len(self.columns.owners)), dtype=N.dtype)
         with threads_for(1), torch.no_grad():
@@ -135,7 +137,8 @@ class TableDensity:
     @isolated_torch()
     def from_base(self, Z: np.ndarray) -> np.ndarray:
         """Return the rows whose image in base space is ``Z``."""
-        check_rows(Z, None, self.n_context)
+        Z = check_rows(Z, len(self.columns.owners))
+        check_context(None, len(Z), self.n_context)
         flow = self.precisions.in_precision(self.dtype)
         N = np.empty((len(Z), len(self.columns.columns)), dtype=self.dtype)
         with threads_for(1), torch.no_grad():

@@ -18,7 +18,7 @@ from .frames import as_pandas, as_table, column_series, put_back
 from .schema import Schema
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableCodec:
     """Reads a table as a matrix of numbers: NaN for missing cells, codes 0, 1, ... for categories.
 
@@ -114,6 +114,7 @@ class TableCodec:
         X = as_table(X)
         if X.shape[1] != self.n_features:
             raise ValueError(f"X has {X.shape[1]} columns, and {self.n_features} in fit.")
+        _check_names(get_feature_names(X), self.feature_names)
         if _is_plain(X) and not any(self.schema.n_categories):
             N = _read_plain(X, self.schema)
             findings: list[NewCategories] = []
@@ -159,7 +160,7 @@ class TableCodec:
         return put_back(table, X, missing)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PassthroughCodec:
     """Hands rows on as they are, for estimators that read tables themselves.
 
@@ -211,6 +212,15 @@ def refuse_missing(N: np.ndarray, schema: Schema) -> None:
             f"{schema.label(j)} contains NaN in {counts[j]} of {len(N)} rows, and no cell was "
             "missing in fit: impute it (SimpleImputer) or drop those rows, or fit on rows of "
             "which some have missing cells too."
+        )
+
+
+def _check_names(names: np.ndarray | None, known: np.ndarray | None) -> None:
+    """Refuse columns of other names, or in another order; a table without names may be any."""
+    if names is not None and known is not None and not np.array_equal(names, known):
+        raise ValueError(
+            f"X has the columns {list(names[:10])}, and {list(known[:10])} in fit: give the same, "
+            "in this order."
         )
 
 

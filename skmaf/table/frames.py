@@ -3,6 +3,7 @@
 Frames of pandas are read as they are, since their extension types say more than narwhals does.
 """
 
+from numbers import Real
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -32,15 +33,17 @@ def as_table(X: Any, min_rows: int = 1) -> Any:
     TypeError
         If X is sparse.
     """
-    X = _unwrapped(X)
+    X = unwrapped("X", X)
+    _refuse_series(X)
     checks = {"dtype": None, "ensure_all_finite": False, "ensure_min_samples": min_rows}
     if container_of(X) != ARRAY:
         check_array(np.broadcast_to(0, X.shape), **checks)
         return X
     if isinstance(X, (list, tuple)):
-        # by itself NumPy makes text of a number beside text
-        X = np.array(X, dtype=object)
-    return check_array(X, **checks)
+        X = _from_rows(X)
+    X = check_array(X, **checks)
+    # neither torch nor pandas takes numbers of another byte order
+    return X if X.dtype.isnative else X.astype(X.dtype.newbyteorder("="))
 
 
 def container_of(X: Any) -> str:
@@ -123,29 +126,54 @@ def as_pandas(X: Any) -> Any:
     return pd.DataFrame({column.name: _cells(column) for column in columns})
 
 
-def as_array(y: Any) -> Any:
-    """Return a tensor of torch as an array; all else as it is."""
-    return y.detach().cpu().numpy() if hasattr(y, "detach") else y
+def unwrapped(name: str, X: Any) -> Any:
+    """Return what is an array or a frame inside of X, and refuse what is neither by what to do.
 
-
-def _unwrapped(X: Any) -> Any:
-    """Return what X stands for, if that is a table; refuse other containers by what to do."""
-    X = as_array(X)
-    if type(X).__module__.partition(".")[0] == "xarray" and type(X).__name__ == "Dataset":
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    X : array-like, data frame or Series
+    """
+    if hasattr(X, "detach"):  # a tensor of torch
+        X = X.detach().cpu()
+        return (X.float() if X.dtype.itemsize < 4 and X.is_floating_point() else X).numpy()
+    module = type(X).__module__.partition(".")[0]
+    if module == "xarray" and type(X).__name__ == "Dataset":
         raise ValueError(
-            "X is a Dataset of xarray: give a table, such as X.to_dataframe().reset_index()."
+            f"{name} is a Dataset of xarray: give a table, such as "
+            f"{name}.to_dataframe().reset_index()."
+        )
+    if module == "pyarrow" and type(X).__name__ == "RecordBatch":
+        raise ValueError(
+            f"{name} is a RecordBatch of pyarrow: give a table, such as "
+            f"pyarrow.Table.from_batches([{name}])."
         )
     X = nw.to_native(X, pass_through=True)
+    if isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
+        raise ValueError(
+            f"{name} is a {type(X).__name__}, whose rows are not computed yet: give "
+            f"{name}.collect()."
+        )
+    return X
+
+
+def _refuse_series(X: Any) -> None:
     if isinstance(X, pd.Series) or nw.dependencies.is_into_series(X):
         raise ValueError(
             "Expected a 2-dimensional container but got a Series, which is one column: give a "
             "table, such as X.to_frame()."
         )
-    if isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
-        raise ValueError(
-            f"X is a {type(X).__name__}, whose rows are not computed yet: give X.collect()."
-        )
-    return X
+
+
+def _from_rows(rows: Any) -> np.ndarray:
+    """Return an array of rows in lists: of objects, unless all cells are numbers."""
+    # by itself NumPy makes text of a number beside text, and a number of a truth value
+    cells = np.array(rows, dtype=object)
+    types = set(map(type, cells.flat))
+    is_numbers = all(issubclass(cell, Real) and not issubclass(cell, bool) for cell in types)
+    plain = np.array(rows) if is_numbers and types else cells
+    return plain if plain.dtype.kind in "iuf" else cells
 
 
 def _cells(column: nw.Series) -> Any:

@@ -12,7 +12,7 @@ from .cells import decode_cells
 from .frames import ARRAY, container_of, write_frame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schema:
     """The form of the table that `fit` saw, to read others like it and to write one.
 
