@@ -24,7 +24,13 @@ SHARE = 0.3  # of the class True
 
 
 def small(**parameters):
-    defaults = dict(n_layers=2, hidden_layer_sizes=(16,), n_bins=4, max_iter=10, random_state=0)
+    defaults = {
+        "n_layers": 2,
+        "hidden_layer_sizes": (16,),
+        "n_bins": 4,
+        "max_iter": 10,
+        "random_state": 0,
+    }
     return MAFClassifier(**{**defaults, **parameters})
 
 
@@ -45,7 +51,7 @@ def log_joint(X):
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A classifier of two normal laws; do not change it."""
+    """A classifier of two normal distributions, for tests that do not change it."""
     return small(max_iter=60).fit(*two_normals(2000))
 
 
@@ -120,7 +126,8 @@ class TestProbabilities:
         y = rng.integers(0, 2, 1300)
         X = rng.standard_normal((1300, 40))
         X[:, 0] += y
-        fit, rest = slice(300), slice(300, None)
+        fit = slice(300)
+        rest = slice(300, None)
         classifier = small(early_stopping=False, max_iter=60).fit(X[fit], y[fit])
         assert 0 < classifier.powers_[0] < 0.5
         assert (
@@ -150,11 +157,9 @@ class TestProbabilities:
     @pytest.mark.parametrize("n_rows", [5, 500])
     def test_powers_are_the_best(self, n_rows):
         rng = np.random.default_rng(0)
-        parts, codes, weights = (
-            rng.standard_normal((2, n_rows, 3)),
-            rng.integers(0, 3, n_rows),
-            rng.random(n_rows),
-        )
+        parts = rng.standard_normal((2, n_rows, 3))
+        codes = rng.integers(0, 3, n_rows)
+        weights = rng.random(n_rows)
         parts[0, np.arange(n_rows), codes] += 1
         prior = np.log([0.2, 0.3, 0.5])
 
@@ -163,10 +168,8 @@ class TestProbabilities:
             log_likelihood = weights @ (
                 logits[np.arange(n_rows), codes] - logsumexp(logits, axis=1)
             )
-            total, ratio = (
-                np.log(powers.sum()) / TOTAL_SPREAD,
-                np.log(powers[1] / powers[0]) / RATIO_SPREAD,
-            )
+            total = np.log(powers.sum()) / TOTAL_SPREAD
+            ratio = np.log(powers[1] / powers[0]) / RATIO_SPREAD
             return (total**2 + ratio**2) / 2 - log_likelihood
 
         powers = best_powers(parts, codes, weights, prior)
@@ -255,10 +258,8 @@ class TestClasses:
     def test_counts_are_repeated_rows(self):
         X, y = two_normals(80)
         counts = 1 + np.arange(80) % 3
-        one, other = (
-            small().fit(X, y, sample_weight=counts),
-            small().fit(X.repeat(counts, axis=0), y.repeat(counts)),
-        )
+        one = small().fit(X, y, sample_weight=counts)
+        other = small().fit(X.repeat(counts, axis=0), y.repeat(counts))
         assert (one.predict_proba(X) == other.predict_proba(X)).all()
 
     @pytest.mark.parametrize("as_list", [False, True])
@@ -368,7 +369,8 @@ class TestData:
     def test_digits(self):
         X, y = load_digits(return_X_y=True)
         order = np.random.default_rng(0).permutation(len(X))
-        X, y = X[order], y[order]
+        X = X[order]
+        y = y[order]
         classifier = small(max_iter=40, batch_size=64, hidden_layer_sizes=(32,)).fit(
             X[:1000], y[:1000]
         )
@@ -452,7 +454,8 @@ class TestEstimator:
 
     def test_same_seed_same_results(self):
         X, y = two_normals(100)
-        one, other = small(random_state=3).fit(X, y), small(random_state=3).fit(X, y)
+        one = small(random_state=3).fit(X, y)
+        other = small(random_state=3).fit(X, y)
         assert (one.predict_proba(X) == other.predict_proba(X)).all()
         assert (one.sample(9, random_state=1)[0] == other.sample(9, random_state=1)[0]).all()
         assert (one.sample(9, random_state=1)[0] != one.sample(9, random_state=2)[0]).any()
@@ -484,7 +487,8 @@ class TestEstimator:
     def test_warm_start(self):
         X, y = two_normals(300)
         classifier = small(warm_start=True).fit(X, y)
-        first, n_first = classifier.best_validation_score_, classifier.n_iter_
+        first = classifier.best_validation_score_
+        n_first = classifier.n_iter_
         classifier.fit(X, y)
         assert classifier.n_iter_ > n_first and classifier.best_validation_score_ >= first
         with pytest.raises(ValueError, match="y holds other classes than in the last fit"):

@@ -16,7 +16,7 @@ from skmaf import (
     VariationalFlow,
 )
 
-SMALL = dict(max_iter=20, n_layers=2, hidden_layer_sizes=(16,), random_state=0)
+SMALL = {"max_iter": 20, "n_layers": 2, "hidden_layer_sizes": (16,), "random_state": 0}
 FAST = MAFDensity(**SMALL)
 SMOOTH = MultiscaleDensity(max_iter=20, hidden_layer_sizes=(16,), random_state=0)
 ESTIMATORS = [

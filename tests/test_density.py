@@ -19,14 +19,14 @@ every_bijector = pytest.mark.parametrize("bijector", ["affine", "spline"])
 
 def trained(**parameters):
     """A small density that learns a simple table well."""
-    defaults = dict(
-        n_layers=2,
-        hidden_layer_sizes=(16,),
-        max_iter=60,
-        batch_size=100,
-        early_stopping=False,
-        random_state=0,
-    )
+    defaults = {
+        "n_layers": 2,
+        "hidden_layer_sizes": (16,),
+        "max_iter": 60,
+        "batch_size": 100,
+        "early_stopping": False,
+        "random_state": 0,
+    }
     return MAFDensity(**{**defaults, **parameters})
 
 
@@ -36,9 +36,9 @@ def test_gaussian_rows_recover_their_entropy(bijector):
     truth = stats.multivariate_normal([5.0, -3.0, 100.0], covariance)
     X = truth.rvs(4000, random_state=0)
     density = trained(bijector=bijector, batch_size=200).fit(X[:2000])
-    # the same rows on both sides: what is left is the error of the estimate, not the noise of the rows
-    gap = truth.logpdf(X[2000:]).mean() - density.score(X[2000:])
-    assert -0.01 < gap < 0.08
+    # on the same rows, so that only the error of the estimate is left
+    loss = truth.logpdf(X[2000:]).mean() - density.score(X[2000:])
+    assert -0.01 < loss < 0.08
     assert density.score(X[2000:]) == pytest.approx(-truth.entropy(), abs=0.12)
 
 
@@ -57,7 +57,8 @@ def test_two_columns_integrate_to_one():
     x = rng.standard_normal(500)
     X = np.column_stack([10 * x, 0.1 * (x**2 + 0.5 * rng.standard_normal(500))])
     density = trained().fit(X)
-    first, second = np.linspace(-90, 90, 501), np.linspace(-1.5, 3, 601)
+    first = np.linspace(-90, 90, 501)
+    second = np.linspace(-1.5, 3, 601)
     grid = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
     cell = (first[1] - first[0]) * (second[1] - second[0])
     assert np.exp(density.score_samples(grid)).sum() * cell == pytest.approx(1, abs=1e-2)
@@ -76,7 +77,7 @@ def test_samples_are_distributed_like_the_rows():
 
 
 def test_score_of_samples_is_the_entropy():
-    """Rows of the density itself, drawn through the inverse, score what the integral of p log p says."""
+    """Rows drawn from the density score the integral of p log p on average."""
     x = np.random.default_rng(0).gamma(2.0, 3.0, 500)[:, None]
     density = trained().fit(x)
     grid = np.linspace(-30, 120, 100_001)
@@ -188,7 +189,7 @@ def test_grid_columns_do_not_blow_up():
 
 
 @short_on_purpose
-def test_held_out_rows_are_spread_over_their_grid(monkeypatch, tiny):
+def test_validation_rows_are_dequantised(monkeypatch, tiny):
     """On the grid itself they would reward a density that climbs there without end."""
     genuine = skmaf.models.table_density.train
     seen = []
@@ -207,7 +208,7 @@ def test_held_out_rows_are_spread_over_their_grid(monkeypatch, tiny):
 
 
 def test_ties_do_not_blow_up():
-    """Every row three times: the score stops rising at the spread over the ties."""
+    """Every row three times: the dequantisation of the ties limits the score."""
     X = np.repeat(np.random.default_rng(0).standard_normal((100, 2)), 3, axis=0)
     assert trained(max_iter=150).fit(X).score(X) < 10
 
@@ -215,7 +216,8 @@ def test_ties_do_not_blow_up():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_samples_fall_on_the_grid(dtype):
     rng = np.random.default_rng(0)
-    tenths, quarters = rng.integers(0, 20, 400) * 0.1, 7 + rng.integers(0, 9, 400) * 0.25
+    tenths = rng.integers(0, 20, 400) * 0.1
+    quarters = 7 + rng.integers(0, 9, 400) * 0.25
     zeros = np.where(rng.random(400) < 0.4, 0.0, rng.exponential(size=400))
     X = np.column_stack([tenths, quarters, rng.standard_normal(400), zeros]).astype(dtype)
     sample = trained(max_iter=50).fit(X).sample(1000, random_state=0)

@@ -243,7 +243,7 @@ def test_gradients_at_the_centre_and_on_the_ridge(cls, way):
 
 
 def line(n_points):
-    """Points from -548 to 548, dense around 0, with the weights of the trapezoidal rule."""
+    """Quadrature nodes from -548 to 548, dense around 0, and weights of the trapezoidal rule."""
     t = torch.linspace(-7, 7, n_points, dtype=torch.float64)
     return t.sinh(), t.cosh() * (t[1] - t[0])
 

@@ -1,4 +1,4 @@
-"""What the user has set of torch does not matter, and holds again afterwards: for all estimators."""
+"""The user's settings of torch change no result, and no estimator changes them."""
 
 import contextlib
 

@@ -115,7 +115,7 @@ def test_training_raises_the_likelihood():
 
 
 def test_best_weights_are_restored_at_max_epochs():
-    """A few rows, overfitted: the best epoch lies in the middle."""
+    """Few rows, which training fits too well: the best epoch is in the middle."""
     flow = new_flow()
     x = draw(20, 0)
     x_val = draw(300, 1)
@@ -283,7 +283,7 @@ def test_training_follows_its_generator():
     assert not torch.equal(trained(0), trained(1))
 
 
-def test_rows_are_spread_over_their_steps(monkeypatch):
+def test_rows_are_dequantised(monkeypatch):
     seen = record_batches(monkeypatch)
     run(
         new_flow(),
