@@ -20,7 +20,7 @@ from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
 from skmaf import MAFDensity
-from skmaf.training import loop
+from skmaf.training import optimiser
 
 HERE = Path(__file__).resolve().parent
 TABLES = ("energy", "concrete", "parkinsons", "elevators", "bike")
@@ -41,19 +41,19 @@ VARIANTS = {
     "learning_rate_init=0.03": {"learning_rate_init": 0.03},
     "a quarter of max_iter": "quarter",
     "no moving average": "raw",
-    "no background": "flow",
+    "no baseline": "flow",
 }
 KEY = ["table", "variant", "seed"]
 
 
 @contextmanager
 def no_moving_average():
-    decay = loop.AVERAGE_DECAY
-    loop.AVERAGE_DECAY = 0.0
+    decay = optimiser.AVERAGE_DECAY
+    optimiser.AVERAGE_DECAY = 0.0
     try:
         yield
     finally:
-        loop.AVERAGE_DECAY = decay
+        optimiser.AVERAGE_DECAY = decay
 
 
 def measure(table, variant, seed, default_epochs):
@@ -71,7 +71,7 @@ def measure(table, variant, seed, default_epochs):
             density.fit(table.fit)
     fit_time = process_time() - start
     if change == "flow":
-        density.background_ = None
+        density.density_ = density.density_.without_baseline()
     scores = density.score_samples(table.val)
     return {
         "mean": scores.mean(),

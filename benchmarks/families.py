@@ -75,7 +75,7 @@ def measure(tool, table, seed, limit):
         "detail": f"epoch {np.argmax(density.validation_scores_) + 1} of {density.n_iter_}",
         "score_ms": 1e6 * score_time / len(scores),
         "sample_ms": 1e6 * sample_time / N_SAMPLES,
-        "background": density.background_.share,
+        "baseline": density.baseline_.share,
     }
 
 
@@ -118,7 +118,7 @@ def report(results):
     show("Time to fit, in seconds", over_seeds("fit_s").map(number))
     show("Time to score a thousand test rows, in milliseconds", over_seeds("score_ms").map(number))
     show("Time to draw a thousand rows, in milliseconds", over_seeds("sample_ms").map(number))
-    show("Share of the simple densities beside the flow", over_seeds("background").map(number))
+    show("Share of the simple densities beside the flow", over_seeds("baseline").map(number))
 
 
 def main():

@@ -51,9 +51,9 @@ def epoch_seconds(X, n_epochs):
     batches = []
     run_epoch = loop._run_epoch
 
-    def timed(optimiser, rows, widths, noise, hiding, n_batches, generator):
+    def timed(optimiser, rows, steps, noise, hiding, n_batches, generator):
         batches.append(round(len(rows.x) / n_batches))
-        loss = run_epoch(optimiser, rows, widths, noise, hiding, n_batches, generator)
+        loss = run_epoch(optimiser, rows, steps, noise, hiding, n_batches, generator)
         marks.append(time.process_time())
         return loss
 

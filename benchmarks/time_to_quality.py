@@ -22,6 +22,7 @@ from tables import NAMES, load
 from threadpoolctl import threadpool_limits
 
 from skmaf import MAFDensity
+from skmaf.models import table_fit
 from skmaf.training import loop
 
 HERE = Path(__file__).resolve().parent
@@ -31,8 +32,8 @@ KEY = ["table", "seed"]
 class Stopwatch:
     """Interrupts the fit of a density when the weights it keeps pass a target on test rows."""
 
-    def __init__(self, density, test, target):
-        self.density = density
+    def __init__(self, test, target):
+        self.columns = None
         self.test = test
         self.target = target
         self.paused = 0.0
@@ -41,13 +42,18 @@ class Stopwatch:
         self.n_epochs = 0
         self.started = process_time()
 
-    def judge(self, best, flow, tol):
-        """Takes the place of ``_Best.judge``, and calls it."""
-        judge(best, flow, tol)
+    def find_columns(self, *args):
+        """Takes the place of the function that finds the columns, and calls it."""
+        self.columns = find_columns(*args)
+        return self.columns
+
+    def compare(self, best, flow, tol):
+        """Takes the place of ``_Best.compare``, and calls it."""
+        compare(best, flow, tol)
         now = process_time()
         seconds = now - self.started - self.paused
-        if best.age == 0:  # the weights just judged are those that are kept
-            columns = self.density.columns_
+        if best.n_stale_epochs == 0:  # the weights just compared are those that are kept
+            columns = self.columns
             x = flow.tensor(columns.to_flow(self.test))
             self.score = loop.in_batches(flow.log_prob, flow, x).double().mean().item()
             self.score += columns.log_jacobian(self.test).mean()
@@ -58,20 +64,23 @@ class Stopwatch:
         self.paused += process_time() - now
 
 
-judge = loop._Best.judge
+compare = loop._Best.compare
+find_columns = table_fit.find_columns
 
 
 def measure(table, seed, target):
     """Seconds until the target is passed (NaN if it never is), the score then, and the epochs."""
     density = MAFDensity(random_state=seed)
-    watch = Stopwatch(density, table.test, target)
-    loop._Best.judge = lambda best, flow, tol: watch.judge(best, flow, tol)
+    watch = Stopwatch(table.test, target)
+    loop._Best.compare = lambda best, flow, tol: watch.compare(best, flow, tol)
+    table_fit.find_columns = watch.find_columns
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that it was interrupted
             density.fit(np.concatenate([table.fit, table.val]))
     finally:
-        loop._Best.judge = judge
+        loop._Best.compare = compare
+        table_fit.find_columns = find_columns
     return {"seconds": watch.seconds, "score": watch.score, "epochs": watch.n_epochs}
 
 

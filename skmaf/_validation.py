@@ -2,7 +2,7 @@
 
 import numbers
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,39 +14,12 @@ from ._compat import check_sample_weight, safe_indexing
 MAX_REPEATS = 10  # rows that whole weights may make of each row, on average
 
 
-class HasLabels(Protocol):
-    """A table's schema, as far as the errors need it."""
-
-    def label(self, j: int) -> str:
-        """What to call a column in an error."""
-        ...
-
-
 def tagged(tags: Tags) -> Tags:
     """Let the tags of an estimator say that tables may hold text, categories and missing cells."""
     tags.input_tags.allow_nan = True
     tags.input_tags.string = True
     tags.input_tags.categorical = True
     return tags
-
-
-def refuse_missing(X: np.ndarray, schema: HasLabels) -> np.ndarray:
-    """Return the rows if no cell is missing, and else raise: `fit` saw no missing cells.
-
-    Raises
-    ------
-    ValueError
-        If a cell is NaN.
-    """
-    counts = np.isnan(X).sum(axis=0)
-    if counts.any():
-        j = int(counts.argmax())
-        raise ValueError(
-            f"{schema.label(j)} contains NaN in {counts[j]} of {len(X)} rows, and no cell was "
-            "missing in fit: impute it (SimpleImputer) or drop those rows, or fit on rows of which "
-            "some have missing cells too."
-        )
-    return X
 
 
 def without_weightless(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any]:
@@ -108,7 +81,7 @@ def weigh(
         if np.all(weights == np.round(weights)) and weights.sum() <= MAX_REPEATS * len(rows):
             rows = rows.repeat(weights.astype(int))
             weights = np.ones(len(rows))
-    order = np.lexsort([_ranks(x)[rows] for x in columns(X)])
+    order = np.lexsort([ranks[rows] for ranks in _ranks(X)])
     return rows[order], weights[order] / weights.mean()
 
 
@@ -119,9 +92,33 @@ def columns(X: np.ndarray | pd.DataFrame) -> list[np.ndarray]:
     return [X.iloc[:, j].to_numpy() for j in range(X.shape[1])]
 
 
-def _ranks(x: np.ndarray) -> np.ndarray:
-    """Numbers in the order of a column's values, or of their text if they are no numbers."""
-    return x if x.dtype.kind in "biuf" else np.unique(x.astype(str), return_inverse=True)[1]
+def _ranks(X: np.ndarray | pd.DataFrame) -> list[np.ndarray]:
+    """Numbers in the order of the values of each column, as a codec would number them."""
+    if isinstance(X, np.ndarray):
+        return [_cell_ranks(x) for x in X.T]
+    return [_column_ranks(X.iloc[:, j]) for j in range(X.shape[1])]
+
+
+def _column_ranks(column: pd.Series) -> np.ndarray:
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return _cell_ranks(column.to_numpy())
+    codes = column.cat.codes.to_numpy()
+    return np.where(codes < 0, np.nan, codes)
+
+
+def _cell_ranks(cells: np.ndarray) -> np.ndarray:
+    """Numbers themselves, text by its letters; NaN, which comes last, where a cell is missing."""
+    if cells.dtype.kind in "biuf":
+        return cells
+    ranks = np.full(len(cells), np.nan)
+    present = ~pd.isna(cells)
+    values = cells[present]
+    is_number = [isinstance(cell, numbers.Real) and not isinstance(cell, bool) for cell in values]
+    if all(is_number):
+        ranks[present] = values.astype(np.float64)
+    else:
+        ranks[present] = np.unique(values.astype(str), return_inverse=True)[1]
+    return ranks
 
 
 def check_count(name: str, value: object) -> None:

@@ -10,7 +10,7 @@ from ._compat import check_sample_weight
 from ._validation import check_count, seed_from, tagged
 from ._warnings import warn_user
 from .inference.imputation import fill
-from .models.table_density import TableKnowledge
+from .models.table_fit import TableKnowledge
 from .table.codec import TableCodec
 from .table.frames import as_table, take_rows
 from .training.loop import History

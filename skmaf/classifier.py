@@ -16,7 +16,8 @@ from ._validation import check_count, seed_from, tagged, weigh, without_weightle
 from .base import RowWriter, encode_rows, knowledge_of, learn_table
 from .flow_estimator import FlowEstimator
 from .models.class_normals import ClassNormals
-from .models.table_density import TableDensity, fit_table_density
+from .models.table_density import TableDensity
+from .models.table_fit import fit_table_density
 from .table.codec import TableCodec
 from .table.frames import as_array
 from .training.budget import set_aside

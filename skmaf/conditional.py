@@ -17,7 +17,7 @@ from .base import encode_rows, learn_table, weighted_mean
 from .flow_estimator import FlowEstimator
 from .inference.predictor import Predictor
 from .models.context import ContextEncoder
-from .models.table_density import TableKnowledge, fit_table_density
+from .models.table_fit import TableKnowledge, fit_table_density
 from .table.codec import TableCodec
 from .table.column_kinds import check_declared, declared_kinds
 from .table.frames import as_array

@@ -12,7 +12,7 @@ from ._validation import without_weightless
 from .base import TableDensityEstimator, encode_rows, knowledge_of, learn_table
 from .flow_estimator import FlowEstimator
 from .flows import FAMILIES
-from .models.table_density import fit_table_density
+from .models.table_fit import fit_table_density
 from .table.codec import TableCodec
 
 

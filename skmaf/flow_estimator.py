@@ -10,7 +10,8 @@ from ._validation import check_sizes
 from ._warnings import warn_user
 from .base import FittedDensity, keep_fitted, warn_if_interrupted
 from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, resolve
-from .models.table_density import FlowSpec, TableDensity, TrainingSpec
+from .models.table_density import FlowSpec, TableDensity
+from .models.table_fit import TrainingSpec
 from .table.codec import TableCodec
 from .table.column_kinds import declared_kinds
 from .training.budget import WEIGHT_DECAY_ROWS

@@ -66,8 +66,7 @@ def context_for(name, n):
 
 
 def draw(density, name, n, seed=0):
-    drawn = density.sample(n, seed, context_for(name, n))
-    return drawn[0] if isinstance(drawn, tuple) else drawn  # a mixture also tells components
+    return density.sample(n, seed, context_for(name, n))
 
 
 @every_density

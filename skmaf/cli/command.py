@@ -187,4 +187,4 @@ def reasons(detector: DensityOutlierDetector, rows: pd.DataFrame) -> list[str]:
     """For each row, the cells that make it most unlikely."""
     if len(rows) == 0:
         return []
-    return list(reason_texts(rows, *detector.repair(rows)))
+    return list(reason_texts(rows, *detector.counterfactuals(rows)))

@@ -29,7 +29,7 @@ class EstimatorDensity:
     def sample(
         self, n_samples: int = 1, random_state: Any = None, context: np.ndarray | None = None
     ) -> Any:
-        """Draw rows.
+        """Draw rows; where the estimator also says where they come from, that is left out.
 
         Raises
         ------
@@ -39,6 +39,6 @@ class EstimatorDensity:
         draw = getattr(self.estimator, "sample", None)
         if draw is None:
             raise ValueError(f"{type(self.estimator).__name__} has no method sample.")
-        if "random_state" in signature(draw).parameters:
-            return draw(n_samples, random_state=random_state)
-        return draw(n_samples)
+        seeds = "random_state" in signature(draw).parameters
+        drawn = draw(n_samples, random_state=random_state) if seeds else draw(n_samples)
+        return drawn[0] if isinstance(drawn, tuple) else drawn

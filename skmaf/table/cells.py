@@ -160,7 +160,7 @@ def encode_cells(
 
 
 def decode_cells(numbers: np.ndarray, categories: pd.Index | None) -> np.ndarray:
-    """Return the values of a column from numbers or codes: floats with NaN, or objects with None."""
+    """Return the values of a column from numbers or codes: floats with NaN, objects with None."""
     if categories is None:
         return numbers
     # a category that `fit` did not see has no name

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .._compat import get_feature_names
 from .cells import NewCategories, check_finite, encode_cells, learn_categories, read_cells, types_of
@@ -162,27 +163,39 @@ class TableCodec:
 class PassthroughCodec:
     """Hands rows on as they are, for estimators that read tables themselves.
 
-    Frames become frames of pandas, all else an array of any dtype. The methods are those of
-    `TableCodec`.
+    Rows come as a frame of pandas if the codec was learned from a data frame of any library, and
+    as an array of any dtype otherwise. The methods are those of `TableCodec`.
 
     Attributes
     ----------
     n_features : int
+    names : list or None
+        Names of the columns of a data frame.
     feature_names : ndarray of object or None
+        Names of the columns as scikit-learn keeps them.
     """
 
     n_features: int
+    names: list | None
     feature_names: np.ndarray | None
 
     @classmethod
     def learn(cls, X: Any) -> tuple["PassthroughCodec", Any, list]:
         """Return a codec for tables like ``X``, the rows of X, and no findings."""
         X = as_table(X)
-        return cls(X.shape[1], get_feature_names(X)), as_pandas(X), []
+        rows = as_pandas(X)
+        names = None if isinstance(rows, np.ndarray) else list(rows.columns)
+        return cls(X.shape[1], names, get_feature_names(X)), rows, []
 
     def encode(self, X: Any) -> tuple[Any, list]:
         """Return the rows, and no findings."""
-        return as_pandas(as_table(X)), []
+        rows = as_pandas(as_table(X))
+        is_array = isinstance(rows, np.ndarray)
+        if is_array and self.names is not None:
+            return pd.DataFrame(rows, columns=self.names), []
+        if not is_array and self.names is None:
+            return rows.to_numpy(), []
+        return rows, []
 
     def decode_column(self, j: int, values: np.ndarray) -> np.ndarray:
         """Return the values of a column."""

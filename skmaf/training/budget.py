@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .._torch import isolated_torch
 from ..flows.layers import RowDensity
 
 MIN_STEPS = 1000  # of the optimiser
@@ -93,6 +94,7 @@ def make_budget(
     return Budget(max_iter, batch_size, learning_rate, alpha, patience)
 
 
+@isolated_torch()
 def hold_out(
     n_rows: int, fraction: float | str, generator: torch.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -122,6 +124,7 @@ def hold_out(
     return order[n:], order[:n]
 
 
+@isolated_torch()
 def set_aside(n_rows: int, fraction: float | str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split rows at random into those to fit on and those that calibrate.
 
