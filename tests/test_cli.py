@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KernelDensity
 
 import skmaf
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, folds, outlier
 from skmaf.cli import command, files, report
 from skmaf.training import budget
 
@@ -70,8 +70,9 @@ def read_scores(path):
 
 @pytest.mark.slow
 def test_example(capsys, tmp_path, monkeypatch):
-    """No argument: the shipped table, with the real defaults but for fewer training steps."""
-    monkeypatch.setattr(outlier, "N_STEPS", 250)
+    """No argument: the shipped table, with the real defaults but for fewer steps and folds."""
+    monkeypatch.setattr(folds, "CROSS_ROWS", 100)
+    monkeypatch.setattr(outlier, "N_STEPS", 150)
     monkeypatch.setattr(budget, "MIN_STEPS", 100)
     monkeypatch.setattr(budget, "MAX_STEPS", 200)
     monkeypatch.chdir(tmp_path)

@@ -107,7 +107,7 @@ class WithoutWeights(BaseEstimator):
         return self
 
     def score_samples(self, X):
-        return -np.asarray(X)[:, 0] ** 2
+        return -(np.asarray(X)[:, 0] ** 2)
 
 
 @pytest.mark.parametrize("weights", [np.arange(60) % 3, np.linspace(0.1, 3, 60)])
