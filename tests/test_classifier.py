@@ -335,6 +335,7 @@ class TestTables:
             small().fit(X, y).predict_proba(X), abs=0.02
         )
 
+    @pytest.mark.slow
     def test_constant_and_many_columns(self):
         rng = np.random.default_rng(0)
         y = np.arange(150) % 2
@@ -366,18 +367,20 @@ class TestTables:
 
 
 class TestData:
+    @pytest.mark.slow
     def test_digits(self):
         X, y = load_digits(return_X_y=True)
         order = np.random.default_rng(0).permutation(len(X))
         X = X[order]
         y = y[order]
-        classifier = small(max_iter=40, batch_size=64, hidden_layer_sizes=(32,)).fit(
+        classifier = small(max_iter=25, batch_size=64, hidden_layer_sizes=(32,)).fit(
             X[:1000], y[:1000]
         )
         assert classifier.score(X[1000:], y[1000:]) > 0.94
         assert log_loss(y[1000:], classifier.predict_proba(X[1000:])) < 0.25
         assert classifier.powers_.min() > 0.05  # both densities have their say
 
+    @pytest.mark.slow
     def test_model_selection(self):
         X, y = load_iris(return_X_y=True)
         assert cross_val_score(small(max_iter=30), X, y, cv=3).mean() > 0.85

@@ -17,14 +17,13 @@ from skmaf import (
 )
 
 SMALL = {"max_iter": 20, "n_layers": 2, "hidden_layer_sizes": (16,), "random_state": 0}
-FAST = MAFDensity(**SMALL)
-SMOOTH = MultiscaleDensity(max_iter=20, hidden_layer_sizes=(16,), random_state=0)
+MULTISCALE = MultiscaleDensity(max_iter=5, hidden_layer_sizes=(16,), random_state=0)
 ESTIMATORS = [
-    FAST,
+    MAFDensity(**{**SMALL, "max_iter": 5}),
     ConditionalMAFDensity(**SMALL),
     MAFClassifier(**SMALL),
-    SMOOTH,
-    DensityOutlierDetector(SMOOTH, random_state=0),
+    MULTISCALE,
+    DensityOutlierDetector(MULTISCALE, n_folds=2, random_state=0),
     DensityOutlierDetector(KernelDensity()),
 ]
 WITHOUT_ROWS = {VariationalFlow}  # fitted to a function: the checks have nothing to give it

@@ -348,6 +348,7 @@ class TestCoverage:
         if most is not None:
             assert mean < most + 3 * error
 
+    @pytest.mark.slow
     def test_poor_density(self):
         def make(rng, n):
             X = rng.standard_normal((n, 2))
@@ -355,6 +356,7 @@ class TestCoverage:
 
         self.check(make, most=0.85)
 
+    @pytest.mark.slow
     def test_density_that_is_far_too_sure(self):
         def make(rng, n):
             X = rng.standard_normal((n, 10))
@@ -368,6 +370,7 @@ class TestCoverage:
         }
         self.check(make, coverage=0.9, most=0.95, **too_sure)
 
+    @pytest.mark.slow
     def test_integers(self):
         def make(rng, n):
             X = rng.standard_normal((n, 1))
@@ -384,6 +387,7 @@ class TestCoverage:
 
         self.check(make, coverage=0.6)
 
+    @pytest.mark.slow
     def test_several_targets_and_zeros(self):
         def make(rng, n):
             X = rng.standard_normal((n, 1))
@@ -693,6 +697,7 @@ class TestBadInput:
 
 
 class TestEstimator:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "family, bijector",
         [

@@ -30,6 +30,7 @@ def trained(**parameters):
     return MAFDensity(**{**defaults, **parameters})
 
 
+@pytest.mark.slow
 @every_bijector
 def test_gaussian_rows_recover_their_entropy(bijector):
     covariance = np.array([[2.0, 1.2, -0.4], [1.2, 1.5, 0.3], [-0.4, 0.3, 0.8]])
@@ -52,6 +53,7 @@ def test_one_column_integrates_to_one(bijector):
     assert mass == pytest.approx(1, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_two_columns_integrate_to_one():
     rng = np.random.default_rng(0)
     x = rng.standard_normal(500)
@@ -64,6 +66,7 @@ def test_two_columns_integrate_to_one():
     assert np.exp(density.score_samples(grid)).sum() * cell == pytest.approx(1, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_samples_are_distributed_like_the_rows():
     rng = np.random.default_rng(0)
     x = rng.standard_normal(2000)
@@ -176,14 +179,15 @@ def grid_table(n=200):
     ).astype(float)
 
 
+@pytest.mark.slow
 @short_on_purpose
 def test_grid_columns_do_not_blow_up():
     """The density times the step is near a probability, however long the training lasts."""
     X = grid_table()
     probability = stats.poisson(4).entropy() + np.log(2) + np.log(30)
-    for max_iter in [20, 150]:
+    for max_iter in [20, 100]:
         assert trained(max_iter=max_iter).fit(X).score(X) < -probability + 0.7
-    long = trained(max_iter=150, early_stopping=True, n_iter_no_change=150)
+    long = trained(max_iter=100, early_stopping=True, n_iter_no_change=100)
     long.fit(X)
     assert max(long.validation_scores_) < -probability + 0.5
 
@@ -207,10 +211,11 @@ def test_validation_rows_are_dequantised(monkeypatch, tiny):
     assert len((place * 10).int().unique()) == 10
 
 
+@pytest.mark.slow
 def test_ties_do_not_blow_up():
     """Every row three times: the dequantisation of the ties limits the score."""
     X = np.repeat(np.random.default_rng(0).standard_normal((100, 2)), 3, axis=0)
-    assert trained(max_iter=150).fit(X).score(X) < 10
+    assert trained(max_iter=100).fit(X).score(X) < 10
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -220,7 +225,7 @@ def test_samples_fall_on_the_grid(dtype):
     quarters = 7 + rng.integers(0, 9, 400) * 0.25
     zeros = np.where(rng.random(400) < 0.4, 0.0, rng.exponential(size=400))
     X = np.column_stack([tenths, quarters, rng.standard_normal(400), zeros]).astype(dtype)
-    sample = trained(max_iter=50).fit(X).sample(1000, random_state=0)
+    sample = trained(max_iter=20).fit(X).sample(1000, random_state=0)
     for j in [0, 1]:
         within = (sample[:, j] >= X[:, j].min()) & (sample[:, j] <= X[:, j].max())
         assert within.mean() > 0.9
@@ -281,6 +286,7 @@ def test_one_column(early_stopping, tiny):
     assert density.sample(5, random_state=0).shape == (5, 1)
 
 
+@pytest.mark.slow
 @short_on_purpose
 def test_a_thousand_columns(tiny):
     X = np.random.default_rng(0).standard_normal((60, 1000))
@@ -290,6 +296,7 @@ def test_a_thousand_columns(tiny):
     assert sample.shape == (3, 1000) and np.isfinite(sample).all()
 
 
+@pytest.mark.slow
 def test_curves_are_in_the_units_of_the_rows():
     """Trained to the end, the loss curve ends at minus the score of the training rows."""
     X = np.random.default_rng(0).standard_normal((500, 2)) * [1e3, 1e-5]

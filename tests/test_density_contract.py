@@ -27,19 +27,28 @@ def closed_form(N):
     return -0.5 * (z**2).sum(axis=1) - np.log(2 * np.pi) - np.log(3.0)
 
 
+SMALL = {
+    "n_layers": 2,
+    "hidden_layer_sizes": (16,),
+    "max_iter": 40,
+    "early_stopping": False,
+    "random_state": 0,
+}
+
+
 def fit_table():
-    return MAFDensity(n_layers=2, hidden_layer_sizes=(16,), random_state=0).fit(normal_rows(1500))
+    return MAFDensity(**SMALL).fit(normal_rows(1500))
 
 
 def fit_conditional():
     """The two columns given a column that says nothing of them."""
-    density = ConditionalMAFDensity(n_layers=2, hidden_layer_sizes=(16,), random_state=0)
+    density = ConditionalMAFDensity(**SMALL)
     return density.fit(np.random.default_rng(1).standard_normal((1500, 1)), normal_rows(1500))
 
 
 def fit_multiscale():
     density = MultiscaleDensity(
-        lowest_noise=0.05, highest_noise=0.1, hidden_layer_sizes=(32,), max_iter=400, random_state=0
+        lowest_noise=0.05, highest_noise=0.1, hidden_layer_sizes=(32,), max_iter=300, random_state=0
     )
     return density.fit(normal_rows(1500))
 
@@ -147,7 +156,7 @@ def test_context_that_does_not_fit_is_refused(densities, name):
 
 
 def test_context_rows_matter(rows):
-    density = ConditionalMAFDensity(n_layers=2, hidden_layer_sizes=(16,), random_state=0)
+    density = ConditionalMAFDensity(**SMALL)
     density = density.fit(rows[:, :1], rows[:, 1:]).density_
     Y = np.tile(rows[0, 1:], (2, 1))
     one, other = density.log_prob(Y, np.array([[-1.0], [1.0]]))

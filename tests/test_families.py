@@ -303,6 +303,7 @@ def test_a_fit_is_reproducible(family, bijector, rows):
     assert np.array_equal(first.sample(5, random_state=1), second.sample(5, random_state=1))
 
 
+@pytest.mark.slow
 @every_family
 def test_every_family_learns(family):
     """Two columns of unlike scales, one a noisy parabola of the other, with a known entropy."""
@@ -347,6 +348,7 @@ def parabola():
     return fits, truth
 
 
+@pytest.mark.slow
 def test_the_parabola_of_the_paper(parabola):
     """A conditional normal cannot have two modes; another order or more layers can."""
     fits, truth = parabola
@@ -354,6 +356,7 @@ def test_the_parabola_of_the_paper(parabola):
     assert wrong > 0.3 and min(right, deep) > -0.01 and max(right, deep) < 0.05
 
 
+@pytest.mark.slow
 def test_base_space_of_the_parabola(parabola):
     """Rows are standard normal there by the good models, and have heavy tails by the bad one."""
     images = [density.transform(test) for density, test in parabola[0]]

@@ -22,7 +22,7 @@ from skmaf import (
 )
 
 PACKAGE = str(Path(skmaf.__file__).parent)
-N_POINTS = 24
+N_POINTS = 16
 TINY = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
 ESTIMATORS = {
     "MAFDensity": MAFDensity(**TINY),
@@ -72,6 +72,7 @@ def fresh(name):
     return ESTIMATORS[name].__class__(**ESTIMATORS[name].get_params(deep=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_an_interrupt_leaves_no_half_fitted_estimator(name):
     X, y = table(name)

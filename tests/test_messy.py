@@ -414,6 +414,7 @@ def frames(draw):
     return pd.DataFrame(columns)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, phases=set(Phase) - {Phase.shrink, Phase.explain}
 )  # to shrink frames takes long

@@ -121,6 +121,7 @@ def test_selection_leaves_out_the_overfitted_noise_levels(line):
     )
 
 
+@pytest.mark.slow
 def test_generalisation_gap_grows_as_rows_become_fewer_and_noise_finer():
     rng = np.random.default_rng(0)
     few, many, new = (rng.normal(size=(n, 8)) for n in (20, 2000, 2000))

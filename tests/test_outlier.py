@@ -173,13 +173,14 @@ def test_rows_of_a_single_split_select_noise_levels_or_calibrate(rows, n_rows, m
     assert not np.isin(scores, detector.calibration_.scores[0]).any()
 
 
+@pytest.mark.slow
 def test_breast_cancer_is_told_from_benign():
     data = load_breast_cancer()
     benign = data.data[data.target == 1]
     density = MAFDensity(
-        n_layers=2, hidden_layer_sizes=(32,), max_iter=30, early_stopping=False, random_state=0
+        n_layers=2, hidden_layer_sizes=(16,), max_iter=20, early_stopping=False, random_state=0
     )
-    detector = DensityOutlierDetector(density).fit(benign[:250])
+    detector = DensityOutlierDetector(density, n_folds=2, random_state=0).fit(benign[:250])
     X = np.vstack([benign[250:], data.data[data.target == 0]])
     y = np.repeat([0, 1], [len(benign) - 250, len(X) - len(benign) + 250])
     assert roc_auc_score(y, -detector.decision_function(X)) > 0.9

@@ -345,7 +345,7 @@ def test_likelihood_and_variational_training_lower_their_losses(cls):
         layer = start(cls, 2)
         optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
         losses = []
-        for _ in range(150):
+        for _ in range(60):
             optimizer.zero_grad()
             losses.append(loss(layer))
             losses[-1].backward()

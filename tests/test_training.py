@@ -533,6 +533,7 @@ def test_no_step_along_a_gradient_that_is_not_finite():
     assert torch.equal(weight, torch.zeros(3))
 
 
+@pytest.mark.slow
 def test_training_imports_no_compiler():
     """It would take seconds."""
     code = """if True:
