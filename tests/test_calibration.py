@@ -212,12 +212,12 @@ def test_threshold_by_score():
 
 def test_threshold_by_labelled_rows_has_the_best_balanced_accuracy():
     detector, rest = fitted_and_rest(TABLES["normal"](), DENSITIES["kernel"], 100, 0)
-    X = np.vstack([rest[:160], rest[160:] + 2])
-    y = np.repeat([1, -1], [160, 40])
+    X = np.vstack([rest[:80], rest[180:] + 2])
+    y = np.repeat([1, -1], [80, 20])
 
     def accuracy():
         wrong = detector.predict(X) != y
-        return 1 - (wrong[:160].mean() + wrong[160:].mean()) / 2
+        return 1 - (wrong[:80].mean() + wrong[80:].mean()) / 2
 
     scores = detector.score_samples(X)
     best = max(accuracy() for score in scores if detector.set_threshold(score=score))

@@ -121,6 +121,7 @@ class TestProbabilities:
         again.powers_ = again.powers_ if powers is None else np.array(powers)
         return log_loss(y, again.predict_proba(X))
 
+    @pytest.mark.slow
     def test_power_tempers_a_wide_table(self):
         rng = np.random.default_rng(0)
         y = rng.integers(0, 2, 1300)

@@ -9,6 +9,7 @@ from sklearn.base import clone
 short_on_purpose = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
+@pytest.mark.slow
 @short_on_purpose
 @given(st.booleans(), st.sampled_from([None, 1]), st.integers(0, 1000))
 def test_whole_weights_are_counts_of_rows(tiny, early_stopping, decimals, seed):
@@ -54,6 +55,7 @@ def test_rows_without_weight_are_not_there(early_stopping, unit, rows, tiny):
     )
 
 
+@pytest.mark.slow
 @short_on_purpose
 @pytest.mark.parametrize("unit", [1, 1 / 3])
 @pytest.mark.parametrize("early_stopping", [True, False])

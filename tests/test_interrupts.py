@@ -97,6 +97,7 @@ def test_an_interrupt_leaves_no_half_fitted_estimator(name):
     assert "as before" in outcomes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_an_interrupted_refit_leaves_the_fit_before(name):
     X, y = table(name)

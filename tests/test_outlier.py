@@ -127,6 +127,7 @@ def test_data_frame(name, fit, rows):
 def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
     """The folds share the steps, and differ in the order of columns."""
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
+    rows = rows[:80]
     detector = DensityOutlierDetector(random_state=7).fit(rows)
     assert all(isinstance(estimator, MultiscaleDensity) for estimator in detector.estimators_)
     assert [estimator.max_iter for estimator in detector.estimators_] == [4] * 5

@@ -122,15 +122,8 @@ def of_variational():
     return [flow.loss_curve_, flow.sample(5, random_state=0), flow.score_samples(np.eye(2))]
 
 
-ESTIMATORS = [
-    of_maf,
-    of_multiscale,
-    of_warm_start,
-    of_conditional,
-    of_classifier,
-    of_detector,
-    of_variational,
-]
+ESTIMATORS = [of_maf, of_multiscale]
+SLOW_ESTIMATORS = [of_warm_start, of_conditional, of_classifier, of_detector, of_variational]
 
 
 def settings():
@@ -145,7 +138,10 @@ def settings():
 
 
 @pytest.mark.filterwarnings("ignore:k-hat")
-@pytest.mark.parametrize("outputs", ESTIMATORS)
+@pytest.mark.parametrize(
+    "outputs",
+    ESTIMATORS + [pytest.param(outputs, marks=pytest.mark.slow) for outputs in SLOW_ESTIMATORS],
+)
 def test_what_is_set_of_torch_does_not_matter(outputs):
     expected = outputs()
     for name, state in STATES.items():

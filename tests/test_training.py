@@ -107,13 +107,14 @@ def test_training_raises_the_likelihood():
     x = draw(500, 0)
     x_val = draw(300, 1)
     before = mean_log_prob(flow, x_val)
-    history = run(flow, x, x_val)
+    history = run(flow, x, x_val, n_epochs=12)
     assert mean_log_prob(flow, x_val) > before + 0.5
-    assert len(history.loss_curve) == len(history.validation_scores) == 30
+    assert len(history.loss_curve) == len(history.validation_scores) == 12
     assert history.loss_curve[-1] < history.loss_curve[0]
     assert not history.converged and not history.interrupted
 
 
+@pytest.mark.slow
 def test_best_weights_are_restored_at_max_epochs():
     """Few rows, which training fits too well: the best epoch is in the middle."""
     flow = new_flow()
@@ -160,11 +161,11 @@ def test_without_validation_rows_all_epochs_run():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("bad_steps", [{0}, {40}, {40, 41, 42, 90}, set(range(100, 10**6))])
+@pytest.mark.parametrize("bad_steps", [{0}, {20}, {20, 21, 22, 45}, set(range(50, 10**6))])
 def test_non_finite_loss_is_survived(bad, bad_steps, monkeypatch):
     flow = new_flow()
-    x = draw(320, 0)
-    x_val = draw(300, 1)
+    x = draw(160, 0)
+    x_val = draw(100, 1)
     disturb(
         monkeypatch, lambda step, log_prob: log_prob * 0 + bad if step in bad_steps else log_prob
     )
@@ -206,12 +207,12 @@ def test_nothing_but_non_finite_losses_leaves_the_start(monkeypatch):
 
 
 @pytest.mark.parametrize("with_validation", [True, False])
-@pytest.mark.parametrize("bad_steps", [{0}, {5, 55}, {149}])
+@pytest.mark.parametrize("bad_steps", [{0}, {5, 27}, {74}])
 def test_non_finite_gradient_is_survived(bad_steps, with_validation, monkeypatch):
-    """The loss is fine and its gradient is not: the square root of 0. Step 149 is the last one."""
+    """The loss is fine and its gradient is not: the square root of 0. Step 74 is the last one."""
     flow = new_flow()
-    x = draw(320, 0)
-    x_val = draw(300, 1)
+    x = draw(160, 0)
+    x_val = draw(100, 1)
     before = mean_log_prob(flow, x_val)
     disturb(monkeypatch, lambda step, p: p + (p * 0).abs().sqrt() if step in bad_steps else p)
     run(flow, x, x_val if with_validation else None, n_epochs=15)
@@ -340,7 +341,7 @@ def test_baseline_keeps_a_far_row_from_deciding():
         "beside": weighted(x)._replace(baseline=baseline),
     }.items():
         flow = new_flow()
-        run(flow, draw(500, 0), rows, n_epochs=10)
+        run(flow, draw(300, 0), rows, n_epochs=8)
         scores[name] = mean_log_prob(flow, draw(300, 2))
     assert scores["beside"] > scores["alone"] + 0.1
 

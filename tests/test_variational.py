@@ -95,6 +95,7 @@ def test_a_correlated_normal_is_found(family):
     np.testing.assert_array_less(abs(np.cov(X.T) - covariance), 4 * error + 0.06)
 
 
+@pytest.mark.slow
 def test_a_banana_is_that_of_a_grid(bent):
     cells, area = grid()
     log_p = banana(cells)
@@ -112,6 +113,7 @@ def test_a_banana_is_that_of_a_grid(bent):
     np.testing.assert_allclose(X.std(0), sds, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_the_density_integrates_to_1_and_is_that_of_the_draws(bent):
     cells, area = grid()
     share = np.exp(bent.score_samples(cells.numpy())) * area
