@@ -14,7 +14,7 @@ from skmaf import ConditionalMAFDensity, MAFDensity, MultiscaleDensity
 from skmaf.models.estimator_density import EstimatorDensity
 
 N_FEATURES = 2
-N_ROWS = 1000  # to fit
+N_ROWS = 1500  # to fit
 ENTROPY = np.log(2 * np.pi * np.e) + np.log(3.0)  # of the two columns below, in nats
 
 
@@ -31,7 +31,7 @@ def closed_form(N):
 SMALL = {
     "n_layers": 2,
     "hidden_layer_sizes": (16,),
-    "max_iter": 40,
+    "max_iter": 20,
     "early_stopping": False,
     "random_state": 0,
 }
