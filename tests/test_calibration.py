@@ -184,6 +184,7 @@ def test_p_values_are_not_idle(n_folds):
     assert np.mean(shares) == pytest.approx(0.2, abs=0.04)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_folds", [1, 5])
 def test_false_discoveries_are_no_more_than_promised(n_folds):
     X = TABLES["normal"]()

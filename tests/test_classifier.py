@@ -139,6 +139,7 @@ class TestProbabilities:
             self.loss(classifier, X[rest], y[rest]) < np.log(2) + 0.15
         )  # truly 0.58: it does not do much worse than a guess
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(4))
     def test_few_rows_that_are_all_told_apart_do_not_ask_for_certainty(self, seed):
         rng = np.random.default_rng(seed)
@@ -210,6 +211,7 @@ class TestClasses:
         assert of_yes[y].mean() > 0.6 and of_yes[~y].mean() < 0.3
         assert (classifier.sample(3, label=names[0], random_state=0)[1] == names[0]).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "make",
         [list, lambda y: pd.Series(y, index=np.arange(100)[::-1]), lambda y: y.astype(object)],
@@ -226,6 +228,7 @@ class TestClasses:
         assert classifier.powers_.tolist() == [1, 0]
         assert classifier.class_log_prior_.tolist() == [0]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("place", [0, 20, 40, 59])
     def test_class_of_one_row(self, place):
         X, y = two_normals(60)
@@ -322,6 +325,7 @@ class TestTables:
         with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 1 rows"):
             fitted.predict([[0, np.nan]])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(6))
     def test_column_that_hardly_any_row_has(self, seed):
         X, y = two_normals(60)
@@ -352,6 +356,7 @@ class TestTables:
         classifier = small(max_iter=30).fit(X, y)
         assert classifier.score(X, y) > 0.97
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "family, bijector",
         [("realnvp", "auto"), ("nice", "auto"), ("made", "mixture"), ("iaf", "auto")],

@@ -128,6 +128,7 @@ class TestClosedForms:
 
 
 class TestTheDensityAndWhatFollowsFromIt:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "parameters", [{}, {"early_stopping": False}, {"column_kinds": {0: "heavy-tailed"}}]
     )
@@ -381,6 +382,7 @@ class TestCoverage:
 
         self.check(make)
 
+    @pytest.mark.slow
     def test_integers_given_a_category(self):
         """Rows that are alike have the same probabilities, and intervals include their ends."""
 
@@ -432,6 +434,7 @@ class TestCoverage:
 
 
 class TestShapes:
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["normal", "integers", "zeros"])
     @pytest.mark.parametrize("n_targets", [None, 1, 2])
     def test_shapes(self, kind, n_targets):
@@ -510,6 +513,7 @@ class TestTablesOfAllKinds:
         other = small().fit(X, polars.Series("y", y)).predict(X)
         assert other == pytest.approx(one)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "make",
         [np.float32, lambda y: pd.Series(y, index=np.arange(200) * 7 - 3), list, pd.DataFrame],
@@ -740,6 +744,7 @@ class TestEstimator:
         assert (again.predict_interval(X, 0.8) == pair.predict_interval(X, 0.8)).all()
         assert clone(pair).get_params() == pair.get_params() and not hasattr(clone(pair), "flow_")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", [lambda y: y, np.round, lambda y: np.column_stack([y, y**2])])
     def test_same_seed_same_results(self, form):
         X, y = linear(80)
@@ -758,6 +763,7 @@ class TestEstimator:
         other = small().fit(X[order], y[order])
         assert other.predict_interval(X, 0.5) == pytest.approx(one.predict_interval(X, 0.5))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "form",
         [lambda y: y, np.round, lambda y: np.maximum(y, 3), lambda y: np.column_stack([y, y**2])],

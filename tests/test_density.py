@@ -43,6 +43,7 @@ def test_gaussian_rows_recover_their_entropy(bijector):
     assert density.score(X[2000:]) == pytest.approx(-truth.entropy(), abs=0.12)
 
 
+@pytest.mark.slow
 @every_bijector
 def test_one_column_integrates_to_one(bijector):
     x = np.random.default_rng(0).gamma(2.0, 3.0, 500)[:, None]
@@ -79,6 +80,7 @@ def test_samples_are_distributed_like_the_rows():
     np.testing.assert_allclose(np.corrcoef(sample.T), np.corrcoef(X.T), atol=0.12)
 
 
+@pytest.mark.slow
 def test_score_of_samples_is_the_entropy():
     """Rows drawn from the density score the integral of p log p on average."""
     x = np.random.default_rng(0).gamma(2.0, 3.0, 500)[:, None]
@@ -106,6 +108,7 @@ def test_a_real_table_is_fitted_as_well_as_by_a_gaussian():
     assert density.score(X[300:]) > gaussian.logpdf(X[300:]).mean() - 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["density/concrete", "anomaly/glass", "anomaly/Pima"])
 def test_real_tables_have_finite_scores(name, load_table, tiny):
     X = load_table(name)["X"][:500]
@@ -124,6 +127,7 @@ def test_change_of_units_changes_the_score_by_the_log_jacobian(exponents, rows, 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-30, 1e-3, 1e30])
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 def test_any_unit_and_offset_costs_little(scale, offset, rows, tiny):
@@ -218,6 +222,7 @@ def test_ties_do_not_blow_up():
     assert trained(max_iter=100).fit(X).score(X) < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_samples_fall_on_the_grid(dtype):
     rng = np.random.default_rng(0)

@@ -108,6 +108,7 @@ def test_sample_of_no_number(n_samples, fitted):
         fitted.sample(n_samples)
 
 
+@pytest.mark.slow
 @short_on_purpose
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_fit_follows_its_random_state(early_stopping, rows, tiny):
@@ -297,6 +298,7 @@ def test_pipeline(rows, tiny):
     assert pipeline.score(rows) == pytest.approx(pipeline.score_samples(rows).mean())
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes(rows, tiny):
     grid = {"hidden_layer_sizes": [(4,), (8, 8)], "max_iter": [1, 30]}
     search = GridSearchCV(tiny(), grid, cv=2, n_jobs=2).fit(rows)

@@ -105,6 +105,7 @@ def line(n_points):
     return t.sinh(), t.cosh() * (t[1] - t[0])
 
 
+@pytest.mark.slow
 @every_kind
 def test_density_integrates_to_one(family, bijector, randomise):
     x, weights = line(4001)
@@ -297,6 +298,7 @@ def of_family(family, bijector="auto", **parameters):
     return MAFDensity(family=family, bijector=bijector, **{**layers, **shape, **parameters})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning"
 )  # a short max_iter, on purpose
@@ -309,6 +311,7 @@ def test_draws_are_of_the_density(family, bijector, rows):
     assert np.mean(narrow.pdf(X) / np.exp(density.score_samples(X))) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_fit_is_reproducible(family, bijector, rows):
     first, second = (of_family(family, bijector, max_iter=2).fit(rows) for _ in range(2))
@@ -435,6 +438,7 @@ def test_planar_and_radial_densities_say_what_they_cannot_have(family, column, m
         of_family(family).fit(X[["x", column]])
 
 
+@pytest.mark.slow
 @every_masked
 def test_tables_of_all_kinds(family, bijector):
     X = mixed()

@@ -110,6 +110,7 @@ def test_a_peak_that_a_broad_density_hides_is_found():
     assert np.mean(np.abs(X - 0.77) < 5e-3) == pytest.approx(0.9, abs=0.02)
 
 
+@pytest.mark.slow
 def test_categories_are_drawn_by_their_probabilities():
     rng = np.random.default_rng(0)
     amount = np.where(rng.random(400) < 0.5, 0.0, rng.normal(5, 1, 400))

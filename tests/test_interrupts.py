@@ -136,6 +136,7 @@ def test_an_interrupted_training_keeps_its_best_weights(monkeypatch, rows):
     assert len(density.loss_curve_) == 2 and np.isfinite(density.score(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [MAFDensity(**TINY), make_pipeline(StandardScaler(), MAFDensity(**TINY))],

@@ -177,6 +177,7 @@ def test_density_of_one_column_integrates_to_one(bijector, seed, randomise):
     assert (flow.log_prob(x[:, None]).exp() * weights).sum() == pytest.approx(1, abs=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bijector", ["affine", "spline"])
 @pytest.mark.parametrize("seed", range(3))
 def test_density_of_two_columns_integrates_to_one(bijector, seed, randomise):

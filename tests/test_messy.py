@@ -109,6 +109,7 @@ def test_sampled_rows_are_distributed_like_the_table(fitted_mixed):
     np.testing.assert_allclose(means[0], means[1], atol=0.25)
 
 
+@pytest.mark.slow
 def test_sum_over_a_grid_and_integral_are_one():
     rng = np.random.default_rng(0)
     half = rng.binomial(4, 0.5, 400) * 0.5
@@ -240,6 +241,7 @@ def test_rows_without_weight_are_not_there_with_all_they_hold(tiny):
             weighted.score_samples(frame.assign(a="x"))
 
 
+@pytest.mark.slow
 def test_detector_of_a_density_of_few_missing_cells_and_rare_categories(tiny):
     """What the whole table says goes for all folds, without a warning."""
     polars = pytest.importorskip("polars")
@@ -347,6 +349,7 @@ def test_numbers_declared_as_categories(tiny):
     assert set(density.sample(200, random_state=0)[:, 0]) == {10, 20, 99}
 
 
+@pytest.mark.slow
 def test_in_pipelines_and_searches(penguins, tiny):
     penguins = penguins.sample(frac=1, random_state=0)  # by species in the file
     same = FunctionTransformer(feature_names_out="one-to-one")
@@ -376,6 +379,7 @@ def test_detector_of_a_messy_table(penguins):
     assert (gains[0, 2:6] == 0).all() and not pd.isna(expected).any()
 
 
+@pytest.mark.slow
 def test_multiscale_density_samples_a_messy_table(penguins):
     density = MultiscaleDensity(max_iter=200, hidden_layer_sizes=(32,), random_state=0).fit(
         penguins

@@ -31,6 +31,7 @@ def at(place, n_rows):
     return torch.full((n_rows, 1), place, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [-1.0, 0.0, 1.0])
 def test_density_of_two_columns_integrates_to_one(made, place):
     t = torch.linspace(-4.5, 4.5, 801, dtype=torch.float64)

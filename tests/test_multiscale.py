@@ -43,6 +43,7 @@ def test_the_flow_is_told_the_noise_level():
     np.testing.assert_allclose(noise.level(noise.contexts(3)), [0.1, 0.2**0.5, 2.0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_density_of_normal_rows_is_that_of_normal_rows_with_noise():
     """Closed form: at each level a normal distribution with the variance of the noise added."""
     X = np.random.default_rng(0).normal(5, 2, size=(2000, 1))
@@ -155,6 +156,7 @@ def test_generalisation_gap_is_not_decided_by_outliers(line):
     )
 
 
+@pytest.mark.slow
 def test_lower_noise_scores_training_rows_higher(line):
     _, X = line
     low = small(highest_noise=0.1, max_iter=100).fit(X)

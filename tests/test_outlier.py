@@ -32,7 +32,13 @@ ESTIMATORS = {
     "GaussianMixture": GaussianMixture(random_state=0),
     "Pipeline": make_pipeline(StandardScaler(), KernelDensity(bandwidth=0.5)),
 }
-every_estimator = pytest.mark.parametrize("name", ESTIMATORS)
+every_estimator = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "MAFDensity" else [])
+        for name in ESTIMATORS
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +90,7 @@ def test_score_is_the_mean_of_the_densities(name, fit, rows):
     np.testing.assert_allclose(detector.score_samples(rows), expected)
 
 
-CONTAMINATED = [("MAFDensity", 0.1)] + [
+CONTAMINATED = [pytest.param("MAFDensity", 0.1, marks=pytest.mark.slow)] + [
     (name, share) for name in ESTIMATORS if name != "MAFDensity" for share in (0.01, 0.1, 0.25, 0.5)
 ]
 
@@ -124,6 +130,7 @@ def test_data_frame(name, fit, rows):
         detector.predict(frame[["age", "weight", "height"]])
 
 
+@pytest.mark.slow
 def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
     """The folds share the steps, and differ in the order of columns."""
     monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)

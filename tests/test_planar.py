@@ -264,6 +264,7 @@ def test_density_of_one_column_integrates_to_one(cls, seed, size, randomise):
     assert torch.trapezoid(density(layer, x[None]), x) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 @every_layer
 @pytest.mark.parametrize("seed", range(4))
 def test_density_of_two_columns_integrates_to_one(cls, seed, randomise):

@@ -160,6 +160,7 @@ def test_without_validation_rows_all_epochs_run():
     assert mean_log_prob(flow, x) > before + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("bad_steps", [{0}, {20}, {20, 21, 22, 45}, set(range(50, 10**6))])
 def test_non_finite_loss_is_survived(bad, bad_steps, monkeypatch):
@@ -176,6 +177,7 @@ def test_non_finite_loss_is_survived(bad, bad_steps, monkeypatch):
     assert mean_log_prob(flow, x_val) > mean_log_prob(new_flow(), x_val) + 0.1
 
 
+@pytest.mark.slow
 def test_after_a_non_finite_loss_the_best_weights_go_on_at_a_lower_rate(monkeypatch):
     flow = new_flow()
     x = draw(320, 0)
@@ -220,6 +222,7 @@ def test_non_finite_gradient_is_survived(bad_steps, with_validation, monkeypatch
     assert mean_log_prob(flow, x_val) > before + 0.1
 
 
+@pytest.mark.slow
 def test_extreme_learning_rate_never_gives_a_broken_flow():
     flow = new_flow()
     x = draw(200, 0)
