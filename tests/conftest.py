@@ -26,7 +26,7 @@ settings.load_profile("skmaf")
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Small products on several threads wait for each other, for minutes where the machine is busy."""
+    """Compute on one thread: several wait for each other where the machine is busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     with threadpool_limits(1):
@@ -36,7 +36,10 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def load_table():
-    """Load a real table of ../shared/data by its name, such as "density/concrete"; skip where it does not exist."""
+    """Load a real table of ../shared/data by its name, such as "density/concrete".
+
+    Skip the test where the table is not there.
+    """
 
     def load(name):
         path = SHARED / f"{name}.npz"
@@ -49,7 +52,7 @@ def load_table():
 
 @pytest.fixture(scope="session")
 def randomise():
-    """Give a module float64 weights that are far from its start, at which every flow is the identity."""
+    """Give a module random float64 weights, because every flow starts as the identity."""
 
     def randomised(module, seed=0, size=1.0):
         generator = torch.Generator().manual_seed(seed)
@@ -66,17 +69,20 @@ def randomise():
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A MAFDensity that fits in a moment; without held-out rows, because a short max_iter warns where there are some."""
+    """Make a MAFDensity that fits in a moment.
+
+    It has no validation rows, because with some a short max_iter warns.
+    """
 
     def make(**parameters):
-        defaults = dict(
-            n_layers=2,
-            hidden_layer_sizes=(8,),
-            n_bins=4,
-            max_iter=3,
-            early_stopping=False,
-            random_state=0,
-        )
+        defaults = {
+            "n_layers": 2,
+            "hidden_layer_sizes": (8,),
+            "n_bins": 4,
+            "max_iter": 3,
+            "early_stopping": False,
+            "random_state": 0,
+        }
         return MAFDensity(**{**defaults, **parameters})
 
     return make
@@ -92,5 +98,5 @@ def rows():
 
 @pytest.fixture(scope="session")
 def fitted(tiny, rows):
-    """One fitted density for tests that only ask it; do not change it."""
+    """A fitted density for tests that do not change it."""
     return tiny(max_iter=30).fit(rows)

@@ -122,6 +122,7 @@ def test_forward_undoes_inverse(bijector):
     )
 
 
+@pytest.mark.slow
 @every_bijector
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 def test_gradients_are_those_of_finite_differences(bijector, direction):

@@ -24,7 +24,13 @@ SHARE = 0.3  # of the class True
 
 
 def small(**parameters):
-    defaults = dict(n_layers=2, hidden_layer_sizes=(16,), n_bins=4, max_iter=10, random_state=0)
+    defaults = {
+        "n_layers": 2,
+        "hidden_layer_sizes": (16,),
+        "n_bins": 4,
+        "max_iter": 10,
+        "random_state": 0,
+    }
     return MAFClassifier(**{**defaults, **parameters})
 
 
@@ -45,7 +51,7 @@ def log_joint(X):
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A classifier of two normal laws; do not change it."""
+    """A classifier of two normal distributions, for tests that do not change it."""
     return small(max_iter=60).fit(*two_normals(2000))
 
 
@@ -115,12 +121,14 @@ class TestProbabilities:
         again.powers_ = again.powers_ if powers is None else np.array(powers)
         return log_loss(y, again.predict_proba(X))
 
+    @pytest.mark.slow
     def test_power_tempers_a_wide_table(self):
         rng = np.random.default_rng(0)
         y = rng.integers(0, 2, 1300)
         X = rng.standard_normal((1300, 40))
         X[:, 0] += y
-        fit, rest = slice(300), slice(300, None)
+        fit = slice(300)
+        rest = slice(300, None)
         classifier = small(early_stopping=False, max_iter=60).fit(X[fit], y[fit])
         assert 0 < classifier.powers_[0] < 0.5
         assert (
@@ -131,6 +139,7 @@ class TestProbabilities:
             self.loss(classifier, X[rest], y[rest]) < np.log(2) + 0.15
         )  # truly 0.58: it does not do much worse than a guess
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(4))
     def test_few_rows_that_are_all_told_apart_do_not_ask_for_certainty(self, seed):
         rng = np.random.default_rng(seed)
@@ -150,11 +159,9 @@ class TestProbabilities:
     @pytest.mark.parametrize("n_rows", [5, 500])
     def test_powers_are_the_best(self, n_rows):
         rng = np.random.default_rng(0)
-        parts, codes, weights = (
-            rng.standard_normal((2, n_rows, 3)),
-            rng.integers(0, 3, n_rows),
-            rng.random(n_rows),
-        )
+        parts = rng.standard_normal((2, n_rows, 3))
+        codes = rng.integers(0, 3, n_rows)
+        weights = rng.random(n_rows)
         parts[0, np.arange(n_rows), codes] += 1
         prior = np.log([0.2, 0.3, 0.5])
 
@@ -163,10 +170,8 @@ class TestProbabilities:
             log_likelihood = weights @ (
                 logits[np.arange(n_rows), codes] - logsumexp(logits, axis=1)
             )
-            total, ratio = (
-                np.log(powers.sum()) / TOTAL_SPREAD,
-                np.log(powers[1] / powers[0]) / RATIO_SPREAD,
-            )
+            total = np.log(powers.sum()) / TOTAL_SPREAD
+            ratio = np.log(powers[1] / powers[0]) / RATIO_SPREAD
             return (total**2 + ratio**2) / 2 - log_likelihood
 
         powers = best_powers(parts, codes, weights, prior)
@@ -206,6 +211,7 @@ class TestClasses:
         assert of_yes[y].mean() > 0.6 and of_yes[~y].mean() < 0.3
         assert (classifier.sample(3, label=names[0], random_state=0)[1] == names[0]).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "make",
         [list, lambda y: pd.Series(y, index=np.arange(100)[::-1]), lambda y: y.astype(object)],
@@ -222,6 +228,7 @@ class TestClasses:
         assert classifier.powers_.tolist() == [1, 0]
         assert classifier.class_log_prior_.tolist() == [0]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("place", [0, 20, 40, 59])
     def test_class_of_one_row(self, place):
         X, y = two_normals(60)
@@ -255,10 +262,8 @@ class TestClasses:
     def test_counts_are_repeated_rows(self):
         X, y = two_normals(80)
         counts = 1 + np.arange(80) % 3
-        one, other = (
-            small().fit(X, y, sample_weight=counts),
-            small().fit(X.repeat(counts, axis=0), y.repeat(counts)),
-        )
+        one = small().fit(X, y, sample_weight=counts)
+        other = small().fit(X.repeat(counts, axis=0), y.repeat(counts))
         assert (one.predict_proba(X) == other.predict_proba(X)).all()
 
     @pytest.mark.parametrize("as_list", [False, True])
@@ -320,6 +325,7 @@ class TestTables:
         with pytest.raises(ValueError, match="Column 1 contains NaN in 1 of 1 rows"):
             fitted.predict([[0, np.nan]])
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(6))
     def test_column_that_hardly_any_row_has(self, seed):
         X, y = two_normals(60)
@@ -334,6 +340,7 @@ class TestTables:
             small().fit(X, y).predict_proba(X), abs=0.02
         )
 
+    @pytest.mark.slow
     def test_constant_and_many_columns(self):
         rng = np.random.default_rng(0)
         y = np.arange(150) % 2
@@ -349,6 +356,7 @@ class TestTables:
         classifier = small(max_iter=30).fit(X, y)
         assert classifier.score(X, y) > 0.97
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "family, bijector",
         [("realnvp", "auto"), ("nice", "auto"), ("made", "mixture"), ("iaf", "auto")],
@@ -365,17 +373,20 @@ class TestTables:
 
 
 class TestData:
+    @pytest.mark.slow
     def test_digits(self):
         X, y = load_digits(return_X_y=True)
         order = np.random.default_rng(0).permutation(len(X))
-        X, y = X[order], y[order]
-        classifier = small(max_iter=40, batch_size=64, hidden_layer_sizes=(32,)).fit(
+        X = X[order]
+        y = y[order]
+        classifier = small(max_iter=25, batch_size=64, hidden_layer_sizes=(32,)).fit(
             X[:1000], y[:1000]
         )
         assert classifier.score(X[1000:], y[1000:]) > 0.94
         assert log_loss(y[1000:], classifier.predict_proba(X[1000:])) < 0.25
         assert classifier.powers_.min() > 0.05  # both densities have their say
 
+    @pytest.mark.slow
     def test_model_selection(self):
         X, y = load_iris(return_X_y=True)
         assert cross_val_score(small(max_iter=30), X, y, cv=3).mean() > 0.85
@@ -452,7 +463,8 @@ class TestEstimator:
 
     def test_same_seed_same_results(self):
         X, y = two_normals(100)
-        one, other = small(random_state=3).fit(X, y), small(random_state=3).fit(X, y)
+        one = small(random_state=3).fit(X, y)
+        other = small(random_state=3).fit(X, y)
         assert (one.predict_proba(X) == other.predict_proba(X)).all()
         assert (one.sample(9, random_state=1)[0] == other.sample(9, random_state=1)[0]).all()
         assert (one.sample(9, random_state=1)[0] != one.sample(9, random_state=2)[0]).any()
@@ -484,7 +496,8 @@ class TestEstimator:
     def test_warm_start(self):
         X, y = two_normals(300)
         classifier = small(warm_start=True).fit(X, y)
-        first, n_first = classifier.best_validation_score_, classifier.n_iter_
+        first = classifier.best_validation_score_
+        n_first = classifier.n_iter_
         classifier.fit(X, y)
         assert classifier.n_iter_ > n_first and classifier.best_validation_score_ >= first
         with pytest.raises(ValueError, match="y holds other classes than in the last fit"):

@@ -10,8 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KernelDensity
 
 import skmaf
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, folds, outlier
 from skmaf.cli import command, files, report
+from skmaf.training import budget
 
 QUICK = {"bijector": "affine", "n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 3}
 KERNEL = KernelDensity(bandwidth=0.5)
@@ -67,9 +68,13 @@ def read_scores(path):
     return pd.read_csv(path.with_suffix(".scores.csv"))
 
 
+@pytest.mark.slow
 def test_example(capsys, tmp_path, monkeypatch):
-    """No argument: the shipped table, with the real defaults but for a shorter training."""
-    monkeypatch.setattr(outlier, "N_STEPS", outlier.N_STEPS // 10)
+    """No argument: the shipped table, with the real defaults but for fewer steps and folds."""
+    monkeypatch.setattr(folds, "CROSS_ROWS", 100)
+    monkeypatch.setattr(outlier, "N_STEPS", 150)
+    monkeypatch.setattr(budget, "MIN_STEPS", 100)
+    monkeypatch.setattr(budget, "MAX_STEPS", 200)
     monkeypatch.chdir(tmp_path)
     assert run() == 0
     out, err = capsys.readouterr()
@@ -223,7 +228,7 @@ def test_few_incomplete_rows_get_no_score(quick, save, frame, capsys):
 def test_messy_table(save, frame, capsys, monkeypatch):
     """Words are categories, and rows with empty cells are scored."""
     monkeypatch.setattr(command, "MAFDensity", functools.partial(MAFDensity, **QUICK))
-    multiscale = MultiscaleDensity(max_iter=20, hidden_layer_sizes=(8,))
+    multiscale = MultiscaleDensity(max_iter=5, hidden_layer_sizes=(8,))
     detector = functools.partial(DensityOutlierDetector, multiscale, n_folds=2)
     monkeypatch.setattr(command, "DensityOutlierDetector", detector)
     frame["city"] = np.where(np.arange(80) % 3 == 0, "Oslo", "Rome")
@@ -314,7 +319,7 @@ def test_interrupted_fit_still_reports(quick, save, frame, capsys, monkeypatch):
     def warn(self, history):
         warnings.warn("Training was interrupted", stacklevel=2)
 
-    monkeypatch.setattr(MAFDensity, "_warn", warn)
+    monkeypatch.setattr(MAFDensity, "_warn_of_training", warn)
     assert run(save(frame)) == 0
     out = capsys.readouterr().out
     assert "Note: Training was interrupted" in out and "Held-out log-likelihood" in out

@@ -1,4 +1,7 @@
-"""Any table becomes one matrix of numbers and comes back in its own form; what cannot is refused by column and remedy."""
+"""Any table becomes a matrix of numbers and comes back in its own form.
+
+An error about a table that cannot names the column and the remedy.
+"""
 
 import pickle
 import warnings
@@ -62,7 +65,7 @@ def mixed_frame():
             "colour": ["red", None, "blue", "red"],
             "text": pd.array(["b", "a", None, "b"], dtype="string"),
             "object": pd.Series(["u", None, "v", "u"], dtype=object),
-            "level": pd.Categorical(
+            "rank": pd.Categorical(
                 ["low", "high", None, "low"], categories=["low", "mid", "high"], ordered=True
             ),
             "grade": pd.Categorical([3, 1, 3, None], categories=[3, 2, 1]),
@@ -85,7 +88,7 @@ def test_a_mixed_frame_as_numbers():
         "colour": [1, NAN, 0, 1],
         "text": [1, 0, NAN, 1],
         "object": [0, NAN, 1, 0],
-        "level": [0, 2, NAN, 0],
+        "rank": [0, 2, NAN, 0],
         "grade": [0, 2, 0, NAN],
         "small": [1, 2, 3, 250],
         "single": np.array([0.1, 0.2, NAN, 0.4], dtype=np.float32).astype(float),
@@ -95,7 +98,7 @@ def test_a_mixed_frame_as_numbers():
     assert codec.n_features == 13
     assert list(codec.feature_names) == list(expected)
     categories = dict(zip(expected, codec.schema.categories))
-    assert list(categories["level"]) == ["low", "mid", "high"]
+    assert list(categories["rank"]) == ["low", "mid", "high"]
     assert list(categories["grade"]) == [3, 2, 1]
     assert list(categories["flag"]) == [False, True]
     assert categories["size"] is None
@@ -500,7 +503,10 @@ def test_long_declared_lists():
     ],
 )
 def test_dates(values):
-    message = r"Column 'x' holds dates: turn it into numbers \(days since a date, hour, weekday\) or drop it."
+    message = (
+        r"Column 'x' holds dates: turn it into numbers \(days since a date, hour, weekday\) "
+        "or drop it."
+    )
     with pytest.raises(ValueError, match=message):
         fit_column(values)
     codec, _ = fit_column([1, 2])
@@ -516,7 +522,10 @@ def test_dates_in_an_array():
 @pytest.mark.parametrize("cell", [{"a": 1}, [1], (1, 2), object(), pd.Interval(0, 1)])
 def test_cells_of_no_kind(cell):
     X = pd.DataFrame({"x": pd.Series([1, cell], dtype=object)})
-    message = f"Column 'x' holds cells of type {type(cell).__name__}: argument must be a string or a number"
+    message = (
+        f"Column 'x' holds cells of type {type(cell).__name__}: "
+        "argument must be a string or a number"
+    )
     with pytest.raises(TypeError, match=message):
         fit(X)
     with pytest.raises(
@@ -574,9 +583,7 @@ def polars_frame(polars):
             "flag": [True, None, False],
             "text": ["b", None, "a"],
             "colour": polars.Series(["red", "blue", None], dtype=polars.Categorical),
-            "level": polars.Series(
-                ["low", "high", None], dtype=polars.Enum(["low", "mid", "high"])
-            ),
+            "rank": polars.Series(["low", "high", None], dtype=polars.Enum(["low", "mid", "high"])),
         }
     )
 
@@ -625,7 +632,8 @@ def test_integers_of_polars_are_rounded_and_clipped():
 def test_from_pandas_to_polars_and_back():
     polars = pytest.importorskip("polars")
     data = {"a": [1, 2, 3], "b": ["x", "y", None], "c": [True, False, True]}
-    one, other = pd.DataFrame(data), polars.DataFrame(data)
+    one = pd.DataFrame(data)
+    other = polars.DataFrame(data)
     for before, now in [(one, other), (other, one)]:
         codec, table = fit(before)
         equal(score(codec, now), table)
@@ -667,10 +675,11 @@ def test_what_is_refused_of_polars():
 
 def columns_of(n):
     """Columns of every kind, with at least one value each."""
-    letters, floats = st.sampled_from(["", "a", "b", "1", "é"]), st.floats(-1e6, 1e6)
+    letters = st.sampled_from(["", "a", "b", "1", "é"])
+    floats = st.floats(-1e6, 1e6)
 
-    def series(cells, dtype, gaps=True):
-        cells = st.lists(st.none() | cells if gaps else cells, min_size=n, max_size=n)
+    def series(cells, dtype, with_missing=True):
+        cells = st.lists(st.none() | cells if with_missing else cells, min_size=n, max_size=n)
         return cells.filter(lambda x: any(cell is not None for cell in x)).map(
             lambda x: pd.Series(x, dtype=dtype)
         )
@@ -679,9 +688,9 @@ def columns_of(n):
         series(floats, "float64"),
         series(floats, "Float64"),
         series(st.floats(-1e6, 1e6, width=32), "float32"),
-        series(st.integers(-128, 127), "int8", gaps=False),
+        series(st.integers(-128, 127), "int8", with_missing=False),
         series(st.integers(0, 2**53), "Int64"),
-        series(st.booleans(), "bool", gaps=False),
+        series(st.booleans(), "bool", with_missing=False),
         series(st.booleans(), "boolean"),
         series(st.booleans(), object),
         series(letters, None),

@@ -177,7 +177,7 @@ def test_missing_cells_are_absent_and_count_for_nothing():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("declared", [None, {1: "heavy-tailed"}, {1: (-1, None)}, {1: (-5, 60)}])
 def test_noise_within_the_steps_falls_back_on_the_observed_values(dtype, declared):
-    """What the flow is trained on: rows spread over their steps."""
+    """What the flow is trained on: dequantised rows."""
     N = mixed_table().astype(dtype)
     columns = columns_of(N, declared=declared)
     places = np.random.default_rng(0).uniform(-0.45, 0.45, (len(N), len(columns.owners)))

@@ -16,32 +16,42 @@ from skmaf import (
     VariationalFlow,
 )
 
-SMALL = dict(max_iter=20, n_layers=2, hidden_layer_sizes=(16,), random_state=0)
-FAST = MAFDensity(**SMALL)
-SMOOTH = MultiscaleDensity(max_iter=20, hidden_layer_sizes=(16,), random_state=0)
-ESTIMATORS = [
-    FAST,
+SMALL = {"max_iter": 20, "n_layers": 2, "hidden_layer_sizes": (16,), "random_state": 0}
+MULTISCALE = MultiscaleDensity(max_iter=5, hidden_layer_sizes=(16,), random_state=0)
+FAST_ESTIMATORS = [
+    MAFDensity(**{**SMALL, "max_iter": 5}),
+    DensityOutlierDetector(KernelDensity()),
+]
+SLOW_ESTIMATORS = [
     ConditionalMAFDensity(**SMALL),
     MAFClassifier(**SMALL),
-    SMOOTH,
-    DensityOutlierDetector(SMOOTH, random_state=0),
-    DensityOutlierDetector(KernelDensity()),
+    MULTISCALE,
+    DensityOutlierDetector(MULTISCALE, n_folds=2, random_state=0),
 ]
 WITHOUT_ROWS = {VariationalFlow}  # fitted to a function: the checks have nothing to give it
 
 
-@pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"
-)  # a short max_iter, on purpose
-@parametrize_with_checks(ESTIMATORS)
+# a short max_iter, on purpose
+short_on_purpose = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@short_on_purpose
+@parametrize_with_checks(FAST_ESTIMATORS)
 def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@short_on_purpose
+@parametrize_with_checks(SLOW_ESTIMATORS)
+def test_scikit_learn_check_of_slow_estimators(estimator, check):
     check(estimator)
 
 
 def test_every_public_estimator_is_checked():
     public = {getattr(skmaf, name) for name in skmaf.__all__}
     assert {cls for cls in public if hasattr(cls, "fit")} == {
-        type(estimator) for estimator in ESTIMATORS
+        type(estimator) for estimator in FAST_ESTIMATORS + SLOW_ESTIMATORS
     } | WITHOUT_ROWS
 
 

@@ -6,7 +6,8 @@ import torch
 from skmaf.flows import make_flow
 from skmaf.flows.masked import MaskedNetwork
 
-N_CONTEXT, N_PARAMS = 2, 3
+N_CONTEXT = 2
+N_PARAMS = 3
 DEGREES = {
     "one column": [1],
     "natural": [1, 2, 3, 4],
@@ -81,7 +82,8 @@ def test_an_incremental_pass_asks_for_its_context(with_gradients, randomise):
 @pytest.mark.parametrize("n_columns", [1, 3])
 def test_inverse_undoes_forward_in_the_same_context_alone(n_columns, randomise):
     flow = randomise(make_context_flow(n_columns), size=0.7)
-    x, context = normal(100, n_columns), normal(100, N_CONTEXT, seed=2)
+    x = normal(100, n_columns)
+    context = normal(100, N_CONTEXT, seed=2)
     z, log_det = flow(x, context)
     torch.testing.assert_close(flow.inverse(z, context), (x, log_det), rtol=0, atol=1e-9)
     assert (flow.inverse(z, context + 1)[0] - x).abs().max() > 0.1
@@ -105,7 +107,8 @@ def test_density_given_each_context_is_that_of_the_autograd_jacobian(randomise):
 def test_density_given_a_context_integrates_to_one(randomise):
     flow = randomise(make_context_flow(1), size=0.5)
     t = torch.linspace(-7, 7, 20_001, dtype=torch.float64)
-    x, weights = t.sinh()[:, None], t.cosh() * (t[1] - t[0])
+    x = t.sinh()[:, None]
+    weights = t.cosh() * (t[1] - t[0])
     masses = []
     for context in normal(3, N_CONTEXT):
         masses.append((flow.log_prob(x, context.expand(len(x), -1)).exp() * weights).sum().item())

@@ -49,6 +49,7 @@ def messy(X):
 # random states
 
 
+@pytest.mark.slow
 def test_the_seed_of_a_detector_reaches_its_estimator(X):
     def scores(estimator, random_state):
         detector = DensityOutlierDetector(estimator, random_state=random_state)
@@ -73,6 +74,7 @@ def in_pipeline(density):
     return make_pipeline("passthrough", density)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_pipeline_and_the_bare_density_go_the_same_way(messy, weighted):
     weights = np.linspace(0.5, 2, len(messy)) if weighted else None

@@ -1,4 +1,4 @@
-"""MAFDensity as an estimator: scores, samples, training, copies, devices, and scikit-learn around it."""
+"""MAFDensity as an estimator: scores, samples, training, copies, devices, scikit-learn."""
 
 import copy
 import pickle
@@ -96,7 +96,8 @@ def test_sample_follows_its_random_state(fitted):
     assert not np.array_equal(fitted.sample(5, random_state=1), fitted.sample(5, random_state=2))
     assert not np.array_equal(fitted.sample(5), fitted.sample(5))
     state = np.random.RandomState(0)
-    first, second = fitted.sample(5, random_state=state), fitted.sample(5, random_state=state)
+    first = fitted.sample(5, random_state=state)
+    second = fitted.sample(5, random_state=state)
     assert not np.array_equal(first, second)
     assert np.array_equal(first, fitted.sample(5, random_state=np.random.RandomState(0)))
 
@@ -107,6 +108,7 @@ def test_sample_of_no_number(n_samples, fitted):
         fitted.sample(n_samples)
 
 
+@pytest.mark.slow
 @short_on_purpose
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_fit_follows_its_random_state(early_stopping, rows, tiny):
@@ -182,7 +184,8 @@ def test_auto_epochs_do_not_warn(tiny):
 @pytest.mark.parametrize("step", [0, 25])
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_ctrl_c_leaves_a_usable_estimator(step, early_stopping, rows, tiny, monkeypatch):
-    genuine, steps = Flow.log_prob, []
+    genuine = Flow.log_prob
+    steps = []
 
     def log_prob(self, *args):
         if torch.is_grad_enabled():
@@ -206,7 +209,8 @@ def test_ctrl_c_leaves_a_usable_estimator(step, early_stopping, rows, tiny, monk
 
 
 def test_non_finite_losses_never_give_a_nan_density(rows, tiny, monkeypatch):
-    genuine, steps = Flow.log_prob, []
+    genuine = Flow.log_prob
+    steps = []
 
     def log_prob(self, *args):
         steps.append(None)
@@ -248,7 +252,8 @@ def test_a_density_from_another_machine_scores_here(device, rows, tiny):
     if device == "mps" and torch.backends.mps.is_available():
         pytest.skip("tests a machine without MPS")
     density = tiny().fit(rows)
-    scores, sample = density.score_samples(rows), density.sample(3, random_state=0)
+    scores = density.score_samples(rows)
+    sample = density.sample(3, random_state=0)
     density.device = device
     density = pickle.loads(pickle.dumps(density))
     assert np.array_equal(density.score_samples(rows), scores)
@@ -293,6 +298,7 @@ def test_pipeline(rows, tiny):
     assert pipeline.score(rows) == pytest.approx(pipeline.score_samples(rows).mean())
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes(rows, tiny):
     grid = {"hidden_layer_sizes": [(4,), (8, 8)], "max_iter": [1, 30]}
     search = GridSearchCV(tiny(), grid, cv=2, n_jobs=2).fit(rows)

@@ -14,6 +14,7 @@ from skmaf import ConditionalMAFDensity, MAFDensity, MultiscaleDensity
 from skmaf.models.estimator_density import EstimatorDensity
 
 N_FEATURES = 2
+N_ROWS = 1500  # to fit
 ENTROPY = np.log(2 * np.pi * np.e) + np.log(3.0)  # of the two columns below, in nats
 
 
@@ -27,26 +28,35 @@ def closed_form(N):
     return -0.5 * (z**2).sum(axis=1) - np.log(2 * np.pi) - np.log(3.0)
 
 
+SMALL = {
+    "n_layers": 2,
+    "hidden_layer_sizes": (16,),
+    "max_iter": 20,
+    "early_stopping": False,
+    "random_state": 0,
+}
+
+
 def fit_table():
-    return MAFDensity(n_layers=2, hidden_layer_sizes=(16,), random_state=0).fit(normal_rows(1500))
+    return MAFDensity(**SMALL).fit(normal_rows(N_ROWS))
 
 
 def fit_conditional():
     """The two columns given a column that says nothing of them."""
-    density = ConditionalMAFDensity(n_layers=2, hidden_layer_sizes=(16,), random_state=0)
-    return density.fit(np.random.default_rng(1).standard_normal((1500, 1)), normal_rows(1500))
+    density = ConditionalMAFDensity(**SMALL)
+    return density.fit(np.random.default_rng(1).standard_normal((N_ROWS, 1)), normal_rows(N_ROWS))
 
 
 def fit_multiscale():
     density = MultiscaleDensity(
-        lowest_noise=0.05, highest_noise=0.1, hidden_layer_sizes=(32,), max_iter=400, random_state=0
+        lowest_noise=0.05, highest_noise=0.1, hidden_layer_sizes=(32,), max_iter=300, random_state=0
     )
-    return density.fit(normal_rows(1500))
+    return density.fit(normal_rows(N_ROWS))
 
 
 @pytest.fixture(scope="module")
 def densities():
-    mixture = GaussianMixture(1, random_state=0).fit(normal_rows(1500))
+    mixture = GaussianMixture(1, random_state=0).fit(normal_rows(N_ROWS))
     return {
         "table": fit_table().density_,
         "conditional": fit_conditional().density_,
@@ -101,14 +111,14 @@ def test_finite_for_any_finite_input(densities, name):
 @every_density
 def test_log_prob_and_draws_agree_with_the_closed_form(densities, name):
     density = densities[name]
-    N = normal_rows(2000, seed=5)
-    error = density.log_prob(N, context_for(name, 2000)) - closed_form(N)
+    N = normal_rows(1000, seed=5)
+    error = density.log_prob(N, context_for(name, 1000)) - closed_form(N)
     assert abs(error.mean()) < 0.06 and np.median(np.abs(error)) < 0.2
-    drawn = draw(density, name, 4000)
+    drawn = draw(density, name, 2000)
     np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.25)
     np.testing.assert_allclose(drawn.std(axis=0), [1, 3], rtol=0.08)
     # the mean log-density of draws is minus the entropy
-    of_draws = density.log_prob(drawn, context_for(name, 4000)).mean()
+    of_draws = density.log_prob(drawn, context_for(name, 2000)).mean()
     assert of_draws == pytest.approx(-ENTROPY, abs=0.1)
 
 
@@ -169,7 +179,7 @@ def test_draws_of_a_mixture_follow_the_seed(densities):
 
 
 def test_context_rows_matter(rows):
-    density = ConditionalMAFDensity(n_layers=2, hidden_layer_sizes=(16,), random_state=0)
+    density = ConditionalMAFDensity(**SMALL)
     density = density.fit(rows[:, :1], rows[:, 1:]).density_
     Y = np.tile(rows[0, 1:], (2, 1))
     one, other = density.log_prob(Y, np.array([[-1.0], [1.0]]))

@@ -9,12 +9,14 @@ from sklearn.base import clone
 short_on_purpose = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
+@pytest.mark.slow
 @short_on_purpose
 @given(st.booleans(), st.sampled_from([None, 1]), st.integers(0, 1000))
 def test_whole_weights_are_counts_of_rows(tiny, early_stopping, decimals, seed):
     """To the last digit, in any order of the rows."""
     rng = np.random.default_rng(seed)
-    X, counts = rng.standard_normal((40, 2)), rng.integers(0, 4, 40)
+    X = rng.standard_normal((40, 2))
+    counts = rng.integers(0, 4, 40)
     if decimals is not None:
         X = X.round(decimals)
     order = rng.permutation(40)
@@ -53,29 +55,29 @@ def test_rows_without_weight_are_not_there(early_stopping, unit, rows, tiny):
     )
 
 
+@pytest.mark.slow
+@short_on_purpose
 @pytest.mark.parametrize("unit", [1, 1 / 3])
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_density_follows_the_weights(unit, early_stopping, tiny):
     """Two clouds of as many rows, one of them three times as heavy: its mass is 3/4."""
     rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(-3, 1, 600), rng.normal(3, 1, 600)])[:, None]
-    weights = unit * np.repeat([1, 3], 600)
+    X = np.concatenate([rng.normal(-3, 1, 300), rng.normal(3, 1, 300)])[:, None]
+    weights = unit * np.repeat([1, 3], 300)
     density = tiny(
-        max_iter="auto",
+        max_iter=20,
         batch_size=100,
         n_bins=8,
-        learning_rate_init=1e-2,
+        learning_rate_init=0.02,
         early_stopping=early_stopping,
     )
-    if not early_stopping:
-        density.set_params(max_iter=40)
     sample = density.fit(X, sample_weight=weights).sample(4000, random_state=0)
     assert np.mean(sample > 0) == pytest.approx(0.75, abs=0.04)
     assert density.columns_.columns[0].mean == pytest.approx(1.5, abs=0.2)
 
 
 def test_large_counts_are_ratios(rows, tiny):
-    """As census tables have them, 100,000 times as many as rows: no table of that length is made."""
+    """Of 100,000 times the number of rows, as in a census: rows are not repeated."""
     weights = np.random.default_rng(0).integers(50_000, 150_000, len(rows))
     scores = tiny().fit(rows, sample_weight=weights).score_samples(rows)
     np.testing.assert_allclose(
@@ -124,11 +126,9 @@ def test_warm_start_goes_on(rows, tiny):
     density = tiny(early_stopping=True, warm_start=True, max_iter=30, n_iter_no_change=100).fit(
         rows
     )
-    columns, first, curve = (
-        density.columns_,
-        density.best_validation_score_,
-        list(density.loss_curve_),
-    )
+    columns = density.columns_
+    first = density.best_validation_score_
+    curve = list(density.loss_curve_)
     density.set_params(max_iter=20).fit(rows)
     assert density.columns_ is columns
     assert density.n_iter_ == len(density.loss_curve_) == len(density.validation_scores_) == 50
@@ -136,7 +136,7 @@ def test_warm_start_goes_on(rows, tiny):
     assert density.loss_curve_[30] < curve[5]
     assert (
         density.best_validation_score_ >= first
-    )  # the same held-out rows, and the weights that were kept are judged first
+    )  # the validation rows are the same, and the weights kept are scored first
 
 
 def test_warm_start_learns_from_other_rows(rows, tiny):

@@ -9,6 +9,7 @@ import pytest
 DOC = Path(__file__).parents[1] / "doc"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["user_guide", "families"])
 def test_pages(page):
     results = doctest.testfile(str(DOC / f"{page}.rst"), module_relative=False)
@@ -16,6 +17,7 @@ def test_pages(page):
     assert results.failed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", ["classifier", "conditional", "density", "multiscale", "outlier", "variational"]
 )

@@ -27,6 +27,7 @@ def run():
         yield run
 
 
+@pytest.mark.slow
 def test_order(run):
     names = run("order")
     loss = {
@@ -38,6 +39,7 @@ def test_order(run):
     assert loss["MAF, 5 layers"] < 0.1
 
 
+@pytest.mark.slow
 def test_digits(run):
     names = run("digits")
     named = names["classifier"].classes_[names["proba"].argmax(axis=1)]
@@ -46,6 +48,7 @@ def test_digits(run):
     assert abs(names["proba"].max(axis=1).mean() - accuracy) < 0.06
 
 
+@pytest.mark.slow
 def test_likelihood_free(run):
     names = run("likelihood_free")
     error = (names["drawn"].mean(axis=0) - names["exact"].mean(axis=0)) / names["exact"].std(axis=0)
@@ -55,6 +58,7 @@ def test_likelihood_free(run):
 
 
 # the fit of the last one is good enough by a small margin, which depends on the machine
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:k-hat")
 def test_energies(run, capsys):
     run("energies")

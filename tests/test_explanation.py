@@ -57,7 +57,8 @@ def test_no_gain_where_the_row_is_as_likely_as_it_gets(normal):
 
 def test_a_counterfactual_row_gains_what_was_said(normal):
     detector, X = normal
-    gains, expected = detector.explain(X[:20]), detector.expected_values(X[:20])
+    gains = detector.explain(X[:20])
+    expected = detector.expected_values(X[:20])
     for j in range(3):
         changed = X[:20].copy()
         changed[:, j] = expected[:, j]
@@ -136,20 +137,26 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("estimator", [GaussianMixture(1), None], ids=["Gaussian", "default"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        pytest.param(GaussianMixture(1), id="Gaussian"),
+        pytest.param(None, id="default", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", PLANTED)
 def test_an_altered_cell_ranks_first(name, estimator, monkeypatch):
     """Of the rows that the alteration makes outliers, at least nine in ten."""
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 1000)  # of 7,000, for the sake of time
+    monkeypatch.setattr("skmaf.outlier.N_STEPS", 150)
     X = scale(PLANTED[name]())
     rng = np.random.default_rng(0)
     order = rng.permutation(len(X))
-    detector = DensityOutlierDetector(estimator, random_state=0).fit(X[order[:130]])
-    rows = X[order[130:]][:40]
+    detector = DensityOutlierDetector(estimator, n_folds=2, random_state=0).fit(X[order[:130]])
+    rows = X[order[130:]][:16]
     rows = rows[detector.p_values(rows) > 0.1]
     altered = rng.integers(X.shape[1], size=len(rows))
     rows[np.arange(len(rows)), altered] += rng.choice([-4, 4], len(rows))
     detectable = detector.p_values(rows) < 0.02
-    assert detectable.sum() > 10
+    assert detectable.sum() > 6
     first = detector.explain(rows[detectable]).argmax(axis=1)
     assert np.mean(first == altered[detectable]) >= 0.9

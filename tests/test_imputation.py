@@ -13,6 +13,7 @@ from skmaf.table.columns import Columns, Continuous
 
 MEAN = np.array([1.0, -2.0, 0.5])
 COVARIANCE = np.array([[1.0, 0.8, -0.3], [0.8, 2.0, 0.1], [-0.3, 0.1, 0.5]])
+SCALES = np.sqrt(np.diag(COVARIANCE))
 
 
 @dataclass
@@ -36,17 +37,18 @@ def gaussian(X):
     )
 
 
-def plain_columns(means=MEAN, scales=np.sqrt(np.diag(COVARIANCE))):
+def plain_columns(means=MEAN, scales=SCALES):
     return Columns([Continuous(mean, scale) for mean, scale in zip(means, scales)])
 
 
 def conditional(row):
     """Mean and covariance of the missing cells given the others."""
-    gap, there = np.isnan(row), ~np.isnan(row)
-    gain = COVARIANCE[np.ix_(gap, there)] @ np.linalg.inv(COVARIANCE[np.ix_(there, there)])
-    return MEAN[gap] + gain @ (row - MEAN)[there], COVARIANCE[np.ix_(gap, gap)] - gain @ COVARIANCE[
-        np.ix_(there, gap)
-    ]
+    missing = np.isnan(row)
+    there = ~np.isnan(row)
+    gain = COVARIANCE[np.ix_(missing, there)] @ np.linalg.inv(COVARIANCE[np.ix_(there, there)])
+    return MEAN[missing] + gain @ (row - MEAN)[there], COVARIANCE[
+        np.ix_(missing, missing)
+    ] - gain @ COVARIANCE[np.ix_(there, missing)]
 
 
 @pytest.mark.parametrize("row", [[np.nan, 1.0, 0.0], [2.0, np.nan, np.nan], [9.0, np.nan, 0.0]])
@@ -83,10 +85,10 @@ def mixture(share, first, second):
     )
 
 
-@pytest.mark.parametrize("centre, width", [(0.0, 1e-4), (0.123, 1e-3), (15.0, 0.01), (-3.3, 5.0)])
-def test_narrow_and_far_laws_are_found(centre, width):
+@pytest.mark.parametrize("centre, scale", [(0.0, 1e-4), (0.123, 1e-3), (15.0, 0.01), (-3.3, 5.0)])
+def test_narrow_and_far_laws_are_found(centre, scale):
     X = np.full((200, 1), np.nan)
-    law = stats.norm(centre, width)
+    law = stats.norm(centre, scale)
     fill_one(X, law.logpdf)
     assert stats.kstest(X[:, 0], law.cdf).pvalue > 0.01
 
@@ -108,6 +110,7 @@ def test_a_peak_that_a_broad_density_hides_is_found():
     assert np.mean(np.abs(X - 0.77) < 5e-3) == pytest.approx(0.9, abs=0.02)
 
 
+@pytest.mark.slow
 def test_categories_are_drawn_by_their_probabilities():
     rng = np.random.default_rng(0)
     amount = np.where(rng.random(400) < 0.5, 0.0, rng.normal(5, 1, 400))

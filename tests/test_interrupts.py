@@ -22,7 +22,7 @@ from skmaf import (
 )
 
 PACKAGE = str(Path(skmaf.__file__).parent)
-N_POINTS = 24
+N_POINTS = 16
 TINY = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
 ESTIMATORS = {
     "MAFDensity": MAFDensity(**TINY),
@@ -72,6 +72,7 @@ def fresh(name):
     return ESTIMATORS[name].__class__(**ESTIMATORS[name].get_params(deep=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_an_interrupt_leaves_no_half_fitted_estimator(name):
     X, y = table(name)
@@ -96,6 +97,7 @@ def test_an_interrupt_leaves_no_half_fitted_estimator(name):
     assert "as before" in outcomes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_an_interrupted_refit_leaves_the_fit_before(name):
     X, y = table(name)
@@ -134,6 +136,7 @@ def test_an_interrupted_training_keeps_its_best_weights(monkeypatch, rows):
     assert len(density.loss_curve_) == 2 and np.isfinite(density.score(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [MAFDensity(**TINY), make_pipeline(StandardScaler(), MAFDensity(**TINY))],

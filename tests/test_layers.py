@@ -164,7 +164,7 @@ def small_flow(n_columns, bijector, n_layers=2, hidden_layer_sizes=(16, 16)):
 
 
 def line(n_points):
-    """Points from -548 to 548, dense around 0, with the weights of the trapezoidal rule."""
+    """Quadrature nodes from -548 to 548, dense around 0, and weights of the trapezoidal rule."""
     t = torch.linspace(-7, 7, n_points, dtype=torch.float64)
     return t.sinh(), t.cosh() * (t[1] - t[0])
 
@@ -177,6 +177,7 @@ def test_density_of_one_column_integrates_to_one(bijector, seed, randomise):
     assert (flow.log_prob(x[:, None]).exp() * weights).sum() == pytest.approx(1, abs=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bijector", ["affine", "spline"])
 @pytest.mark.parametrize("seed", range(3))
 def test_density_of_two_columns_integrates_to_one(bijector, seed, randomise):

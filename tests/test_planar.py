@@ -243,7 +243,7 @@ def test_gradients_at_the_centre_and_on_the_ridge(cls, way):
 
 
 def line(n_points):
-    """Points from -548 to 548, dense around 0, with the weights of the trapezoidal rule."""
+    """Quadrature nodes from -548 to 548, dense around 0, and weights of the trapezoidal rule."""
     t = torch.linspace(-7, 7, n_points, dtype=torch.float64)
     return t.sinh(), t.cosh() * (t[1] - t[0])
 
@@ -264,6 +264,7 @@ def test_density_of_one_column_integrates_to_one(cls, seed, size, randomise):
     assert torch.trapezoid(density(layer, x[None]), x) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 @every_layer
 @pytest.mark.parametrize("seed", range(4))
 def test_density_of_two_columns_integrates_to_one(cls, seed, randomise):
@@ -345,7 +346,7 @@ def test_likelihood_and_variational_training_lower_their_losses(cls):
         layer = start(cls, 2)
         optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
         losses = []
-        for _ in range(150):
+        for _ in range(60):
             optimizer.zero_grad()
             losses.append(loss(layer))
             losses[-1].backward()

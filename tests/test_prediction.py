@@ -42,11 +42,11 @@ def test_means(case):
 
 
 @given(distributions(is_discrete=True), st.floats(0.01, 0.99))
-def test_quantiles_of_discrete_distributions(case, level):
+def test_quantiles_of_discrete_distributions(case, q):
     values, weights, _ = case
-    quantiles = ConditionalDistribution(*case).quantiles(np.array([level]))[:, 0]
+    quantiles = ConditionalDistribution(*case).quantiles(np.array([q]))[:, 0]
     for v, w, found in zip(values, weights, quantiles):
-        reached = [x for x in v if w[v <= x].sum() >= level - 1e-9]
+        reached = [x for x in v if w[v <= x].sum() >= q - 1e-9]
         assert found == min(reached)
 
 

@@ -16,7 +16,12 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_python_block_runs():
+@pytest.mark.slow
+def test_python_block_runs(monkeypatch):
+    """As it stands, with default budgets of fewer steps."""
+    monkeypatch.setattr("skmaf.outlier.N_STEPS", 200)
+    monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 50)
+    monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 100)
     (code,) = blocks("python")
     names = {}
     exec(compile(code, "README.md", "exec"), names)

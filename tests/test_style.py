@@ -21,7 +21,13 @@ def run(module, *arguments):
 
 
 def test_structure():
-    assert findings() == dict.fromkeys(findings(), [])
+    found = findings()
+    assert found == dict.fromkeys(found, [])
+
+
+def test_lines_of_the_tests():
+    found = findings(ROOT / "tests")
+    assert found["width"] == found["parallel"] == []
 
 
 def test_lint():

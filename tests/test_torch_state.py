@@ -1,4 +1,4 @@
-"""What the user has set of torch does not matter, and holds again afterwards: for all estimators."""
+"""The user's settings of torch change no result, and no estimator changes them."""
 
 import contextlib
 
@@ -131,9 +131,8 @@ def of_variational():
     return [flow.loss_curve_, flow.sample(5, random_state=0), flow.score_samples(np.eye(2))]
 
 
-ESTIMATORS = [
-    of_maf,
-    of_multiscale,
+ESTIMATORS = [of_maf, of_multiscale]
+SLOW_ESTIMATORS = [
     of_warm_start,
     of_conditional,
     of_classifier,
@@ -155,7 +154,10 @@ def settings():
 
 
 @pytest.mark.filterwarnings("ignore:k-hat")
-@pytest.mark.parametrize("outputs", ESTIMATORS)
+@pytest.mark.parametrize(
+    "outputs",
+    ESTIMATORS + [pytest.param(outputs, marks=pytest.mark.slow) for outputs in SLOW_ESTIMATORS],
+)
 def test_what_is_set_of_torch_does_not_matter(outputs):
     expected = outputs()
     for name, state in STATES.items():

@@ -107,15 +107,16 @@ def test_training_raises_the_likelihood():
     x = draw(500, 0)
     x_val = draw(300, 1)
     before = mean_log_prob(flow, x_val)
-    history = run(flow, x, x_val)
+    history = run(flow, x, x_val, n_epochs=12)
     assert mean_log_prob(flow, x_val) > before + 0.5
-    assert len(history.loss_curve) == len(history.validation_scores) == 30
+    assert len(history.loss_curve) == len(history.validation_scores) == 12
     assert history.loss_curve[-1] < history.loss_curve[0]
     assert not history.converged and not history.interrupted
 
 
+@pytest.mark.slow
 def test_best_weights_are_restored_at_max_epochs():
-    """A few rows, overfitted: the best epoch lies in the middle."""
+    """Few rows, which training fits too well: the best epoch is in the middle."""
     flow = new_flow()
     x = draw(20, 0)
     x_val = draw(300, 1)
@@ -159,12 +160,13 @@ def test_without_validation_rows_all_epochs_run():
     assert mean_log_prob(flow, x) > before + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("bad_steps", [{0}, {40}, {40, 41, 42, 90}, set(range(100, 10**6))])
+@pytest.mark.parametrize("bad_steps", [{0}, {20}, {20, 21, 22, 45}, set(range(50, 10**6))])
 def test_non_finite_loss_is_survived(bad, bad_steps, monkeypatch):
     flow = new_flow()
-    x = draw(320, 0)
-    x_val = draw(300, 1)
+    x = draw(160, 0)
+    x_val = draw(100, 1)
     disturb(
         monkeypatch, lambda step, log_prob: log_prob * 0 + bad if step in bad_steps else log_prob
     )
@@ -175,6 +177,7 @@ def test_non_finite_loss_is_survived(bad, bad_steps, monkeypatch):
     assert mean_log_prob(flow, x_val) > mean_log_prob(new_flow(), x_val) + 0.1
 
 
+@pytest.mark.slow
 def test_after_a_non_finite_loss_the_best_weights_go_on_at_a_lower_rate(monkeypatch):
     flow = new_flow()
     x = draw(320, 0)
@@ -206,12 +209,12 @@ def test_nothing_but_non_finite_losses_leaves_the_start(monkeypatch):
 
 
 @pytest.mark.parametrize("with_validation", [True, False])
-@pytest.mark.parametrize("bad_steps", [{0}, {5, 55}, {149}])
+@pytest.mark.parametrize("bad_steps", [{0}, {5, 27}, {74}])
 def test_non_finite_gradient_is_survived(bad_steps, with_validation, monkeypatch):
-    """The loss is fine and its gradient is not: the square root of 0. Step 149 is the last one."""
+    """The loss is fine and its gradient is not: the square root of 0. Step 74 is the last one."""
     flow = new_flow()
-    x = draw(320, 0)
-    x_val = draw(300, 1)
+    x = draw(160, 0)
+    x_val = draw(100, 1)
     before = mean_log_prob(flow, x_val)
     disturb(monkeypatch, lambda step, p: p + (p * 0).abs().sqrt() if step in bad_steps else p)
     run(flow, x, x_val if with_validation else None, n_epochs=15)
@@ -219,6 +222,7 @@ def test_non_finite_gradient_is_survived(bad_steps, with_validation, monkeypatch
     assert mean_log_prob(flow, x_val) > before + 0.1
 
 
+@pytest.mark.slow
 def test_extreme_learning_rate_never_gives_a_broken_flow():
     flow = new_flow()
     x = draw(200, 0)
@@ -283,7 +287,7 @@ def test_training_follows_its_generator():
     assert not torch.equal(trained(0), trained(1))
 
 
-def test_rows_are_spread_over_their_steps(monkeypatch):
+def test_rows_are_dequantised(monkeypatch):
     seen = record_batches(monkeypatch)
     run(
         new_flow(),
@@ -340,7 +344,7 @@ def test_baseline_keeps_a_far_row_from_deciding():
         "beside": weighted(x)._replace(baseline=baseline),
     }.items():
         flow = new_flow()
-        run(flow, draw(500, 0), rows, n_epochs=10)
+        run(flow, draw(300, 0), rows, n_epochs=8)
         scores[name] = mean_log_prob(flow, draw(300, 2))
     assert scores["beside"] > scores["alone"] + 0.1
 
@@ -533,6 +537,7 @@ def test_no_step_along_a_gradient_that_is_not_finite():
     assert torch.equal(weight, torch.zeros(3))
 
 
+@pytest.mark.slow
 def test_training_imports_no_compiler():
     """It would take seconds."""
     code = """if True:

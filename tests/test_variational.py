@@ -75,6 +75,7 @@ def grid(half_width=10, n=501):
     return torch.cartesian_prod(axis, axis), (axis[1] - axis[0]).item() ** 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["iaf", "realnvp", "planar"])
 def test_a_correlated_normal_is_found(family):
     """Within 4 standard errors, and what the last steps leave of the divergence."""
@@ -94,6 +95,7 @@ def test_a_correlated_normal_is_found(family):
     np.testing.assert_array_less(abs(np.cov(X.T) - covariance), 4 * error + 0.06)
 
 
+@pytest.mark.slow
 def test_a_banana_is_that_of_a_grid(bent):
     cells, area = grid()
     log_p = banana(cells)
@@ -111,6 +113,7 @@ def test_a_banana_is_that_of_a_grid(bent):
     np.testing.assert_allclose(X.std(0), sds, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_the_density_integrates_to_1_and_is_that_of_the_draws(bent):
     cells, area = grid()
     share = np.exp(bent.score_samples(cells.numpy())) * area
@@ -124,6 +127,7 @@ def test_the_density_integrates_to_1_and_is_that_of_the_draws(bent):
 
 
 # a few draws far out may raise k-hat where the evidence is right to three digits
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:k-hat")
 @pytest.mark.parametrize("family", ["iaf", "maf", "nice", "radial"])
 def test_one_column(family):
@@ -152,6 +156,7 @@ def test_scores_of_draws_are_their_log_q(fitted):
     np.testing.assert_allclose(fitted.score_samples(x.numpy()), log_q, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_heavy_tails_raise_k_hat():
     with pytest.warns(
         UserWarning, match="k-hat is .* more layers, another family, a larger max_iter.*tails"
@@ -257,6 +262,7 @@ def fit_until(flow, n_lines):
     return n_run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_fitted, stride", [(False, 4), (True, 1)])
 @pytest.mark.filterwarnings("ignore:Training was interrupted", "ignore:k-hat")
 def test_an_interrupt_at_any_line_leaves_the_old_fit_or_a_new_one(is_fitted, stride, monkeypatch):
