@@ -8,6 +8,7 @@ from scipy.stats import false_discovery_control
 from sklearn import get_config
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.metrics import roc_curve
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
@@ -417,8 +418,16 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             return tagged(tags)
         if hasattr(self.estimator, "__sklearn_tags__"):
             tags.input_tags = get_tags(self.estimator).input_tags
+            tags.input_tags.allow_nan = _takes_missing(self.estimator)
             tags.input_tags.sparse = False  # rows are sorted, and their cells replaced
         return tags
+
+
+def _takes_missing(estimator: Any) -> bool:
+    """Return whether rows may have missing cells; the tags of a Pipeline do not say so."""
+    if not isinstance(estimator, Pipeline):
+        return get_tags(estimator).input_tags.allow_nan
+    return all(_takes_missing(step) for _, step in estimator.steps if step != "passthrough")
 
 
 def _routes() -> bool:

@@ -4,6 +4,8 @@ import doctest
 
 import pytest
 from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skmaf
@@ -15,6 +17,7 @@ from skmaf import (
     MultiscaleDensity,
     VariationalFlow,
 )
+from skmaf.flows import FAMILIES
 
 SMALL = {"max_iter": 20, "n_layers": 2, "hidden_layer_sizes": (16,), "random_state": 0}
 MULTISCALE = MultiscaleDensity(max_iter=5, hidden_layer_sizes=(16,), random_state=0)
@@ -22,7 +25,12 @@ FAST_ESTIMATORS = [
     MAFDensity(**{**SMALL, "max_iter": 5}),
     DensityOutlierDetector(KernelDensity()),
 ]
+TINY = {"max_iter": 3, "hidden_layer_sizes": (8,), "random_state": 0}
+OTHER_FAMILIES = [family for family in FAMILIES if family != "maf"]
 SLOW_ESTIMATORS = [
+    *(MAFDensity(family=family, **TINY) for family in OTHER_FAMILIES),
+    DensityOutlierDetector(MAFDensity(max_iter=3)),
+    DensityOutlierDetector(make_pipeline(StandardScaler(), MAFDensity(**TINY))),
     ConditionalMAFDensity(**SMALL),
     MAFClassifier(**SMALL),
     MULTISCALE,

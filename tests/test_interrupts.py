@@ -1,5 +1,6 @@
 """An interrupt at any point of `fit` leaves an estimator as it was before, or usable."""
 
+import inspect
 import sys
 import warnings
 from pathlib import Path
@@ -48,7 +49,10 @@ class Calls:
         self.count = 0
 
     def __call__(self, frame, event, argument):
-        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+        code = frame.f_code
+        # what is raised in a generator that is thrown away reaches nobody
+        is_generator = code.co_flags & inspect.CO_GENERATOR
+        if event == "call" and code.co_filename.startswith(PACKAGE) and not is_generator:
             self.count += 1
             if self.count == self.at:
                 raise KeyboardInterrupt
