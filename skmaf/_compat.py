@@ -1,7 +1,6 @@
 """Every private or version-dependent import of scikit-learn, in one place."""
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in as check_feature_names_in,
@@ -25,5 +24,4 @@ __all__ = [
     "check_y",
     "fit_context",
     "get_feature_names",
-    "safe_indexing",
 ]

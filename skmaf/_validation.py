@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags, check_random_state
 
-from ._compat import check_sample_weight, safe_indexing
+from ._compat import check_sample_weight
 
 MAX_REPEATS = 10  # rows that whole weights may make of each row, on average
 
@@ -20,22 +20,6 @@ def tagged(tags: Tags) -> Tags:
     tags.input_tags.string = True
     tags.input_tags.categorical = True
     return tags
-
-
-def without_weightless(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, Any]:
-    """Drop the rows of weight 0 of an array or a frame; return the others and their weights.
-
-    What is no weights is returned as it is: the checks that follow refuse it.
-    """
-    if sample_weight is None:
-        return X, None
-    weights = np.asarray(sample_weight)
-    if weights.shape != (X.shape[0],) or weights.dtype.kind not in "biuf":
-        return X, sample_weight
-    kept = np.flatnonzero(weights)
-    if len(kept) in (0, 1, len(weights)):
-        return X, sample_weight
-    return safe_indexing(X, kept), weights[kept]
 
 
 def weigh(

@@ -18,6 +18,22 @@ from .training.loop import History
 CONTAINERS = (None, "default", "pandas", "polars")
 
 
+def without_weightless(X: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """Drop the rows of weight 0 of an array or a frame; return the others and their weights.
+
+    What is no weights is returned as it is: the checks that follow refuse it.
+    """
+    if sample_weight is None:
+        return X, None
+    weights = np.asarray(sample_weight)
+    if weights.shape != (X.shape[0],) or weights.dtype.kind not in "biuf":
+        return X, sample_weight
+    kept = np.flatnonzero(weights)
+    if len(kept) in (0, 1, len(weights)):
+        return X, sample_weight
+    return take_rows(X, kept), weights[kept]
+
+
 def learn_table(
     X: Any, column_kinds: dict | None, codec: TableCodec | None
 ) -> tuple[TableCodec, np.ndarray]:

@@ -12,8 +12,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._compat import check_y, fit_context
-from ._validation import check_count, seed_from, tagged, weigh, without_weightless
-from .base import RowWriter, encode_rows, knowledge_of, learn_table
+from ._validation import check_count, seed_from, tagged, weigh
+from .base import RowWriter, encode_rows, knowledge_of, learn_table, without_weightless
 from .flow_estimator import FlowEstimator
 from .models.class_normals import ClassNormals
 from .models.table_density import TableDensity

@@ -11,9 +11,9 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._compat import check_y, fit_context
-from ._validation import check_count, seed_from, tagged, weigh, without_weightless
+from ._validation import check_count, seed_from, tagged, weigh
 from ._warnings import warn_user
-from .base import encode_rows, learn_table, weighted_mean
+from .base import encode_rows, learn_table, weighted_mean, without_weightless
 from .flow_estimator import FlowEstimator
 from .inference.predictor import Predictor
 from .models.context import ContextEncoder

@@ -8,8 +8,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import check_feature_names_in, fit_context
-from ._validation import without_weightless
-from .base import TableDensityEstimator, encode_rows, knowledge_of, learn_table
+from .base import TableDensityEstimator, encode_rows, knowledge_of, learn_table, without_weightless
 from .flow_estimator import FlowEstimator
 from .flows import FAMILIES
 from .models.table_fit import fit_table_density

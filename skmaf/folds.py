@@ -87,7 +87,7 @@ def fit_folds(
         Fewer than folds if an interrupt came after some of them.
     """
     estimator = detector.fold_estimator(len(folds))
-    takes_weights, given = _weight_parameters(detector, estimator, weights)
+    takes_weights, of_weights = _weight_parameters(detector, estimator, weights)
     estimators: list = []
     bar = tqdm(folds, desc=type(detector).__name__, unit="fold", disable=not detector.verbose)
     try:
@@ -96,7 +96,7 @@ def fit_folds(
                 if not takes_weights:
                     _, first = np.unique(order[fitted], return_index=True)
                     fitted = fitted[np.sort(first)]
-                parameters = {name: values[fitted] for name, values in given.items()}
+                parameters = {name: values[fitted] for name, values in of_weights.items()}
                 rows = take_rows(table, fitted)
                 fold_estimator = _seeded(estimator, seed + k)
                 parameters |= _codec_parameter(fold_estimator, codec, rows, table)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, fit_context
-from ._validation import check_sizes, without_weightless
+from ._validation import check_sizes
 from ._warnings import warn_user
 from .base import (
     TableDensityEstimator,
@@ -16,6 +16,7 @@ from .base import (
     knowledge_of,
     learn_table,
     warn_if_interrupted,
+    without_weightless,
 )
 from .models.multiscale_density import MultiscaleSpec, fit_multiscale_density
 from .table.codec import TableCodec

@@ -14,9 +14,9 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import HasMethods, Interval, StrOptions, fit_context
-from ._validation import seed_from, tagged, weigh, without_weightless
+from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
-from .base import encode_rows, keep_fitted
+from .base import encode_rows, keep_fitted, without_weightless
 from .folds import Fold, fit_folds, learn_codec, make_folds, select_noise_levels
 from .inference.calibration import Calibration
 from .inference.explanation import Explainer
@@ -168,8 +168,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         seed = seed_from(self.random_state)
         folds = make_folds(len(order), self.n_folds, seed)
         table = take_rows(X, order) if self.estimator is None else rows
-        given = None if sample_weight is None else weights
-        estimators = fit_folds(self, table, order, given, fold_codec, folds, seed)
+        fold_weights = None if sample_weight is None else weights
+        estimators = fit_folds(self, table, order, fold_weights, fold_codec, folds, seed)
         folds = folds[: len(estimators)]
         if self.estimator is None:
             folds = select_noise_levels(estimators, rows, folds, seed)
@@ -427,7 +427,8 @@ def _takes_missing(estimator: Any) -> bool:
     """Return whether rows may have missing cells; the tags of a Pipeline do not say so."""
     if not isinstance(estimator, Pipeline):
         return get_tags(estimator).input_tags.allow_nan
-    return all(_takes_missing(step) for _, step in estimator.steps if step != "passthrough")
+    steps = [step for _, step in estimator.steps if step not in ("passthrough", None)]
+    return all(_takes_missing(step) for step in steps)
 
 
 def _routes() -> bool:

@@ -91,12 +91,12 @@ class TableDensity:
         with threads_for(1), torch.no_grad():
             for rows in gen_batches(len(N), flow.batch_rows):
                 Z = self.columns.to_flow(N[rows])
-                given = rows_of(context, rows)
-                of_codes, of_values = flow_log_probs(flow, Z, given)
+                batch_context = rows_of(context, rows)
+                of_codes, of_values = _batch_log_probs(flow, Z, batch_context)
                 if self.baseline is None:
                     in_flow_space = of_codes + of_values
                 else:
-                    in_flow_space = self.baseline.mix((of_codes, of_values), Z, given)
+                    in_flow_space = self.baseline.mix((of_codes, of_values), Z, batch_context)
                 log_prob[rows] = in_flow_space + self.columns.log_jacobian(N[rows])
         return finite_log_prob(log_prob)
 
@@ -176,15 +176,16 @@ class TableDensity:
     ) -> np.ndarray:
         """Draw rows of flow space."""
         n_codes = self.columns.n_codes
-        given = None if context is None else flow.tensor(context)
+        flow_context = None if context is None else flow.tensor(context)
         z = flow.tensor(torch.randn((n_rows, self.columns.n_values), generator=generator))
         codes = z.new_empty((n_rows, 0))
         if flow.codes is not None:
             chance = torch.rand((n_codes, n_rows), generator=generator).T
-            codes = flow.codes.draw(flow.tensor(chance), given).cpu()
+            codes = flow.codes.draw(flow.tensor(chance), flow_context).cpu()
             if self.baseline is not None:
                 self.baseline.replace_codes(codes.numpy(), rng)
-        values = flow.values.draw(z, flow.tensor(codes), given).cpu().double().numpy()
+        drawn = flow.values.draw(z, flow.tensor(codes), flow_context)
+        values = drawn.cpu().double().numpy()
         if self.baseline is not None:
             self.baseline.replace_values(values, rng, context)
         return np.column_stack([codes, values])
@@ -204,13 +205,18 @@ def flow_log_probs(
     of_codes, of_values : ndarray of shape (n,)
         Log-probability of the codes, and log-density of the values given these.
     """
-    parts = []
+    batches = gen_batches(len(Z), flow.batch_rows)
     with torch.no_grad():
-        for rows in gen_batches(len(Z), flow.batch_rows):
-            given = None if context is None else flow.tensor(context[rows])
-            parts.append(torch.stack(flow.log_probs(flow.tensor(Z[rows]), given), 1))
-        of_codes, of_values = torch.cat(parts).cpu().double().numpy().T
+        parts = [_batch_log_probs(flow, Z[rows], rows_of(context, rows)) for rows in batches]
+    of_codes, of_values = np.hstack(parts)
     return of_codes, of_values
+
+
+def _batch_log_probs(flow: TableFlow, Z: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+    """Return the log-probabilities of codes, and the log-densities of values, shape (2, n)."""
+    flow_context = None if context is None else flow.tensor(context)
+    log_probs = torch.stack(flow.log_probs(flow.tensor(Z), flow_context))
+    return log_probs.cpu().double().numpy()
 
 
 def rows_of(context: np.ndarray | None, rows: Any) -> np.ndarray | None:
