@@ -15,7 +15,7 @@ from .._validation import seed_from, weigh
 from ..flows import FAMILIES, Categories, RowDensity, TableFlow, make_table_flow
 from ..table.column_kinds import continuous_column, exact_column, find_columns
 from ..table.columns import Columns
-from ..training.budget import WEIGHT_DECAY_ROWS, hold_out, make_budget
+from ..training.budget import WEIGHT_DECAY_ROWS, Budget, hold_out, make_budget
 from ..training.hiding import Hiding
 from ..training.loop import History, WeightedRows, joined, train, weighted_rows
 from ..training.noise import dequantise
@@ -115,95 +115,110 @@ def fit_table_density(
     else:
         columns = start.columns
         flow = copy.deepcopy(start.flow).train().requires_grad_(True)
-    sample = _Sample(columns, N, weights, context, fitted, validation, generator)
+    rows = _FlowRows.of(columns, N, weights, context, generator)
+    fitted_rows = rows.take(fitted)
+    validation_rows = rows.take(validation)
+    draft = _draft_baseline(columns, fitted_rows) if len(validation) else None
     flow = flow.to(device)
-    history = _train(flow, sample, training, known.has_missing, generator)
+    hiding = Hiding(columns.owners, columns.n_codes) if known.has_missing else None
+    history = _train(
+        flow, columns, fitted_rows, validation_rows, draft, training, hiding, generator
+    )
     baseline = None
-    if len(validation):
-        baseline = sample.stacked_baseline(flow)
+    if draft is not None:
+        baseline = _final_baseline(draft, flow, validation_rows, rows)
     trained = flow.cpu().eval().requires_grad_(False)
     precisions = ModulePrecisions(trained, training.device)
     density = TableDensity(columns, precisions, baseline, flow_spec, N.dtype, n_context)
-    return density, sample.in_units(history)
+    return density, _in_units(history, fitted_rows, validation_rows)
 
 
-class _Sample:
-    """The rows of a fit in flow space, some of them for validation."""
+@dataclass(frozen=True, eq=False)
+class _FlowRows:
+    """Rows of a table in flow space.
 
-    def __init__(
-        self,
+    Attributes
+    ----------
+    Z : ndarray of shape (n, n_codes + n_values)
+    dequantised : ndarray, of the same shape
+        The rows, spread uniformly over their steps: once, so that rows for validation stay.
+    steps : ndarray of shape (n, n_codes + n_values), or (1, ...) for all rows alike
+    weights : ndarray of shape (n,)
+    context : ndarray of shape (n, n_context) or None
+    log_jacobians : ndarray of shape (n,)
+        What takes the log-density of each row to the units of the table.
+    """
+
+    Z: np.ndarray
+    dequantised: np.ndarray
+    steps: np.ndarray
+    weights: np.ndarray
+    context: np.ndarray | None
+    log_jacobians: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
         columns: Columns,
         N: np.ndarray,
         weights: np.ndarray,
         context: np.ndarray | None,
-        fitted: np.ndarray,
-        validation: np.ndarray,
         generator: torch.Generator,
-    ):
-        self.columns = columns
-        self.weights = weights
-        self.context = context
-        self.fitted = fitted
-        self.validation = validation
-        self.Z = columns.to_flow(N)
-        self.steps = columns.steps(N)
-        # once and for all: the rows that choose the weights must not change
+    ) -> "_FlowRows":
+        """Return rows of numbers and codes in flow space."""
+        Z = columns.to_flow(N)
+        steps = columns.steps(N)
         n_context = 0 if context is None else context.shape[1]
-        self.dequantised = dequantise(
-            torch.from_numpy(self.Z), torch.from_numpy(self.steps), n_context, generator
+        dequantised = dequantise(
+            torch.from_numpy(Z), torch.from_numpy(steps), n_context, generator
         ).numpy()
-        self.log_jacobians = [
-            np.average(columns.log_jacobian(N[rows]), weights=weights[rows]) if len(rows) else 0.0
-            for rows in (fitted, validation)
-        ]
-        self.draft = None
-        if len(validation):
-            shares = [column.shares for column in columns.discrete]
-            self.draft = fit_baseline(
-                self.dequantised[fitted], weights[fitted], shares, rows_of(context, fitted)
-            )
+        return cls(Z, dequantised, steps, weights, context, columns.log_jacobian(N))
 
-    def training_rows(self, flow: TableFlow) -> WeightedRows:
-        """Return the rows to train on."""
-        rows = self.fitted
-        context = rows_of(self.context, rows)
-        return weighted_rows(flow, self.Z[rows], self.weights[rows], context)
-
-    def training_steps(self) -> np.ndarray:
-        """Return the steps of these rows, or one row of steps for all."""
-        return self.steps[self.fitted] if len(self.steps) > 1 else self.steps
-
-    def validation_rows(self, flow: TableFlow) -> list[WeightedRows | None]:
-        """Return, for each part of the flow, the rows that choose its best weights, or None."""
-        if self.draft is None:
-            return [None] * len(flow.parts)
-        rows = self.validation
-        Z = self.dequantised[rows]
-        context = rows_of(self.context, rows)
-        of_parts = self.draft.log_probs(Z, context)[-len(flow.parts) :]
-        return [
-            weighted_rows(flow, Z, self.weights[rows], context, of_part) for of_part in of_parts
-        ]
-
-    def stacked_baseline(self, flow: TableFlow) -> Baseline:
-        """Return the baseline of all rows, with shares by the rows for validation."""
-        assert self.draft is not None
-        rows = self.validation
-        Z = self.dequantised[rows]
-        context = rows_of(self.context, rows)
-        log_probs = flow_log_probs(flow, Z, context)
-        stacked = self.draft.stacked(log_probs, Z, self.weights[rows], context)
-        return stacked.refitted(self.dequantised, self.weights, self.context)
-
-    def in_units(self, history: History) -> History:
-        """Return the history of a training in the units of the table."""
-        of_fitted, of_validation = self.log_jacobians
-        return replace(
-            history,
-            loss_curve=[loss - of_fitted for loss in history.loss_curve],
-            validation_scores=[score + of_validation for score in history.validation_scores],
-            best_score=history.best_score + of_validation,
+    def take(self, positions: np.ndarray) -> "_FlowRows":
+        """Return the rows at these positions."""
+        return _FlowRows(
+            Z=self.Z[positions],
+            dequantised=self.dequantised[positions],
+            steps=self.steps[positions] if len(self.steps) > 1 else self.steps,
+            weights=self.weights[positions],
+            context=rows_of(self.context, positions),
+            log_jacobians=self.log_jacobians[positions],
         )
+
+    @property
+    def mean_log_jacobian(self) -> float:
+        """What takes the mean log-density to the units of the table."""
+        if len(self.log_jacobians) == 0:
+            return 0.0
+        return float(np.average(self.log_jacobians, weights=self.weights))
+
+
+def _draft_baseline(columns: Columns, rows: _FlowRows) -> Baseline:
+    """Return a baseline of the rows to train on, which has no share beside a flow yet."""
+    shares = [column.shares for column in columns.discrete]
+    return fit_baseline(rows.dequantised, rows.weights, shares, rows.context)
+
+
+def _final_baseline(
+    draft: Baseline, flow: TableFlow, validation: _FlowRows, rows: _FlowRows
+) -> Baseline:
+    """Return the baseline of all rows, with its shares beside a flow by validation rows."""
+    Z = validation.dequantised
+    log_probs = flow_log_probs(flow, Z, validation.context)
+    stacked = draft.stacked(log_probs, Z, validation.weights, validation.context)
+    return stacked.refitted(rows.dequantised, rows.weights, rows.context)
+
+
+def _in_units(history: History, fitted: _FlowRows, validation: _FlowRows) -> History:
+    """Return the history of a training in the units of the table."""
+    of_fitted = fitted.mean_log_jacobian
+    of_validation = validation.mean_log_jacobian
+    return replace(
+        history,
+        loss_curve=[loss - of_fitted for loss in history.loss_curve],
+        validation_scores=[score + of_validation for score in history.validation_scores],
+        best_score=history.best_score + of_validation,
+    )
 
 
 def _find_columns(
@@ -251,39 +266,43 @@ def _new_flow(
 
 def _train(
     flow: TableFlow,
-    sample: _Sample,
+    columns: Columns,
+    fitted: _FlowRows,
+    validation: _FlowRows,
+    baseline: Baseline | None,
     training: TrainingSpec,
-    has_missing: bool,
+    hiding: Hiding | None,
     generator: torch.Generator,
 ) -> History:
     """Train the parts of a flow one after another, until one is interrupted."""
-    columns = sample.columns
-    hiding = Hiding(columns.owners, columns.n_codes) if has_missing else None
-    sizes = [columns.n_codes, columns.n_values][-len(flow.parts) :]
+    # a flow without codes has no part for them
+    n_parts = len(flow.parts)
+    sizes = [columns.n_codes, columns.n_values][-n_parts:]
+    baselines: list = [None] * n_parts
+    if baseline is not None:
+        baselines = [*baseline.log_probs(validation.dequantised, validation.context)][-n_parts:]
     histories = []
-    for part, size, validation in zip(flow.parts, sizes, sample.validation_rows(flow)):
+    for part, size, of_baseline in zip(flow.parts, sizes, baselines):
         assert isinstance(part, RowDensity)
-        rows = sample.training_rows(flow)
-        history = _train_part(part, size, rows, validation, sample, training, hiding, generator)
+        validation_part = None
+        if of_baseline is not None:
+            validation_part = weighted_rows(
+                flow, validation.dequantised, validation.weights, validation.context, of_baseline
+            )
+        budget = _budget(part, len(fitted.Z), size, training)
+        log_jacobian = validation.mean_log_jacobian
+        history = _train_part(
+            part, fitted, validation_part, budget, training, hiding, generator, log_jacobian
+        )
         histories.append(history)
         if history.interrupted:
             break
     return joined(histories)
 
 
-def _train_part(
-    part: RowDensity,
-    n_columns: int,
-    rows: WeightedRows,
-    validation: WeightedRows | None,
-    sample: _Sample,
-    training: TrainingSpec,
-    hiding: Hiding | None,
-    generator: torch.Generator,
-) -> History:
-    """Train one part of a flow, with a progress bar."""
-    budget = make_budget(
-        len(rows.x),
+def _budget(part: RowDensity, n_rows: int, n_columns: int, training: TrainingSpec) -> Budget:
+    return make_budget(
+        n_rows,
         part,
         n_columns=n_columns,
         batch_size=training.batch_size,
@@ -293,18 +312,31 @@ def _train_part(
         patience=training.n_iter_no_change,
         decay_rows=training.decay_rows,
     )
+
+
+def _train_part(
+    part: RowDensity,
+    fitted: _FlowRows,
+    validation: WeightedRows | None,
+    budget: Budget,
+    training: TrainingSpec,
+    hiding: Hiding | None,
+    generator: torch.Generator,
+    log_jacobian: float,
+) -> History:
+    """Train one part of a flow, with a progress bar in the units of the table."""
     name = training.progress
     bar = tqdm(total=budget.n_epochs, desc=name, unit="epoch", disable=name is None)
     with threads_for(budget.batch_size * part.widest), bar:
         return train(
             part,
-            rows,
+            weighted_rows(part, fitted.Z, fitted.weights, fitted.context),
             validation,
-            steps=part.tensor(sample.training_steps()),
+            steps=part.tensor(fitted.steps),
             budget=budget,
             tol=training.tol,
             generator=generator,
-            on_epoch=_shown_on(bar, sample.log_jacobians[1]),
+            on_epoch=_shown_on(bar, log_jacobian),
             hiding=hiding,
         )
 
