@@ -1,5 +1,6 @@
 """One thread, fixed seeds, and what several test modules share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,20 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("skmaf")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Use two processes where pytest-xdist is installed; ``-n 0`` or a debugger asks for one.
+
+    Each takes tests from the other when it is done: most modules, with their fixtures, stay in
+    one of them.
+    """
+    is_unset = getattr(config.option, "numprocesses", 0) is None
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if is_unset and not is_worker and not config.getoption("usepdb"):
+        config.option.numprocesses = 2
+        config.option.dist = "worksteal"
 
 
 @pytest.fixture(autouse=True, scope="session")
