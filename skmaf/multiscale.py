@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, fit_context
-from ._validation import check_sizes
+from ._validation import check_sizes, weigh
 from ._warnings import warn_user
 from .base import (
     TableDensityEstimator,
@@ -18,7 +18,7 @@ from .base import (
     warn_if_interrupted,
     without_weightless,
 )
-from .models.multiscale_density import MultiscaleSpec, fit_multiscale_density
+from .models.multiscale_density import MultiscaleSpec, fit_multiscale_densities
 from .table.codec import TableCodec
 from .table.frames import as_table
 
@@ -167,8 +167,14 @@ class MultiscaleDensity(TableDensityEstimator):
         """
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         codec, N = learn_table(X, None, codec)
-        density, history = fit_multiscale_density(
-            N, sample_weight, self._spec(), knowledge_of(codec), self.random_state
+        rows, weights = weigh(N, sample_weight)
+        [density], [history] = fit_multiscale_densities(
+            N[rows],
+            weights,
+            [np.arange(len(rows))],
+            self._spec(),
+            knowledge_of(codec),
+            self.random_state,
         )
         keep_fitted(self, codec, density_=density, loss_curve_=history.loss_curve)
         warn_if_interrupted(history)

@@ -14,14 +14,16 @@ density-estimator. NeurIPS 26.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from .layers import RowDensity
 from .masked import MaskedNetwork
+from .stack import NetworkStack
 
 INITIAL_SPREAD = 1.5  # of the means of a mixture, in standard deviations of a column
 # up to which the network tells the values of a column apart: a cell far out must not upset what
@@ -92,14 +94,37 @@ class MixtureMADE(RowDensity):
         """
         if context is None:
             raise ValueError("MixtureMADE needs a context: the level of noise of each row")
-        present = ~x.T.isnan()
-        x = torch.where(present, x.T, 0.0)
-        context = context.T
-        params = self.network(_clipped_softly(x), self._network_context(context, present))
-        log_shares, means, variances = self._mixtures(params, context)
-        parts = log_shares - 0.5 * ((x - means).square() / variances + variances.log())
-        log_probs = parts.logsumexp(0) - 0.5 * math.log(2 * math.pi)
-        return torch.where(present, log_probs, 0.0).sum(0)
+        return self.log_prob_by(self.network, x, context)
+
+    def log_prob_by(
+        self,
+        network: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        x: torch.Tensor,
+        context: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the log-density with mixtures by a network, or by several side by side.
+
+        Parameters
+        ----------
+        network : callable
+            The own network, or a `NetworkStack` of such.
+        x : tensor of shape (..., rows, columns)
+            Missing cells are NaN.
+        context : tensor of shape (..., rows, 1)
+
+        Returns
+        -------
+        log_prob : tensor of shape (..., rows)
+        """
+        present = ~x.mT.isnan()
+        x = torch.where(present, x.mT, 0.0)
+        context = context.mT
+        params = network(_clipped_softly(x), self._network_context(context, present))
+        shares, means, variances = self._mixtures(params, context)
+        deviations = x - means
+        parts = shares - 0.5 * (deviations * deviations / variances + variances.log())
+        log_probs = parts.logsumexp(0) - shares.logsumexp(0) - 0.5 * math.log(2 * math.pi)
+        return torch.where(present, log_probs, 0.0).sum(-2)
 
     @torch.no_grad()
     def draw(self, z: torch.Tensor, chance: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
@@ -124,23 +149,53 @@ class MixtureMADE(RowDensity):
         incremental = self.network.incremental(z.shape[1], network_context)
         x = torch.empty_like(z)
         for group in incremental.groups:
-            log_shares, means, variances = self._mixtures(incremental.params(), context)
-            chosen = (log_shares.exp().cumsum(0)[:-1] < chance[group]).sum(0, keepdim=True)
+            shares, means, variances = self._mixtures(incremental.params(), context)
+            cumulative = shares.softmax(0).cumsum(0)
+            chosen = (cumulative[:-1] < chance[group]).sum(0, keepdim=True)
             x[group] = means.gather(0, chosen)[0] + variances.gather(0, chosen)[0].sqrt() * z[group]
             incremental.feed(_clipped_softly(x[group]))
         return x.T
 
     def _network_context(self, context: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """Return what the network is told beside the cells: which are present, if that varies."""
-        return torch.cat([context, present.to(context.dtype)]) if self.has_missing else context
+        if not self.has_missing:
+            return context
+        return torch.cat([context, present.to(context.dtype)], dim=-2)
 
     def _mixtures(
         self, params: torch.Tensor, context: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return log-shares, means and variances, of shape (components, columns, rows) each."""
+        """Return shares, means and variances, of shape (components, ..., columns, rows) each.
+
+        Shares are logarithms, but for a number that all normals of a mixture have in common.
+        """
         shares, means, spreads = params.chunk(3)
-        variances = F.softplus(spreads).square() + self.noise.level(context).square()
-        return shares.log_softmax(0), means, variances
+        spreads = F.softplus(spreads)
+        return shares, means, spreads * spreads + self.noise.level(context).square()
+
+
+class MixtureStack(nn.Module):
+    """Several `MixtureMADE` of one shape, side by side.
+
+    Parameters
+    ----------
+    densities : sequence of MixtureMADE
+    """
+
+    def __init__(self, densities: Sequence[MixtureMADE]) -> None:
+        super().__init__()
+        self.log_prob_by = densities[0].log_prob_by
+        self.networks = NetworkStack([density.network for density in densities])
+
+    def log_prob(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """Return log-densities, shape (densities, rows).
+
+        Parameters
+        ----------
+        x : tensor of shape (densities, rows, columns)
+        context : tensor of shape (densities, rows, 1)
+        """
+        return self.log_prob_by(self.networks, x, context)
 
 
 def _clipped_softly(x: torch.Tensor) -> torch.Tensor:

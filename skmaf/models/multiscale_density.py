@@ -1,36 +1,43 @@
 """The density of a table with normal noise of many levels, and the function that fits one."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from scipy.special import logsumexp
 from scipy.stats import trim_mean
 from sklearn.utils import gen_batches
 
 from .._devices import pick_device
 from .._torch import isolated_torch, threads_for
-from .._validation import check_count, seed_from, weigh
+from .._validation import check_count, seed_from
 from ..flows import Flow, MixtureMADE
 from ..table.column_kinds import find_columns, standardised_column
 from ..table.columns import Columns
-from ..training.budget import Budget
 from ..training.hiding import Hiding
-from ..training.loop import History, train, weighted_rows
+from ..training.loop import History
 from ..training.noise import NoiseLevels
+from ..training.side_by_side import NoisyRows, StepBudget, train_side_by_side
 from .contract import ModulePrecisions, check_context, check_rows, finite_log_prob
 from .kernel import Kernel
 from .table_fit import TableKnowledge
 
 BATCH_ROWS = 128
-EPOCH_BATCHES = 8  # at least: few rows are taken several times, so that batches are full
+SIDE_BY_SIDE = 3  # densities whose networks are trained together
 PEAK_RATE = 0.01
 WEIGHT_DECAY = 0.01
 MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
 N_NOISE_LEVELS = 9  # from the lowest to the highest
 KERNEL_ROWS = 5000  # of the kernel density, at most
+# that are scored together, always: products of other sizes are rounded in another way, and a row
+# must get the same score alone and among others
+BLOCK_ROWS = 256
 # what a row may gain at a noise level by having been learned from: the larger of a share of the
 # spread of other rows' log-densities, and some nats
 GAIN_SHARE = 0.75
@@ -54,6 +61,11 @@ class MultiscaleSpec:
     def noise(self) -> NoiseLevels:
         """The range of noise levels."""
         return NoiseLevels(self.lowest_noise, self.highest_noise)
+
+    @property
+    def noise_levels(self) -> np.ndarray:
+        """The noise levels, in geometric steps."""
+        return self.noise.level(self.noise.contexts(N_NOISE_LEVELS).numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +121,6 @@ class MultiscaleTableDensity:
     def log_prob(self, N: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
         """Return the log-density of each row, of the cells that it has, in nats and units of N.
 
-        A row that is the same as a training row is scored by the kernel of the others.
-
         Parameters
         ----------
         N : ndarray of shape (n, n_features)
@@ -123,12 +133,11 @@ class MultiscaleTableDensity:
         """
         N = check_rows(N, len(self.columns.columns))
         check_context(context, len(N), n_context=0)
-        network = self.precisions.in_precision(N.dtype)
         log_prob = np.empty(len(N))
         with threads_for(1), torch.no_grad():
-            for rows in gen_batches(len(N), network.batch_rows):
+            for rows in gen_batches(len(N), BLOCK_ROWS):
                 Z = self.columns.to_flow(N[rows])
-                in_flow_space = self._log_prob_in_flow_space(network, Z)
+                in_flow_space = self._log_prob_in_flow_space(_whole_block(Z))[: len(Z)]
                 log_prob[rows] = in_flow_space + self.columns.log_jacobian(N[rows])
         return finite_log_prob(log_prob)
 
@@ -198,17 +207,17 @@ class MultiscaleTableDensity:
         kernel = replace(self.kernel, bandwidths=self.noise.level(contexts))
         return replace(self, kernel=kernel, noise_contexts=contexts)
 
-    def _log_prob_in_flow_space(self, network: MixtureMADE, Z: np.ndarray) -> np.ndarray:
+    def _log_prob_in_flow_space(self, Z: np.ndarray) -> np.ndarray:
         if Z.shape[1] == 0:
             return np.zeros(len(Z))
-        of_levels = self._network_log_probs(network, Z, self.noise_contexts)
+        of_levels = self._network_log_probs(Z, self.noise_contexts)
         by_network = logsumexp(of_levels, axis=0) - np.log(len(self.noise_contexts))
-        return np.logaddexp(by_network, self.kernel.log_prob_leave_one_out(Z)) - np.log(2)
+        return np.logaddexp(by_network, self.kernel.log_prob(Z)) - np.log(2)
 
-    def _network_log_probs(
-        self, network: MixtureMADE, Z: np.ndarray, contexts: np.ndarray
-    ) -> np.ndarray:
+    def _network_log_probs(self, Z: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         """Return the network's log-density of rows at each noise level, shape (n_levels, n)."""
+        # in the precision that it was trained in: it resolves no more
+        network = self.precisions.in_precision(np.dtype(np.float32))
         z = network.tensor(Z[:, self.order])
         log_probs = [
             network.log_prob(z, z.new_full((len(z), 1), context)) for context in contexts.tolist()
@@ -221,8 +230,8 @@ class MultiscaleTableDensity:
         contexts = self.noise.contexts(N_NOISE_LEVELS).numpy()
         with torch.no_grad(), threads_for(1):
             parts = [
-                self._network_log_probs(self.flow, Z[rows], contexts)
-                for rows in gen_batches(len(Z), self.flow.batch_rows)
+                self._network_log_probs(Z[rows], contexts)
+                for rows in gen_batches(len(Z), BLOCK_ROWS)
             ]
         return np.concatenate(parts, axis=1)
 
@@ -246,54 +255,131 @@ class MultiscaleTableDensity:
         return Z
 
 
-@isolated_torch()
-def fit_multiscale_density(
+def _whole_block(Z: np.ndarray) -> np.ndarray:
+    """Return rows, filled up to `BLOCK_ROWS` with copies of the first one."""
+    n_missing = BLOCK_ROWS - len(Z)
+    return np.concatenate([Z, np.repeat(Z[:1], n_missing, axis=0)]) if n_missing else Z
+
+
+def fit_multiscale_densities(
     N: np.ndarray,
-    sample_weight: np.ndarray | None,
+    weights: np.ndarray,
+    fitted: Sequence[np.ndarray],
     spec: MultiscaleSpec,
     known: TableKnowledge,
     random_state: Any = None,
-) -> tuple[MultiscaleTableDensity, History]:
-    """Fit the density of a table's rows at all noise levels.
+    n_jobs: int | None = None,
+) -> tuple[list[MultiscaleTableDensity], list[History]]:
+    """Fit densities of rows of a table, each of some of them, at all noise levels.
+
+    The networks of a few densities are trained side by side; such groups are the same whatever
+    ``n_jobs`` is, and so are the results.
 
     Parameters
     ----------
     N : ndarray of shape (n, n_features)
         Numbers, and codes of categories; NaN where a cell is missing.
-    sample_weight : ndarray of shape (n,) or None
+    weights : ndarray of shape (n,)
+    fitted : sequence of ndarray of int
+        For each density the rows that it learns.
     spec : MultiscaleSpec
     known : TableKnowledge
     random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        How many groups of densities are fitted at a time, as joblib takes it.
 
     Returns
     -------
-    density : MultiscaleTableDensity
-    history : History
-        Its losses are in nats and in the units of N.
+    densities : list of MultiscaleTableDensity
+    histories : list of History
+        Their losses are in nats and in the units of N.
     """
-    order, weights = weigh(N, sample_weight)
-    N = N[order]
-    device = pick_device(spec.device)
-    generator = torch.Generator().manual_seed(seed_from(random_state))
-    columns = find_columns(standardised_column, N, weights, known.n_categories)
-    column_order = torch.randperm(columns.n_values, generator=generator).numpy()
-    network = _new_network(columns.n_values, spec, known.has_missing, generator).to(device)
-    Z = columns.to_flow(N)
-    history = _train(network, columns, column_order, Z, weights, spec, known, generator)
-    log_jacobian = np.average(columns.log_jacobian(N), weights=weights)
-    history = replace(history, loss_curve=[loss - log_jacobian for loss in history.loss_curve])
-    kept = torch.randperm(len(Z), generator=generator)[:KERNEL_ROWS].numpy()
-    contexts = spec.noise.contexts(N_NOISE_LEVELS).numpy()
-    density = MultiscaleTableDensity(
-        columns=columns,
-        precisions=ModulePrecisions(network.cpu().eval().requires_grad_(False), spec.device),
-        kernel=Kernel(spec.noise.level(contexts), Z[kept], weights[kept]),
-        noise=spec.noise,
-        noise_contexts=contexts,
-        order=column_order,
-        dtype=N.dtype,
+    seed = seed_from(random_state)
+    with isolated_torch():
+        drafts = [
+            _Draft.of(N[rows], weights[rows], spec, known, seed + k)
+            for k, rows in enumerate(fitted)
+        ]
+    groups = _groups_of_one_shape(drafts)
+    trained = Parallel(n_jobs, prefer="threads")(
+        delayed(_train)([drafts[k] for k in group], spec, seed + group[0]) for group in groups
     )
-    return density, history
+    histories = dict(zip(chain(*groups), chain(*trained)))
+    return [draft.finished(spec) for draft in drafts], [histories[k] for k in range(len(drafts))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """What a density is made of, its network not trained yet.
+
+    Attributes
+    ----------
+    columns : Columns
+    network : MixtureMADE or Flow
+        A flow without layers where no column varies.
+    order : ndarray of int
+    rows : NoisyRows
+        What the network is to learn.
+    kernel : Kernel
+    log_jacobian : float
+        Mean of that of the way to flow space.
+    dtype : numpy dtype
+    """
+
+    columns: Columns
+    network: Any
+    order: np.ndarray
+    rows: NoisyRows
+    kernel: Kernel
+    log_jacobian: float
+    dtype: np.dtype
+
+    @classmethod
+    def of(
+        cls,
+        N: np.ndarray,
+        weights: np.ndarray,
+        spec: MultiscaleSpec,
+        known: TableKnowledge,
+        seed: int,
+    ) -> "_Draft":
+        """Return the draft of the density of weighted rows."""
+        generator = torch.Generator().manual_seed(seed)
+        columns = find_columns(standardised_column, N, weights, known.n_categories)
+        order = torch.randperm(columns.n_values, generator=generator).numpy()
+        network = _new_network(columns.n_values, spec, known.has_missing, generator)
+        network = network.to(pick_device(spec.device))
+        Z = columns.to_flow(N)
+        # the same for all rows: no transform comes before the standardisation
+        steps = columns.steps(np.empty((0, len(columns.columns))))[:, order]
+        kept = torch.randperm(len(Z), generator=generator)[:KERNEL_ROWS].numpy()
+        return cls(
+            columns,
+            network,
+            order,
+            NoisyRows(
+                network.tensor(Z[:, order]),
+                network.tensor(weights / weights.mean()),
+                network.tensor(steps),
+                Hiding(columns.owners[order], 0) if known.has_missing else None,
+            ),
+            Kernel(spec.noise_levels, Z[kept], weights[kept]),
+            np.average(columns.log_jacobian(N), weights=weights),
+            N.dtype,
+        )
+
+    def finished(self, spec: MultiscaleSpec) -> MultiscaleTableDensity:
+        """Return the density with the network as it is now."""
+        network = self.network.cpu().eval().requires_grad_(False)
+        return MultiscaleTableDensity(
+            columns=self.columns,
+            precisions=ModulePrecisions(network, spec.device),
+            kernel=self.kernel,
+            noise=spec.noise,
+            noise_contexts=spec.noise.contexts(N_NOISE_LEVELS).numpy(),
+            order=self.order,
+            dtype=self.dtype,
+        )
 
 
 def _new_network(
@@ -306,39 +392,33 @@ def _new_network(
     return MixtureMADE(n_columns, spec.n_components, sizes, spec.noise, generator, has_missing)
 
 
-def _train(
-    network: MixtureMADE,
-    columns: Columns,
-    order: np.ndarray,
-    Z: np.ndarray,
-    weights: np.ndarray,
-    spec: MultiscaleSpec,
-    known: TableKnowledge,
-    generator: torch.Generator,
-) -> History:
-    share = np.clip(MANY_COLUMNS / max(1, Z.shape[1]), FEWEST_STEPS, 1)
+def _groups_of_one_shape(drafts: list[_Draft]) -> list[list[int]]:
+    """Return the positions of densities that are trained side by side."""
+    of_shape = defaultdict(list)
+    for k, draft in enumerate(drafts):
+        of_shape[draft.columns.n_values].append(k)
+    return [
+        same[batch] for same in of_shape.values() for batch in gen_batches(len(same), SIDE_BY_SIDE)
+    ]
+
+
+@isolated_torch()
+def _train(drafts: list[_Draft], spec: MultiscaleSpec, seed: int) -> list[History]:
+    """Train the networks of one shape, and return what happened in the units of the table."""
+    n_columns = drafts[0].columns.n_values
+    if n_columns == 0:
+        return [History(best_score=0.0, converged=True) for _ in drafts]
+    share = np.clip(MANY_COLUMNS / n_columns, FEWEST_STEPS, 1)
     n_steps = max(1, round(spec.max_iter * share))
-    # no more rows than the steps take
-    if len(Z) > n_steps * BATCH_ROWS:
-        kept = torch.randperm(len(Z), generator=generator)[: n_steps * BATCH_ROWS].numpy()
-        Z = Z[kept]
-        weights = weights[kept]
-    n_times = -(-min(n_steps, EPOCH_BATCHES) * BATCH_ROWS // len(Z))
-    Z = np.tile(Z[:, order], (n_times, 1))
-    weights = np.tile(weights, n_times)
-    n_epochs = max(1, round(n_steps * BATCH_ROWS / len(Z)))
-    # the same for all rows: no transform comes before the standardisation
-    steps = columns.steps(np.empty((0, len(columns.columns))))[:, order]
-    with threads_for(BATCH_ROWS * network.widest):
-        return train(
-            network,
-            weighted_rows(network, Z, weights),
-            None,
-            steps=network.tensor(steps),
-            budget=Budget(n_epochs, BATCH_ROWS, PEAK_RATE, WEIGHT_DECAY, patience=n_epochs),
-            tol=0.0,
-            generator=generator,
-            on_epoch=lambda history: None,
-            noise=spec.noise,
-            hiding=Hiding(columns.owners[order], 0) if known.has_missing else None,
+    budget = StepBudget(n_steps, BATCH_ROWS, PEAK_RATE, WEIGHT_DECAY)
+    generator = torch.Generator().manual_seed(seed)
+    networks = [draft.network for draft in drafts]
+    rows = [draft.rows for draft in drafts]
+    with threads_for(1):
+        histories = train_side_by_side(networks, rows, budget, spec.noise, generator)
+    return [
+        replace(
+            history, loss_curve=[loss - draft.log_jacobian for loss in history.loss_curve]
         )
+        for draft, history in zip(drafts, histories)
+    ]

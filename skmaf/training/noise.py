@@ -63,9 +63,9 @@ class NoiseLevels:
     def add(self, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows with normal noise, and the contexts of its levels.
 
-        Each row has a level of its own, drawn log-uniformly; contexts have the shape (n_rows, 1).
+        Each row has a level of its own, drawn log-uniformly; contexts have the shape (..., 1).
         """
-        context = 2 * torch.rand(len(x), 1, generator=generator) - 1
+        context = 2 * torch.rand(*x.shape[:-1], 1, generator=generator) - 1
         noise = torch.randn(x.shape, generator=generator)
         return x + (self.level(context) * noise).to(x.device), context.to(x.device)
 

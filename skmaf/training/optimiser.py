@@ -53,17 +53,22 @@ class AdamW:
 
         The norm of the gradient is clipped; one that is not finite moves nothing.
         """
-        for weight in self.weights:
-            weight.grad = None
+        self.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
         finite = bool(torch.isfinite(norm))
         if finite:
-            self._move(rate)
+            self.move(rate)
         return finite
 
+    def zero_grad(self) -> None:
+        """Forget the gradients of the weights."""
+        for weight in self.weights:
+            weight.grad = None
+
     @torch.no_grad()
-    def _move(self, rate: float) -> None:
+    def move(self, rate: float) -> None:
+        """Move the weights by their gradients."""
         gradients = [weight.grad for weight in self.weights if weight.grad is not None]
         adamw(
             self.weights,

@@ -1,0 +1,98 @@
+"""Densities that were each fitted without some of a table's rows, and say together what a row is.
+
+No row speaks for itself: a row that is the same as one of the table is scored by the densities
+that were fitted without that one. Of several equal rows each has densities that have not seen it;
+these score all of them, so that the others, which such a density may have seen, are evidence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..table.frames import take_rows
+from .contract import refuse_no_rows
+
+
+@dataclass(frozen=True, eq=False)
+class FoldEnsemble:
+    """The densities, and which of them have not seen which row.
+
+    Attributes
+    ----------
+    densities : sequence of density objects
+    keys : ndarray of uint64, shape (n_keys,)
+        Numbers that stand for the distinct rows of the table, in rising order.
+    unseen : ndarray of bool, shape (n_keys, n_densities)
+        Which densities were fitted without a row, or without one of several equal rows.
+    """
+
+    densities: Sequence[Any]
+    keys: np.ndarray
+    unseen: np.ndarray
+
+    @classmethod
+    def of(
+        cls, densities: Sequence[Any], rows: Any, fitted: Sequence[np.ndarray]
+    ) -> "FoldEnsemble":
+        """Return the ensemble of densities that were fitted to some of the rows each.
+
+        Parameters
+        ----------
+        densities : sequence of density objects
+        rows : ndarray or DataFrame of shape (n, n_features)
+        fitted : sequence of ndarray of int
+            For each density the positions of the rows that it was fitted to.
+        """
+        keys, distinct = np.unique(_keys(rows), return_inverse=True)
+        unseen = np.zeros((len(keys), len(densities)), dtype=bool)
+        for k, positions in enumerate(fitted):
+            is_out = np.ones(len(rows), dtype=bool)
+            is_out[positions] = False
+            unseen[distinct[is_out], k] = True
+        # a row that all have seen, as where one split is all there is
+        unseen[~unseen.any(axis=1)] = True
+        return cls(densities, keys, unseen)
+
+    def speakers(self, rows: Any) -> np.ndarray:
+        """Return which densities score each row, shape (n, n_densities): all of them a new one."""
+        keys = _keys(rows)
+        positions = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        known = self.keys[positions] == keys
+        return np.where(known[:, None], self.unseen[positions], True)
+
+    def log_prob(self, rows: Any, speakers: np.ndarray | None = None) -> np.ndarray:
+        """Return the mean log-density of each row by the densities that have not seen it.
+
+        Parameters
+        ----------
+        rows : ndarray or DataFrame of shape (n, n_features)
+        speakers : ndarray of bool, shape (n, n_densities), default=None
+            Which densities score each row, if that is not for the row itself to decide.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n,), float64
+            In nats.
+        """
+        refuse_no_rows(rows)
+        if speakers is None:
+            speakers = self.speakers(rows)
+        total = np.zeros(len(speakers))
+        for density, speaks in zip(self.densities, speakers.T):
+            positions = np.flatnonzero(speaks)
+            if len(positions):
+                total[positions] += density.log_prob(take_rows(rows, positions))
+        return total / speakers.sum(axis=1)
+
+
+def _keys(rows: Any) -> np.ndarray:
+    """Return a number for each row, the same for equal rows, whatever their numbers' dtypes."""
+    table = pd.DataFrame(rows)
+    # whole numbers equal floats, and zero has one sign
+    numeric = table.select_dtypes("number").columns
+    table = table.astype(dict.fromkeys(numeric, np.float64))
+    table[numeric] += 0.0
+    return pd.util.hash_pandas_object(table, index=False).to_numpy()
