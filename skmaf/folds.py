@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import has_fit_parameter
@@ -34,6 +33,8 @@ def make_folds(n_rows: int, n_folds: int | str, seed: int) -> list[Fold]:
         1 is a single split.
     seed : int
     """
+    from sklearn.model_selection import KFold, train_test_split
+
     if n_folds == "auto":
         n_folds = 5 if n_rows <= CROSS_ROWS else 1
     positions = np.arange(n_rows)

@@ -1,7 +1,7 @@
 """MultiscaleDensity: the density of a table at many degrees of blur, for anomalies."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -18,9 +18,11 @@ from .base import (
     warn_if_interrupted,
     without_weightless,
 )
-from .models.multiscale_density import MultiscaleSpec, fit_multiscale_density
 from .table.codec import TableCodec
 from .table.frames import as_table
+
+if TYPE_CHECKING:
+    from .models.multiscale_density import MultiscaleSpec
 
 
 class MultiscaleDensity(TableDensityEstimator):
@@ -165,6 +167,8 @@ class MultiscaleDensity(TableDensityEstimator):
             2 rows or no column; if weights are negative or not positive in 2 rows; if a parameter
             is out of its range.
         """
+        from .models.multiscale_density import fit_multiscale_density
+
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         codec, N = learn_table(X, None, codec)
         density, history = fit_multiscale_density(
@@ -174,8 +178,10 @@ class MultiscaleDensity(TableDensityEstimator):
         warn_if_interrupted(history)
         return self
 
-    def _spec(self) -> MultiscaleSpec:
+    def _spec(self) -> "MultiscaleSpec":
         """Return the parameters of the fit, checked."""
+        from .models.multiscale_density import MultiscaleSpec
+
         if self.lowest_noise > self.highest_noise:
             raise ValueError(
                 f"lowest_noise={self.lowest_noise} is above highest_noise={self.highest_noise}."

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn import get_config
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.metrics import roc_curve
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -456,6 +455,8 @@ def _calibrated(densities: list, rows: Any, weights: np.ndarray, folds: list[Fol
 
 def _best_threshold(scores: np.ndarray, y: np.ndarray) -> float:
     """Return the threshold of the highest balanced accuracy."""
+    from sklearn.metrics import roc_curve
+
     if set(np.unique(y)) != {-1, 1}:
         raise ValueError(
             "Labels must be -1 for outliers and 1 for others, and hold both; got "

@@ -21,7 +21,7 @@ from ..training.loop import History, train, weighted_rows
 from ..training.noise import NoiseLevels
 from .contract import ModulePrecisions, check_context, check_rows, finite_log_prob
 from .kernel import Kernel
-from .table_fit import TableKnowledge
+from .specs import TableKnowledge
 
 BATCH_ROWS = 128
 EPOCH_BATCHES = 8  # at least: few rows are taken several times, so that batches are full
