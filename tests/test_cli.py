@@ -177,7 +177,7 @@ def test_existing_scores_are_kept_unless_forced(quick, save, frame, capsys, monk
     output = path.with_suffix(".scores.csv")
     output.write_text("precious")
     with monkeypatch.context() as patch:
-        patch.setattr(command, "DensityOutlierDetector", None)  # refused before the fit
+        patch.setattr(analysis, "DensityOutlierDetector", None)  # refused before the fit
         assert "--force" in fails(capsys, path)
     assert output.read_text() == "precious"
     assert run(path, "--force") == 0
