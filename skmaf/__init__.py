@@ -1,11 +1,19 @@
-"""skmaf: masked autoregressive flows for scikit-learn."""
+"""skmaf: masked autoregressive flows for scikit-learn.
 
-from .classifier import MAFClassifier
-from .conditional import ConditionalMAFDensity
-from .density import MAFDensity
-from .multiscale import MultiscaleDensity
-from .outlier import DensityOutlierDetector
-from .variational import VariationalFlow
+An estimator is imported when its name is first asked for, and torch when one is fitted or loaded:
+to import skmaf takes no time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .classifier import MAFClassifier
+    from .conditional import ConditionalMAFDensity
+    from .density import MAFDensity
+    from .multiscale import MultiscaleDensity
+    from .outlier import DensityOutlierDetector
+    from .variational import VariationalFlow
 
 __all__ = [
     "ConditionalMAFDensity",
@@ -16,3 +24,24 @@ __all__ = [
     "VariationalFlow",
 ]
 __version__ = "0.1.0"
+
+_MODULES = {
+    "ConditionalMAFDensity": "conditional",
+    "DensityOutlierDetector": "outlier",
+    "MAFClassifier": "classifier",
+    "MAFDensity": "density",
+    "MultiscaleDensity": "multiscale",
+    "VariationalFlow": "variational",
+}
+
+if not TYPE_CHECKING:  # type checkers read the imports above, and refuse other names
+
+    def __getattr__(name: str) -> Any:
+        """Import an estimator when its name is first asked for (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

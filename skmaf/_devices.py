@@ -1,6 +1,11 @@
 """Where torch computes."""
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pick_device(name: str, fitted: bool = False) -> torch.device:
@@ -18,6 +23,8 @@ def pick_device(name: str, fitted: bool = False) -> torch.device:
     ValueError
         If torch does not know the device or the machine does not have it.
     """
+    import torch
+
     is_available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

@@ -1,11 +1,13 @@
-"""How torch is set while skmaf computes: the same whatever the user has set outside."""
+"""How torch is set while skmaf computes: the same whatever the user has set outside.
+
+Torch is imported when such a block is entered: estimators have decorators from here.
+"""
 
 import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import torch
+from typing import Any
 
 NUMBERS_PER_THREAD = 2**18  # of one pass; with fewer, threads wait more than they work
 
@@ -15,7 +17,7 @@ class _Outside:
     """What the user has set, while skmaf computes in one Python thread or several."""
 
     n_threads: int = 1
-    dtype: torch.dtype = torch.float32
+    dtype: Any = None
     # how many blocks have changed each, and will set it back
     n_thread_blocks: int = 0
     n_dtype_blocks: int = 0
@@ -33,6 +35,8 @@ def threads_for(n_numbers: int) -> Iterator[None]:
     threads at once. The products of most flows are small: threads that wait for each other cost
     more than they bring, up to 20 times on a busy machine. Parallelism belongs across models.
     """
+    import torch
+
     with _lock:
         if _outside.n_thread_blocks == 0:
             _outside.n_threads = torch.get_num_threads()
@@ -54,6 +58,8 @@ def isolated_torch() -> Iterator[None]:
     What the user has set of these, such as ``torch.no_grad()`` or another default dtype, has no
     say in results, and holds again outside. Also a decorator.
     """
+    import torch
+
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -70,6 +76,8 @@ def isolated_torch() -> Iterator[None]:
 @contextlib.contextmanager
 def _float32_by_default() -> Iterator[None]:
     """Make float32 the default dtype, which all Python threads share, until the last one is out."""
+    import torch
+
     with _lock:
         if _outside.n_dtype_blocks == 0:
             _outside.dtype = torch.get_default_dtype()

@@ -1,6 +1,6 @@
 """What estimators with a codec and a density share: reading rows, warnings, writing rows."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
@@ -10,10 +10,12 @@ from ._compat import check_sample_weight
 from ._validation import check_count, seed_from, tagged
 from ._warnings import warn_user
 from .inference.imputation import fill
-from .models.table_fit import TableKnowledge
+from .models.specs import TableKnowledge
 from .table.codec import TableCodec
 from .table.frames import as_table, take_rows
-from .training.loop import History
+
+if TYPE_CHECKING:
+    from .training.loop import History
 
 CONTAINERS = (None, "default", "pandas", "polars")
 
@@ -62,7 +64,7 @@ def warn_of(findings: list) -> None:
         warn_user(finding.message)
 
 
-def warn_if_interrupted(history: History) -> None:
+def warn_if_interrupted(history: "History") -> None:
     """Tell the user who pressed Ctrl-C that nothing is lost."""
     if history.interrupted:
         warn_user(

@@ -1,6 +1,6 @@
 """MAFClassifier: Bayes' rule over the densities of the classes."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,12 @@ from ._compat import check_y, fit_context
 from ._validation import check_count, seed_from, tagged, weigh
 from .base import RowWriter, encode_rows, knowledge_of, learn_table, without_weightless
 from .flow_estimator import FlowEstimator
-from .models.class_normals import ClassNormals
-from .models.table_density import TableDensity
-from .models.table_fit import fit_table_density
 from .table.codec import TableCodec
 from .table.frames import as_table, unwrapped
 from .training.budget import set_aside
+
+if TYPE_CHECKING:
+    from .models.table_density import TableDensity
 
 LOG_POWERS = (-8.0, 2.0)  # within which powers are sought
 # of the logarithm of the powers' sum about 0, and of that of their ratio, before any row is seen:
@@ -113,6 +113,9 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             If y is missing, has another number of rows than X, or holds no classes; if there are
             under 4 rows; else as `MAFDensity.fit`.
         """
+        from .models.class_normals import ClassNormals
+        from .models.table_fit import fit_table_density
+
         is_warm = self._is_warm()
         codec, N, y, sample_weight = self._read_training_rows(X, y, sample_weight, is_warm)
         classes, codes = np.unique(y, return_inverse=True)
@@ -296,7 +299,7 @@ def _read_classes(y: Any, estimator: Any) -> np.ndarray:
     return y
 
 
-def _class_log_probs(density: TableDensity, N: np.ndarray) -> np.ndarray:
+def _class_log_probs(density: "TableDensity", N: np.ndarray) -> np.ndarray:
     """Return the log-density of each row in each class, shape (n, n_classes)."""
     classes = np.eye(density.n_context)
     return np.column_stack(

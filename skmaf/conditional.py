@@ -17,7 +17,7 @@ from .base import encode_rows, learn_table, weighted_mean, without_weightless
 from .flow_estimator import FlowEstimator
 from .inference.predictor import Predictor
 from .models.context import ContextEncoder
-from .models.table_fit import TableKnowledge, fit_table_density
+from .models.specs import TableKnowledge
 from .table.codec import TableCodec
 from .table.column_kinds import check_declared, declared_kinds
 from .table.frames import as_table, unwrapped
@@ -135,6 +135,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             If y is missing, has another number of rows than X, or holds what is no finite number;
             if there are under 4 rows; else as `MAFDensity.fit`.
         """
+        from .models.table_fit import fit_table_density
+
         is_warm = self._is_warm()
         codec, N, Y, sample_weight, targets = self._read_training_rows(X, y, sample_weight, is_warm)
         order, weights = weigh(np.hstack([N, Y]), sample_weight)

@@ -8,10 +8,9 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import check_feature_names_in, fit_context
+from ._families import FAMILIES
 from .base import TableDensityEstimator, encode_rows, knowledge_of, learn_table, without_weightless
 from .flow_estimator import FlowEstimator
-from .flows import FAMILIES
-from .models.table_fit import fit_table_density
 from .table.codec import TableCodec
 from .table.frames import as_table
 
@@ -210,6 +209,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             is out of its range, ``column_kinds`` does not fit the columns, or with ``warm_start`` a
             parameter that shapes the flow has changed.
         """
+        from .models.table_fit import fit_table_density
+
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         is_warm = self._is_warm()
         if is_warm:

@@ -1,21 +1,23 @@
 """The parameters of estimators whose flow learns by maximum likelihood, and what `fit` keeps."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import ConvergenceWarning
 
 from ._compat import Interval, StrOptions
+from ._families import ACTIVATION_NAMES, BIJECTOR_NAMES, FAMILIES, resolve
 from ._validation import check_sizes
 from ._warnings import warn_user
 from .base import FittedDensity, keep_fitted, warn_if_interrupted
-from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, resolve
-from .models.table_density import FlowSpec, TableDensity
-from .models.table_fit import TrainingSpec
+from .models.specs import FlowSpec, TrainingSpec
 from .table.codec import TableCodec
 from .table.column_kinds import declared_kinds
 from .training.budget import WEIGHT_DECAY_ROWS
-from .training.loop import History
+
+if TYPE_CHECKING:
+    from .models.table_density import TableDensity
+    from .training.loop import History
 
 
 class FlowEstimator(FittedDensity):
@@ -24,10 +26,10 @@ class FlowEstimator(FittedDensity):
     _decay_rows = WEIGHT_DECAY_ROWS
     _parameter_constraints = {
         "family": [StrOptions(set(FAMILIES))],
-        "bijector": [StrOptions({"auto", *BIJECTORS})],
+        "bijector": [StrOptions({"auto", *BIJECTOR_NAMES})],
         "n_layers": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions(set(ACTIVATION_NAMES))],
         "n_bins": [Interval(Integral, 2, 500, closed="both")],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -153,8 +155,8 @@ class FlowEstimator(FittedDensity):
     def _keep(
         self,
         codec: TableCodec,
-        density: TableDensity,
-        history: History,
+        density: "TableDensity",
+        history: "History",
         is_warm: bool,
         **attributes: Any,
     ) -> None:
@@ -172,7 +174,7 @@ class FlowEstimator(FittedDensity):
             **attributes,
         )
 
-    def _warn_of_training(self, history: History) -> None:
+    def _warn_of_training(self, history: "History") -> None:
         warn_if_interrupted(history)
         is_short = not (history.converged or history.interrupted)
         if self.max_iter != "auto" and self.early_stopping and is_short:

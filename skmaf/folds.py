@@ -1,12 +1,13 @@
 """The folds of a detector: densities that are each fitted without some of the rows."""
 
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.model_selection import KFold, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import has_fit_parameter
@@ -14,35 +15,46 @@ from tqdm.auto import tqdm
 
 from ._interrupts import interrupts_end_fits
 from ._warnings import warn_user
+from .base import keep_fitted
+from .multiscale import MultiscaleDensity
 from .table.codec import TableCodec
 from .table.frames import take_rows
 
-CROSS_ROWS = 5000  # beyond which one split serves for folds: it leaves enough rows on both sides
+N_FOLDS = 5
 FITTED_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on
-CALIBRATION_ROWS = 2000  # of one split, at most; but no more than a fifth
-
-Fold = tuple[np.ndarray, np.ndarray]  # positions of rows to fit, and of rows held out
 
 
-def make_folds(n_rows: int, n_folds: int | str, seed: int) -> list[Fold]:
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Positions of rows.
+
+    Attributes
+    ----------
+    fitted, held_out : ndarray of int
+        The rows of one density, and those left out to be scored by it. Rows that are in neither
+        were left out of all folds.
+    """
+
+    fitted: np.ndarray
+    held_out: np.ndarray
+
+
+def make_folds(usual: np.ndarray, n_folds: int | str, seed: int) -> list[Fold]:
     """Return the folds of a table.
 
     Parameters
     ----------
-    n_rows : int
+    usual : ndarray of bool, shape (n_rows,)
+        The rows to fit on; two at least.
     n_folds : int or "auto"
-        1 is a single split.
     seed : int
     """
-    if n_folds == "auto":
-        n_folds = 5 if n_rows <= CROSS_ROWS else 1
-    positions = np.arange(n_rows)
-    if n_folds == 1:
-        n_held_out = max(2, min(CALIBRATION_ROWS, n_rows // 5))
-        fitted, held_out = train_test_split(positions, test_size=n_held_out, random_state=seed)
-        return [(fitted, held_out)]
-    n_splits = min(int(n_folds), n_rows // 2)
-    return list(KFold(n_splits, shuffle=True, random_state=seed).split(positions))
+    from sklearn.model_selection import KFold
+
+    n_splits = N_FOLDS if n_folds == "auto" else int(n_folds)
+    positions = np.flatnonzero(usual)
+    splits = KFold(min(n_splits, len(positions) // 2), shuffle=True, random_state=seed)
+    return [Fold(positions[a], positions[b]) for a, b in splits.split(positions)]
 
 
 def learn_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, np.ndarray | None]:
@@ -64,7 +76,7 @@ def fit_folds(
     codec: TableCodec | None,
     folds: list[Fold],
     seed: int,
-) -> list:
+) -> dict[int, Any]:
     """Fit the estimator of a detector to each fold.
 
     Parameters
@@ -83,58 +95,97 @@ def fit_folds(
 
     Returns
     -------
-    estimators : list
-        Fewer than folds if an interrupt came after some of them.
+    estimators : dict of int to estimator
+        By the position of the fold; not all if an interrupt came after some of them.
     """
-    estimator = detector.fold_estimator(len(folds))
+    estimator = detector.fold_estimator()
     takes_weights, of_weights = _weight_parameters(detector, estimator, weights)
-    estimators: list = []
-    bar = tqdm(folds, desc=type(detector).__name__, unit="fold", disable=not detector.verbose)
+    tasks = []
+    for k, fold in enumerate(folds):
+        fitted = fold.fitted
+        if not takes_weights:
+            _, first = np.unique(order[fitted], return_index=True)
+            fitted = fitted[np.sort(first)]
+        parameters = {name: values[fitted] for name, values in of_weights.items()}
+        tasks.append((_seeded(estimator, seed + k), table, fitted, codec, parameters))
+    running = Parallel(detector.n_jobs, return_as="generator")(
+        delayed(_fit_fold)(*task) for task in tasks
+    )
+    bar = tqdm(
+        running,
+        desc=type(detector).__name__,
+        unit="fold",
+        total=len(folds),
+        disable=not detector.verbose,
+    )
+    estimators: dict[int, Any] = {}
     try:
         with interrupts_end_fits():
-            for k, (fitted, _) in enumerate(bar):
-                if not takes_weights:
-                    _, first = np.unique(order[fitted], return_index=True)
-                    fitted = fitted[np.sort(first)]
-                parameters = {name: values[fitted] for name, values in of_weights.items()}
-                rows = take_rows(table, fitted)
-                fold_estimator = _seeded(estimator, seed + k)
-                parameters |= _codec_parameter(fold_estimator, codec, rows, table)
-                estimators.append(fold_estimator.fit(rows, **parameters))
+            estimators.update(enumerate(bar))
     except KeyboardInterrupt:
         if not estimators:
             raise
-        warn_user(
-            f"Fitting was interrupted after {len(estimators)} of {len(folds)} folds; the detector "
-            "consists of the densities of these."
-        )
+    _warn_of_interrupt(len(estimators), len(folds))
     return estimators
 
 
-def select_noise_levels(
-    estimators: list, N: np.ndarray, folds: list[Fold], seed: int
-) -> list[Fold]:
-    """Select the noise levels of default densities; return the folds without the rows that chose.
+def fit_default_folds(
+    detector: Any, N: np.ndarray, weights: np.ndarray, codec: TableCodec, folds: list[Fold], seed: int
+) -> dict[int, MultiscaleDensity]:
+    """Fit a `MultiscaleDensity` to each fold, several of them side by side.
 
-    No row has a say in the noise levels of the density that it calibrates: other folds choose, or
-    a few rows of a single split.
+    The parameters and what is returned are those of `fit_folds`, for rows as numbers.
+    """
+    estimator = detector.fold_estimator().set_params(random_state=seed)
+    parts = [fold.fitted for fold in folds]
+    with interrupts_end_fits():
+        fitted = estimator.fit_parts(
+            codec, N, weights, parts, detector.n_jobs, detector.verbose
+        )
+    _warn_of_interrupt(len(fitted), len(folds))
+    densities = [fitted[k][0] for k in fitted]
+    estimators = {}
+    for k, density in zip(fitted, _with_noise_levels(densities, N, [folds[k] for k in fitted], seed)):
+        estimators[k] = clone(estimator).set_params(random_state=seed + k)
+        keep_fitted(estimators[k], codec, density_=density, loss_curve_=fitted[k][1].loss_curve)
+    return estimators
+
+
+def _warn_of_interrupt(n_done: int, n_folds: int) -> None:
+    if n_done < n_folds:
+        warn_user(
+            f"Fitting was interrupted after {n_done} of {n_folds} folds; the detector "
+            "consists of the densities of these."
+        )
+
+
+def _with_noise_levels(
+    densities: list, N: np.ndarray, folds: list[Fold], seed: int
+) -> list:
+    """Return the densities with the noise levels that the other folds select.
+
+    No row has a say in the noise levels of the density that scores it.
     """
     rng = np.random.RandomState(seed)
-    choosing = [held_out for _, held_out in folds]
-    if len(folds) == 1:
-        [(fitted, held_out)] = folds
-        held_out = rng.permutation(held_out)
-        n_choosing = max(1, len(held_out) // 5)
-        choosing = [held_out[:n_choosing]]
-        folds = [(fitted, held_out[n_choosing:])]
     gaps = []
-    for estimator, (fitted, _), unseen in zip(estimators, folds, choosing):
-        seen = rng.permutation(fitted)[:FITTED_ROWS]
-        gaps.append(estimator.density_.generalisation_gap(N[seen], N[unseen]))
-    for k, estimator in enumerate(estimators):
-        others = np.delete(gaps, k, axis=0) if len(folds) > 1 else gaps
-        estimator.select_noise_levels(np.mean(others, axis=0))
-    return folds
+    for density, fold in zip(densities, folds):
+        seen = rng.permutation(fold.fitted)[:FITTED_ROWS]
+        unseen = rng.permutation(fold.held_out)[:FITTED_ROWS]
+        gaps.append(density.generalisation_gap(N[seen], N[unseen]))
+    if len(gaps) == 1:
+        return [densities[0].select_noise_levels(gaps[0])]
+    return [
+        density.select_noise_levels(np.mean(np.delete(gaps, k, axis=0), axis=0))
+        for k, density in enumerate(densities)
+    ]
+
+
+def _fit_fold(
+    estimator: Any, table: Any, fitted: np.ndarray, codec: TableCodec | None, parameters: dict
+) -> Any:
+    """Fit an estimator to the rows of a fold, and return it."""
+    rows = take_rows(table, fitted)
+    return estimator.fit(rows, **parameters, **_codec_parameter(estimator, codec, rows, table))
 
 
 def _weight_parameters(

@@ -1,7 +1,7 @@
 """MultiscaleDensity: the density of a table at many degrees of blur, for anomalies."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -18,9 +18,11 @@ from .base import (
     warn_if_interrupted,
     without_weightless,
 )
-from .models.multiscale_density import MultiscaleSpec, fit_multiscale_densities
 from .table.codec import TableCodec
 from .table.frames import as_table
+
+if TYPE_CHECKING:
+    from .models.multiscale_density import MultiscaleSpec
 
 
 class MultiscaleDensity(TableDensityEstimator):
@@ -30,9 +32,8 @@ class MultiscaleDensity(TableDensityEstimator):
     A MADE with mixtures of normals [1]_ learns the density of rows with noise at all levels at
     once, the level being its context [2]_. It tells what columns have to do with each other. A
     kernel density at the same levels remembers every training row, and so tells what is far from
-    all of them; a row that is scored is compared with all training rows but one that is the same.
-    The density is the mixture of both, in equal shares, over all `noise_levels_`, in equal shares
-    too: wide enough to tell rows apart that lie far from all others, and fine enough to follow thin
+    all of them. The density is the mixture of both over all `noise_levels_`, in equal shares: wide
+    enough to tell rows apart that lie far from all others, and fine enough to follow thin
     structure. Categories are indicators, with noise as all else. For the likelihood of held-out
     rows `MAFDensity` is the better one: this one is for anomalies.
 
@@ -42,8 +43,11 @@ class MultiscaleDensity(TableDensityEstimator):
         Standard deviations of the noise, in those of a column.
     n_components : int, default=4
         Normals in the mixture of a column.
-    hidden_layer_sizes : tuple of int, default=(512, 512)
+    hidden_layer_sizes : tuple of int, default=(256, 256)
         Units of the hidden layers of the network. It takes the columns in a random order.
+    kernel_share : float, default=0.5
+        Share of the kernel density in the mixture. It takes anomalies among the training rows for
+        normal at once, so 0 is better where there are such.
     max_iter : int, default=7000
         Steps of the optimiser, of 128 rows each. With more than 24 columns they become fewer, in
         proportion, down to a twentieth.
@@ -100,6 +104,7 @@ class MultiscaleDensity(TableDensityEstimator):
         "highest_noise": [Interval(Real, 0, None, closed="neither")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like"],
+        "kernel_share": [Interval(Real, 0, 1, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "random_state": ["random_state"],
@@ -111,7 +116,8 @@ class MultiscaleDensity(TableDensityEstimator):
         lowest_noise=0.05,
         highest_noise=2.5,
         n_components=4,
-        hidden_layer_sizes=(512, 512),
+        hidden_layer_sizes=(256, 256),
+        kernel_share=0.5,
         max_iter=7000,
         device="auto",
         random_state=None,
@@ -120,6 +126,7 @@ class MultiscaleDensity(TableDensityEstimator):
         self.highest_noise = highest_noise
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.kernel_share = kernel_share
         self.max_iter = max_iter
         self.device = device
         self.random_state = random_state
@@ -168,20 +175,54 @@ class MultiscaleDensity(TableDensityEstimator):
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         codec, N = learn_table(X, None, codec)
         rows, weights = weigh(N, sample_weight)
-        [density], [history] = fit_multiscale_densities(
-            N[rows],
-            weights,
-            [np.arange(len(rows))],
-            self._spec(),
-            knowledge_of(codec),
-            self.random_state,
-        )
+        parts = [np.arange(len(rows))]
+        density, history = self.fit_parts(codec, N[rows], weights, parts)[0]
         keep_fitted(self, codec, density_=density, loss_curve_=history.loss_curve)
         warn_if_interrupted(history)
         return self
 
-    def _spec(self) -> MultiscaleSpec:
+    def fit_parts(
+        self,
+        codec: TableCodec,
+        N: np.ndarray,
+        weights: np.ndarray,
+        parts: list[np.ndarray],
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> dict[int, tuple[Any, Any]]:
+        """Fit densities of several parts of a table side by side; the estimator stays as it is.
+
+        Parameters
+        ----------
+        codec : TableCodec
+        N : ndarray of shape (n, n_features)
+            The table, as the codec reads it.
+        weights : ndarray of shape (n,)
+        parts : list of ndarray of int
+            The rows of each part.
+        n_jobs : int, default=None
+            How many groups of densities to fit at a time, as joblib takes it.
+        verbose : bool, default=False
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        densities : dict of int to tuple (MultiscaleTableDensity, History)
+            By the position of the part; not all if an interrupt came after some of them.
+        """
+        from .models.multiscale_density import fit_multiscale_densities
+
+        known = knowledge_of(codec)
+        return fit_multiscale_densities(
+            N, weights, parts, self._spec(), known, self.random_state, n_jobs, verbose
+        )
+
+    def _spec(self) -> "MultiscaleSpec":
         """Return the parameters of the fit, checked."""
+        from .models.multiscale_density import MultiscaleSpec
+
+        from .models.multiscale_density import MultiscaleSpec
+
         if self.lowest_noise > self.highest_noise:
             raise ValueError(
                 f"lowest_noise={self.lowest_noise} is above highest_noise={self.highest_noise}."
@@ -191,6 +232,7 @@ class MultiscaleDensity(TableDensityEstimator):
             highest_noise=self.highest_noise,
             n_components=self.n_components,
             hidden_layer_sizes=check_sizes(self.hidden_layer_sizes),
+            kernel_share=self.kernel_share,
             max_iter=self.max_iter,
             device=self.device,
         )

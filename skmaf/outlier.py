@@ -7,7 +7,6 @@ import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn import get_config
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.metrics import roc_curve
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -17,40 +16,48 @@ from ._compat import HasMethods, Interval, StrOptions, fit_context
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
-from .folds import Fold, fit_folds, learn_codec, make_folds, select_noise_levels
+from .folds import fit_default_folds, fit_folds, learn_codec, make_folds
 from .inference.calibration import Calibration
 from .inference.explanation import Explainer
 from .models.estimator_density import EstimatorDensity
+from .models.first_look import usual_rows
+from .models.fold_ensemble import FoldEnsemble
 from .multiscale import MultiscaleDensity
-from .table.codec import PassthroughCodec
+from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, take_rows
 
 MIN_ROWS = 4  # two folds of two
-N_STEPS = 7000  # of the default estimators' training, together
-FALSE_ALARMS = 0.05  # rate of contamination="auto"
+FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where no share is given
+# of the default densities: rows that are trusted are remembered one by one, while a short training
+# learns little of the few that lie together, as anomalies may
+TRUSTED = {"max_iter": 1400}
+ROBUST = {"max_iter": 500, "kernel_share": 0.0}
 
 
 class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     """Calls the rows of lowest density outliers.
 
-    The rows are divided into folds, and a density is fitted without each. The score of a row is the
-    mean of its log-densities; the rows that each density has not seen say what a score means, as
-    conformal p-values [2]_.
+    The rows are divided into folds, and a density is fitted without each. A row that `fit` saw is
+    scored by the densities that did not see it, recognised by its values, and a new row by all of
+    them: no row speaks for itself, and a table may be asked about its own rows. What a score means
+    is said by the scores of all rows of `fit`, as conformal p-values [2]_.
 
     Parameters
     ----------
     estimator : estimator or None, default=None
         Anything with ``fit`` and ``score_samples``: a density estimator or a Pipeline that ends in
-        one. None is a `MultiscaleDensity`; the folds share the steps of its training, and tell each
-        other how fine it may be: rows held out from the other folds choose its noise levels, or a
-        fifth of those held out of a single split.
+        one. None is a `MultiscaleDensity`, whose folds tell each other how fine it may be.
     contamination : float or "auto", default="auto"
-        Where the threshold is. "auto" is for training rows that are all normal, or nearly so: a new
-        normal row falls below it with a probability of 5%. A float is for training rows with
-        outliers among them: their share, in (0, 0.5].
+        What is known of the rows. "auto" is for a table that may hold outliers: rows that a forest
+        and the tails of the columns find odd are left out of the densities, and these are trained
+        briefly, so that anomalies that lie together do not vouch for each other. A float in (0,
+        0.5] is the share of the rows that the threshold is to call outliers; nothing else follows
+        from it. 0 is for rows that are trusted to be normal: the densities learn all that they can
+        from all of them.
     n_folds : int or "auto", default="auto"
-        Number of folds, and so of fits; 1 is a single split that leaves a fifth of the rows, 2,000
-        at most, for calibration alone. "auto" is 5 for up to 5,000 rows and 1 beyond.
+        Number of folds, and so of fits, 2 at least; "auto" is 5.
+    n_jobs : int or None, default=None
+        How many folds to fit at a time, as joblib takes it. Results are the same for any.
     verbose : bool, default=False
         Whether to show a progress bar of the folds.
     random_state : int, RandomState instance or None, default=None
@@ -61,12 +68,14 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     ----------
     estimators_ : list of estimators
         The fitted density estimators, one for each fold.
+    ensemble_ : FoldEnsemble
+        Their densities, and which of them have not seen which row.
     densities_ : list of density objects
-        Their densities.
+        These densities.
     codec_ : TableCodec or PassthroughCodec
         Reads rows as the densities take them.
     calibration_ : Calibration
-        The scores of the rows that these have not seen.
+        The scores of the rows of `fit`.
     offset_ : float
         The threshold on the score, in nats.
     n_features_in_ : int
@@ -101,8 +110,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "score_samples"]), None],
-        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
-        "n_folds": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="both")],
+        "n_folds": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "n_jobs": [Integral, None],
         "verbose": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -113,12 +123,14 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         *,
         contamination: float | str = "auto",
         n_folds: int | str = "auto",
+        n_jobs: int | None = None,
         verbose: bool = False,
         random_state: Any = None,
     ):
         self.estimator = estimator
         self.contamination = contamination
         self.n_folds = n_folds
+        self.n_jobs = n_jobs
         self.verbose = verbose
         self.random_state = random_state
 
@@ -153,7 +165,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             range.
         """
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
-        fold_codec, N = learn_codec(self.fold_estimator(1), X)
+        fold_codec, N = learn_codec(self.fold_estimator(), X)
         codec: Any = fold_codec
         rows: Any = N
         if self.estimator is not None:
@@ -166,45 +178,56 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             )
         rows = take_rows(rows, order)
         seed = seed_from(self.random_state)
-        folds = make_folds(len(order), self.n_folds, seed)
-        table = take_rows(X, order) if self.estimator is None else rows
-        fold_weights = None if sample_weight is None else weights
-        estimators = fit_folds(self, table, order, fold_weights, fold_codec, folds, seed)
-        folds = folds[: len(estimators)]
+        folds = make_folds(self._usual_rows(X, order, weights, seed), self.n_folds, seed)
         if self.estimator is None:
-            folds = select_noise_levels(estimators, rows, folds, seed)
-            densities = [estimator.density_ for estimator in estimators]
+            estimators = fit_default_folds(self, rows, weights, fold_codec, folds, seed)
+            densities = [estimator.density_ for estimator in estimators.values()]
         else:
-            densities = [EstimatorDensity(estimator) for estimator in estimators]
-        calibration = _calibrated(densities, rows, weights, folds)
+            of_fit = None if sample_weight is None else weights
+            estimators = fit_folds(self, rows, order, of_fit, fold_codec, folds, seed)
+            densities = [EstimatorDensity(estimator) for estimator in estimators.values()]
+        ensemble = FoldEnsemble.of(densities, rows, [folds[k].fitted for k in estimators])
+        calibration = Calibration(ensemble.log_prob(rows), weights)
         keep_fitted(
             self,
             codec,
-            densities_=densities,
-            estimators_=estimators,
+            ensemble_=ensemble,
+            estimators_=list(estimators.values()),
             calibration_=calibration,
-            offset_=self._offset(calibration, densities, rows),
+            offset_=self._offset(calibration),
             _explainer=Explainer.learn(rows),
         )
         return self
 
-    def _offset(self, calibration: Calibration, densities: list, rows: Any) -> float:
+    def _usual_rows(
+        self, X: Any, order: np.ndarray, weights: np.ndarray, seed: int
+    ) -> np.ndarray:
+        """Return which rows to fit on: all of them if they are trusted, or cannot be looked at."""
+        if self.contamination == 0:
+            return np.ones(len(order), dtype=bool)
+        try:
+            codec, N, _ = TableCodec.learn(X)
+        except (TypeError, ValueError):
+            # a table that only the estimator reads
+            return np.ones(len(order), dtype=bool)
+        return usual_rows(N[order], weights, codec.schema.n_categories, seed)
+
+    def _offset(self, calibration: Calibration) -> float:
         """Return the threshold that ``contamination`` asks for."""
-        if isinstance(self.contamination, str):
+        if isinstance(self.contamination, str) or self.contamination == 0:
             return calibration.threshold(FALSE_ALARMS)
-        return float(np.percentile(_mean_log_prob(densities, rows), 100 * self.contamination))
+        return calibration.quantile(self.contamination)
 
-    def fold_estimator(self, n_folds: int) -> Any:
-        """Return the estimator of each fold, not fitted: that which was given, or the default.
+    @property
+    def densities_(self) -> list:
+        """The densities of the folds."""
+        return list(self.ensemble_.densities)
 
-        Parameters
-        ----------
-        n_folds : int
-            Number of folds, which share the steps of the training of default densities.
-        """
+    def fold_estimator(self) -> Any:
+        """Return the estimator of each fold, not fitted: that which was given, or the default."""
         if self.estimator is not None:
             return self.estimator
-        density = MultiscaleDensity(max_iter=max(1, N_STEPS // n_folds))
+        density = MultiscaleDensity(**(TRUSTED if self.contamination == 0 else ROBUST))
         return density.set_fit_request(sample_weight=True) if _routes() else density
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -216,11 +239,11 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
-        return router.add(estimator=self.fold_estimator(1), method_mapping=mapping)
+        return router.add(estimator=self.fold_estimator(), method_mapping=mapping)
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Log-density of each row, the mean over the folds' densities: the lower, the more
-        abnormal.
+        """Log-density of each row, the mean over the densities that have not seen it: the lower,
+        the more abnormal.
 
         Parameters
         ----------
@@ -232,7 +255,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             In nats.
         """
         rows = encode_rows(self, X)
-        return _mean_log_prob(self.densities_, rows)
+        return self.ensemble_.log_prob(rows)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-density above the threshold: negative for outliers.
@@ -268,17 +291,17 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            New rows. Rows that `fit` saw look more normal than new ones.
 
         Returns
         -------
         p_values : ndarray of shape (n_samples,)
-            Conformal p-values, in (0, 1]; of a row from the source of the training rows, at most
-            ``a`` with probability at most ``a``. None is smaller than 1 / (number of calibration
-            rows + 1).
+            Conformal p-values, in (0, 1], which depend on the score alone; of a row from the source
+            of the rows of `fit`, at most ``a`` with probability at most ``a``. Outliers among those
+            make them larger: they err on the safe side. None is smaller than 1 / (number of
+            rows of `fit` + 1).
         """
-        rows = encode_rows(self, X)
-        return self.calibration_.p_values(_log_probs(self.densities_, rows))
+        scores = self.score_samples(X)
+        return self.calibration_.p_values(scores)
 
     def select(self, X: Any, fdr: float = 0.1) -> np.ndarray:
         """The rows to look at, so that at most a share ``fdr`` of them is expected to be normal.
@@ -290,7 +313,6 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            New rows.
         fdr : float, default=0.1
             False discovery rate, in (0, 1).
 
@@ -397,9 +419,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         gains, values : ndarray of shape (n_samples, n_features)
         """
         rows = encode_rows(self, X)
-        densities = self.densities_
+        speakers = self.ensemble_.speakers(rows)
         gains, values = self._explainer.counterfactuals(
-            lambda variants: _mean_log_prob(densities, variants), rows
+            lambda variants, owners: self.ensemble_.log_prob(variants, speakers[owners]), rows
         )
         decoded = [self.codec_.decode_column(j, x) for j, x in enumerate(values)]
         return gains, np.column_stack(decoded)
@@ -410,7 +432,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         return self.counterfactuals(X)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "densities_")
+        return hasattr(self, "ensemble_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -435,27 +457,10 @@ def _routes() -> bool:
     return get_config()["enable_metadata_routing"]
 
 
-def _log_probs(densities: list, rows: Any) -> np.ndarray:
-    """Return the log-density of each row by each density, shape (n_folds, n)."""
-    return np.stack([density.log_prob(rows) for density in densities])
-
-
-def _mean_log_prob(densities: list, rows: Any) -> np.ndarray:
-    return _log_probs(densities, rows).mean(axis=0)
-
-
-def _calibrated(densities: list, rows: Any, weights: np.ndarray, folds: list[Fold]) -> Calibration:
-    """Return the scores of the rows of each fold by the density that has not seen them."""
-    held_out = [validation for _, validation in folds]
-    scores = [
-        density.log_prob(take_rows(rows, positions))
-        for density, positions in zip(densities, held_out)
-    ]
-    return Calibration(scores, [weights[positions] for positions in held_out])
-
-
 def _best_threshold(scores: np.ndarray, y: np.ndarray) -> float:
     """Return the threshold of the highest balanced accuracy."""
+    from sklearn.metrics import roc_curve
+
     if set(np.unique(y)) != {-1, 1}:
         raise ValueError(
             "Labels must be -1 for outliers and 1 for others, and hold both; got "

@@ -1,13 +1,13 @@
 """VariationalFlow: a flow fitted to an unnormalised log-density, such as a posterior."""
 
-import copy
-import weakref
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral, Real
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
@@ -16,22 +16,21 @@ from tqdm.auto import tqdm
 
 from ._compat import Interval, StrOptions, fit_context
 from ._devices import pick_device
+from ._families import ACTIVATION_NAMES, BIJECTOR_NAMES, FAMILIES
 from ._torch import isolated_torch, threads_for
 from ._validation import check_count, check_sizes, seed_from
 from ._warnings import warn_user
-from .flows import ACTIVATIONS, BIJECTORS, FAMILIES, make_flow
-from .flows.layers import Flow, base_log_prob
 from .inference.evidence import Evidence, estimate_evidence
-from .training.loop import in_batches
-from .training.reverse_kl import ReverseKLHistory, train_reverse_kl
+
+if TYPE_CHECKING:
+    import torch
+
+    from .flows.layers import Flow
+    from .training.reverse_kl import ReverseKLHistory
 
 EVIDENCE_DRAWS = 10_000
 FEWEST_DRAWS = 100  # below which a tail of the importance weights cannot be judged
 MAX_K_HAT = 0.7  # beyond which importance sampling cannot be trusted
-
-# float64 copies of fitted flows, each for as long as its flow lives: outside of the estimator, so
-# that its pickles and copies do not hold them
-_float64_flows: weakref.WeakKeyDictionary[Flow, Flow] = weakref.WeakKeyDictionary()
 
 
 class VariationalFlow(BaseEstimator):
@@ -143,10 +142,10 @@ class VariationalFlow(BaseEstimator):
         "log_density": [callable],
         "n_dims": [Interval(Integral, 1, None, closed="left")],
         "family": [StrOptions(set(FAMILIES))],
-        "bijector": [StrOptions({"auto", *BIJECTORS})],
+        "bijector": [StrOptions({"auto", *BIJECTOR_NAMES})],
         "n_layers": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions(set(ACTIVATION_NAMES))],
         "n_bins": [Interval(Integral, 2, 500, closed="both")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -211,9 +210,11 @@ class VariationalFlow(BaseEstimator):
             If k-hat is above 0.7, or a KeyboardInterrupt ended the training: the weights of that
             moment are kept.
         """
+        from .flows import make_flow
+
         sizes = check_sizes(self.hidden_layer_sizes)
         device = pick_device(self.device)
-        generator = torch.Generator().manual_seed(seed_from(self.random_state))
+        generator = _generator(self.random_state)
         flow = make_flow(
             self.n_dims,
             hidden_layer_sizes=sizes,
@@ -257,10 +258,12 @@ class VariationalFlow(BaseEstimator):
         ValueError
             If ``n_samples`` is not a positive integer.
         """
+        from .models.flow_draws import draw
+
         check_is_fitted(self)
         check_count("n_samples", n_samples)
-        generator = torch.Generator().manual_seed(seed_from(random_state))
-        x, _ = _draw(self.flow_, n_samples, self.n_dims, generator)
+        generator = _generator(random_state)
+        x, _ = draw(self.flow_, n_samples, self.n_dims, generator)
         return x.numpy()
 
     @isolated_torch()
@@ -281,13 +284,13 @@ class VariationalFlow(BaseEstimator):
         ValueError
             If X is not a table of finite numbers with ``n_dims`` columns.
         """
+        from .models.flow_draws import log_prob
+
         check_is_fitted(self)
         rows = check_array(X, dtype=np.float64)
         if rows.shape[1] != self.n_dims:
             raise ValueError(f"X has {rows.shape[1]} columns, and the flow n_dims={self.n_dims}.")
-        flow = _in_float64(self.flow_)
-        with threads_for(1):
-            return in_batches(flow.log_prob, flow, torch.from_numpy(rows)).numpy()
+        return log_prob(self.flow_, rows)
 
     @isolated_torch()
     def evidence(
@@ -331,13 +334,16 @@ class VariationalFlow(BaseEstimator):
                 f"n_samples={n_samples} are too few to judge importance weights by: "
                 f"draw {FEWEST_DRAWS} or more."
             )
-        generator = torch.Generator().manual_seed(seed_from(random_state))
+        generator = _generator(random_state)
         evidence = self._evidence(self.flow_, n_samples, generator)
         _warn_of_k_hat(evidence.k_hat)
         return evidence
 
     def _train(self, flow: Flow, generator: torch.Generator) -> ReverseKLHistory:
         """Train the flow in place, with a progress bar."""
+        from .models.flow_draws import checked_log_density
+        from .training.reverse_kl import train_reverse_kl
+
         bar = tqdm(
             total=self.max_iter,
             desc=type(self).__name__,
@@ -347,7 +353,7 @@ class VariationalFlow(BaseEstimator):
         with threads_for(self.batch_size * flow.widest), bar:
             history = train_reverse_kl(
                 flow,
-                self._log_p,
+                partial(checked_log_density, self.log_density),
                 n_dims=self.n_dims,
                 n_steps=self.max_iter,
                 batch_size=self.batch_size,
@@ -362,20 +368,17 @@ class VariationalFlow(BaseEstimator):
             )
         return history
 
-    def _log_p(self, x: torch.Tensor) -> torch.Tensor:
-        """The user's log-density of some draws, checked."""
-        log_p = self.log_density(x)
-        _check_form(log_p, x)
-        _check_values(log_p, is_loss=x.requires_grad)
-        return log_p
-
     def _evidence(self, flow: Flow, n: int, generator: torch.Generator) -> Evidence:
         """Importance sampling with ``n`` draws of a flow."""
-        x, log_q = _draw(flow, n, self.n_dims, generator)
+        import torch
+
+        from .models.flow_draws import checked_log_density, draw
+
+        x, log_q = draw(flow, n, self.n_dims, generator)
         device = pick_device(self.device, fitted=True)
         with torch.no_grad():
             batches = flow.tensor(x).to(device).split(self.batch_size)
-            log_p = torch.cat([self._log_p(rows) for rows in batches])
+            log_p = torch.cat([checked_log_density(self.log_density, rows) for rows in batches])
         return estimate_evidence((log_p.cpu().double() - log_q).numpy())
 
     def _keep(self, flow: Flow, history: ReverseKLHistory, evidence: Evidence) -> None:
@@ -391,29 +394,11 @@ class VariationalFlow(BaseEstimator):
         )
 
 
-def _in_float64(flow: Flow) -> Flow:
-    """The copy of a fitted flow that computes in float64."""
-    copied = _float64_flows.get(flow)
-    if copied is None:
-        copied = copy.deepcopy(flow).double()
-        _float64_flows[flow] = copied
-    return copied
+def _generator(random_state: int | np.random.RandomState | None) -> torch.Generator:
+    """The generator of a seed."""
+    import torch
 
-
-def _draw(
-    flow: Flow, n: int, n_dims: int, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of the flow and their log-density, in float64."""
-    flow = _in_float64(flow)
-    z = torch.randn((n, n_dims), generator=generator, dtype=torch.float64)
-    x = []
-    log_q = []
-    with threads_for(1), torch.no_grad():
-        for rows in z.split(flow.batch_rows_inverse):
-            drawn, log_det = flow.inverse(rows)
-            x.append(drawn)
-            log_q.append(base_log_prob(rows) + log_det)
-    return torch.cat(x), torch.cat(log_q)
+    return torch.Generator().manual_seed(seed_from(random_state))
 
 
 def _warn_of_k_hat(k_hat: float) -> None:
@@ -423,44 +408,4 @@ def _warn_of_k_hat(k_hat: float) -> None:
             f"k-hat is {k_hat:.2f}, above {MAX_K_HAT}: the flow misses part of the density, and "
             "the evidence cannot be trusted. Try more layers, another family, a larger max_iter, "
             "or other parameters in which the tails of the density are lighter."
-        )
-
-
-def _check_form(log_p: object, x: torch.Tensor) -> None:
-    """Refuse a log-density of the rows ``x`` that is no tensor of their number, or constant."""
-    if not isinstance(log_p, torch.Tensor):
-        raise ValueError(f"log_density must return a torch tensor, got {type(log_p).__name__}.")
-    if log_p.shape != (len(x),):
-        raise ValueError(
-            f"log_density must return shape ({len(x)},) for x of shape {tuple(x.shape)}, "
-            f"got {tuple(log_p.shape)}."
-        )
-    if x.requires_grad and not log_p.requires_grad:
-        raise ValueError(
-            "log_density has no gradient: compute it from x by torch alone, without detach, "
-            "numpy or no_grad."
-        )
-
-
-def _check_values(log_p: torch.Tensor, is_loss: bool) -> None:
-    """Refuse NaN and +inf, and -inf in a loss; a draw that only has no weight may have -inf."""
-    if torch.isfinite(log_p).all():
-        return
-    n = len(log_p)
-    n_nan = log_p.isnan().sum()
-    if n_nan:
-        raise ValueError(
-            f"log_density is NaN for {n_nan} of {n} draws: they can be anywhere, "
-            "so define it everywhere."
-        )
-    n_high = log_p.isposinf().sum()
-    if n_high:
-        raise ValueError(
-            f"log_density is +inf for {n_high} of {n} draws: it must be bounded where a density is."
-        )
-    if is_loss:
-        raise ValueError(
-            f"log_density is -inf for {log_p.isneginf().sum()} of {n} draws, so the divergence is "
-            "infinite: use a low finite value where the density is 0, one that rises towards "
-            "where it is not."
         )

@@ -11,7 +11,7 @@ from sklearn.neighbors import KernelDensity
 
 import skmaf
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, folds, outlier
-from skmaf.cli import command, files, report
+from skmaf.cli import analysis, command, files, report
 from skmaf.training import budget
 
 QUICK = {"bijector": "affine", "n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 3}
@@ -21,9 +21,9 @@ KERNEL = KernelDensity(bandwidth=0.5)
 @pytest.fixture
 def quick(monkeypatch):
     """Let the command fit a tiny flow, and a kernel density in the detector."""
-    monkeypatch.setattr(command, "MAFDensity", functools.partial(MAFDensity, **QUICK))
+    monkeypatch.setattr(analysis, "MAFDensity", functools.partial(MAFDensity, **QUICK))
     detector = functools.partial(DensityOutlierDetector, KERNEL)
-    monkeypatch.setattr(command, "DensityOutlierDetector", detector)
+    monkeypatch.setattr(analysis, "DensityOutlierDetector", detector)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_scores_are_those_of_the_rows_in_order(quick, save, frame, capsys):
     assert run(path, "--seed", 3, "--contamination", 0.2) == 0
     scores = read_scores(path)
     X = pd.read_csv(path).astype(float)
-    train, held_out = command.split(files.read_table(path), seed=3)
+    train, held_out = analysis.split(files.read_table(path), seed=3)
     assert sorted([*train, *held_out]) == list(range(80)) and len(held_out) == 8
     with pytest.warns(ConvergenceWarning):
         density = MAFDensity(**QUICK, random_state=3).fit(X.iloc[train])
@@ -177,7 +177,7 @@ def test_existing_scores_are_kept_unless_forced(quick, save, frame, capsys, monk
     output = path.with_suffix(".scores.csv")
     output.write_text("precious")
     with monkeypatch.context() as patch:
-        patch.setattr(command, "DensityOutlierDetector", None)  # refused before the fit
+        patch.setattr(analysis, "DensityOutlierDetector", None)  # refused before the fit
         assert "--force" in fails(capsys, path)
     assert output.read_text() == "precious"
     assert run(path, "--force") == 0
@@ -227,10 +227,10 @@ def test_few_incomplete_rows_get_no_score(quick, save, frame, capsys):
 
 def test_messy_table(save, frame, capsys, monkeypatch):
     """Words are categories, and rows with empty cells are scored."""
-    monkeypatch.setattr(command, "MAFDensity", functools.partial(MAFDensity, **QUICK))
+    monkeypatch.setattr(analysis, "MAFDensity", functools.partial(MAFDensity, **QUICK))
     multiscale = MultiscaleDensity(max_iter=5, hidden_layer_sizes=(8,))
     detector = functools.partial(DensityOutlierDetector, multiscale, n_folds=2)
-    monkeypatch.setattr(command, "DensityOutlierDetector", detector)
+    monkeypatch.setattr(analysis, "DensityOutlierDetector", detector)
     frame["city"] = np.where(np.arange(80) % 3 == 0, "Oslo", "Rome")
     frame["yes"] = np.arange(80) % 2 == 0
     frame.loc[20:44, "width"] = np.nan
@@ -309,7 +309,7 @@ def test_interrupt(save, frame, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     path = save(frame)
-    monkeypatch.setattr(command, "DensityOutlierDetector", interrupt)
+    monkeypatch.setattr(analysis, "DensityOutlierDetector", interrupt)
     assert run(path) == 130
     assert "interrupted" in capsys.readouterr().err
     assert not path.with_suffix(".scores.csv").exists()

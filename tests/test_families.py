@@ -13,7 +13,9 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
 from skmaf import MAFDensity
-from skmaf.flows import FAMILIES, Flow, MaskedNetwork, make_flow, resolve
+from skmaf._families import ACTIVATION_NAMES, BIJECTOR_NAMES
+from skmaf.flows import ACTIVATIONS, BIJECTORS, FAMILIES, Flow, MaskedNetwork, make_flow, resolve
+from skmaf.flows.families import DEGREES, LAYER_TYPES
 
 N_CONTEXT = 2
 MASKED = [(family, bijector) for family, row in FAMILIES.items() for bijector in row.bijectors]
@@ -287,6 +289,13 @@ def test_auto_is_what_a_family_has_by_itself(family):
         row.n_layers,
     )
     assert resolve(family, "auto", 1)[1] == 1
+
+
+def test_names_that_are_known_without_torch():
+    assert set(ACTIVATION_NAMES) == set(ACTIVATIONS)
+    assert set(BIJECTOR_NAMES) == set(BIJECTORS)
+    assert {row.degrees for row in FAMILIES.values()} == {None, *DEGREES}
+    assert {row.layer_type for row in FAMILIES.values()} == {None, *LAYER_TYPES}
 
 
 # The estimator.

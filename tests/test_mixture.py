@@ -52,11 +52,11 @@ def test_a_column_does_not_depend_on_those_after_it(made):
     rows = x.repeat(len(t), 1)
     rows[:, 2] = t.sinh()
     mass = (density.log_prob(rows, at(0.3, len(t))).exp() * t.cosh()).sum() * (t[1] - t[0])
-    log_shares, means, variances = density._mixtures(
+    shares, means, variances = density._mixtures(
         density.network(3 * torch.tanh(x.T / 3), at(0.3, 1)), at(0.3, 1)
     )
     parts = (
-        log_shares.exp() * torch.distributions.Normal(means, variances.sqrt()).log_prob(x.T).exp()
+        shares.softmax(0) * torch.distributions.Normal(means, variances.sqrt()).log_prob(x.T).exp()
     )
     torch.testing.assert_close(mass, parts.sum(0)[:2].prod(), rtol=1e-4, atol=0)
 
@@ -97,9 +97,9 @@ def test_draws_are_distributed_like_their_density(made):
     chance = torch.rand(n, 3, generator=generator, dtype=torch.float64)
     x = density.draw(normal(n, 3, seed=6), chance, at(-0.5, n))
     params = density.network(3 * torch.tanh(x.T / 3), at(-0.5, n).T)
-    log_shares, means, variances = density._mixtures(params, at(-0.5, n).T)
+    shares, means, variances = density._mixtures(params, at(-0.5, n).T)
     normals = torch.distributions.Normal(means, variances.sqrt())
-    uniform = (log_shares.exp() * normals.cdf(x.T)).sum(0)
+    uniform = (shares.softmax(0) * normals.cdf(x.T)).sum(0)
     for column in uniform:
         assert stats.kstest(column.detach().numpy(), "uniform").pvalue > 0.01
     assert (torch.corrcoef(uniform) - torch.eye(3)).abs().max() < 0.05

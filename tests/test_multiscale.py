@@ -1,6 +1,7 @@
 """MultiscaleDensity: the density of rows with noise of many noise levels."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import stats
 
 from skmaf import MultiscaleDensity
 from skmaf.models.multiscale_density import N_NOISE_LEVELS, MultiscaleTableDensity
+from skmaf.table.codec import TableCodec
 from skmaf.training.noise import NoiseLevels
 
 
@@ -82,19 +84,48 @@ def test_rows_off_the_line_stand_out(line):
     assert density.score(X) > density.score(off[far]) + 2
 
 
-def test_kernel_counts_for_half_and_no_row_counts_its_own_kernel(line):
-    density, X = line
-    Z = density.columns_.to_flow(X[:50])
-    kernel = density.density_.kernel.log_prob_leave_one_out(Z) + density.columns_.log_jacobian(
-        X[:50]
-    )
-    assert (density.score_samples(X[:50]) > kernel - np.log(2) - 1e-6).all()
-    assert (
-        kernel < density.density_.kernel.log_prob(Z) + density.columns_.log_jacobian(X[:50])
-    ).all()
-    far = np.vstack([X, [[0, 500.0]]])  # far from all others, though the fit saw it
-    again = small(max_iter=5).fit(far)
-    assert again.score_samples(far[-1:]) < again.score_samples(X).min() - 5
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
+def test_the_kernel_has_its_share(share):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    density = small(max_iter=20, kernel_share=share).fit(X).density_
+    network = dataclasses.replace(density, kernel_share=0.0).log_prob(X)
+    Z = density.columns.to_flow(X)
+    kernel = density.kernel.log_prob(Z) + density.columns.log_jacobian(X)
+    mixed = (1 - share) * np.exp(network) + share * np.exp(kernel)
+    np.testing.assert_allclose(density.log_prob(X), np.log(mixed), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_columns", [1, 3, 30])
+def test_a_row_scores_the_same_alone_and_among_others(n_columns):
+    X = np.random.default_rng(0).normal(size=(400, n_columns))
+    density = small(max_iter=20).fit(X).density_
+    together = density.log_prob(X)
+    assert np.array_equal(together[:300], density.log_prob(X[:300]))
+    assert np.array_equal(together[::-1], density.log_prob(X[::-1]))
+    alone = [density.log_prob(row[None])[0] for row in X[:20]]
+    assert np.array_equal(together[:20], alone)
+
+
+def test_parts_are_fitted_the_same_for_any_number_of_jobs():
+    """And each on its own rows alone, though several are trained side by side."""
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    codec, N, _ = TableCodec.learn(X)
+    parts = [np.arange(100)[np.arange(100) % 4 != k] for k in range(4)]
+    estimator = small(max_iter=20)
+
+    def scores(n_jobs, N=N, parts=parts):
+        fitted = estimator.fit_parts(codec, N, np.ones(100), parts, n_jobs)
+        return [fitted[k][0].log_prob(X) for k in range(len(parts))]
+
+    one = scores(1)
+    assert np.array_equal(one, scores(2))
+    other = N.copy()
+    other[parts[0]] = N[parts[0]]
+    other[0] = 9  # the only row that the first part lacks
+    parts[0] = np.arange(1, 100)
+    changed = scores(1, other)
+    assert np.array_equal(changed[0], scores(1)[0])
+    assert not np.array_equal(changed[1], one[1])
 
 
 def test_selection_leaves_out_the_overfitted_noise_levels(line):
@@ -168,7 +199,7 @@ def test_fewer_rows_than_a_batch_and_more_than_the_steps_take():
     X = np.random.default_rng(0).normal(size=(2000, 2))
     few = small(max_iter=3).fit(X[:30])
     many = small(max_iter=3).fit(X)
-    assert len(few.loss_curve_) == 1 and len(many.loss_curve_) == 1
+    assert len(few.loss_curve_) == 3 and len(many.loss_curve_) == 3
     assert np.isfinite(few.score_samples(X[:200])).all()
     assert np.isfinite(many.score_samples(X[:200])).all()
 
@@ -190,9 +221,9 @@ def test_constant_columns_and_grids():
 
 
 def test_interrupt_keeps_what_was_learned(monkeypatch):
-    from skmaf.flows import MixtureMADE
+    from skmaf.flows.mixture import MixtureStack
 
-    genuine = MixtureMADE.log_prob
+    genuine = MixtureStack.log_prob
     steps = []
 
     def log_prob(self, x, context):
@@ -201,9 +232,9 @@ def test_interrupt_keeps_what_was_learned(monkeypatch):
             raise KeyboardInterrupt
         return genuine(self, x, context)
 
-    monkeypatch.setattr(MixtureMADE, "log_prob", log_prob)
+    monkeypatch.setattr(MixtureStack, "log_prob", log_prob)
     X = np.random.default_rng(0).normal(size=(300, 2))
-    with pytest.warns(UserWarning, match="interrupted after 2 epochs"):
+    with pytest.warns(UserWarning, match="interrupted after 19"):
         density = small().fit(X)
     assert np.isfinite(density.score_samples(X)).all()
 

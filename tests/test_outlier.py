@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import NotFittedError
@@ -58,6 +59,13 @@ def fit(rows):
     return fit
 
 
+@pytest.fixture
+def short(monkeypatch):
+    """Train the default densities for a moment only."""
+    monkeypatch.setattr("skmaf.outlier.TRUSTED", {"max_iter": 4})
+    monkeypatch.setattr("skmaf.outlier.ROBUST", {"max_iter": 4, "kernel_share": 0.0})
+
+
 @pytest.fixture(scope="module")
 def planted():
     """200 rows of a thin cloud, and 10 far from it in no single column."""
@@ -86,8 +94,9 @@ def test_decision_is_the_score_above_the_offset(name, fit, rows):
 def test_score_is_the_mean_of_the_densities(name, fit, rows):
     detector = fit(name)
     assert len(detector.estimators_) == 5 and ESTIMATORS[name] not in detector.estimators_
-    expected = np.mean([density.score_samples(rows) for density in detector.estimators_], axis=0)
-    np.testing.assert_allclose(detector.score_samples(rows), expected)
+    new = 1.1 * rows
+    expected = np.mean([density.score_samples(new) for density in detector.estimators_], axis=0)
+    np.testing.assert_allclose(detector.score_samples(new), expected)
 
 
 CONTAMINATED = [pytest.param("MAFDensity", 0.1, marks=pytest.mark.slow)] + [
@@ -130,23 +139,22 @@ def test_data_frame(name, fit, rows):
         detector.predict(frame[["age", "weight", "height"]])
 
 
-@pytest.mark.slow
-def test_default_is_a_multiscale_density_for_each_fold(rows, monkeypatch):
-    """The folds share the steps, and differ in the order of columns."""
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
+@pytest.mark.parametrize("contamination, share", [("auto", 0.0), (0.1, 0.0), (0, 0.5)])
+def test_default_is_a_multiscale_density_for_each_fold(rows, short, contamination, share):
+    """Which remembers rows only if they are trusted; the folds differ in the order of columns."""
     rows = rows[:80]
-    detector = DensityOutlierDetector(random_state=7).fit(rows)
+    detector = DensityOutlierDetector(contamination=contamination, random_state=7).fit(rows)
     assert all(isinstance(estimator, MultiscaleDensity) for estimator in detector.estimators_)
-    assert [estimator.max_iter for estimator in detector.estimators_] == [4] * 5
+    assert [density.kernel_share for density in detector.densities_] == [share] * 5
     assert len({estimator.random_state for estimator in detector.estimators_}) == 5
-    again = DensityOutlierDetector(random_state=7).fit(rows)
+    assert len({tuple(density.order) for density in detector.densities_}) > 1
+    again = DensityOutlierDetector(contamination=contamination, random_state=7, n_jobs=2).fit(rows)
     assert np.array_equal(detector.score_samples(rows), again.score_samples(rows))
-    other = DensityOutlierDetector(random_state=8).fit(rows)
+    other = DensityOutlierDetector(contamination=contamination, random_state=8).fit(rows)
     assert not np.array_equal(detector.score_samples(rows), other.score_samples(rows))
 
 
-def test_other_folds_select_the_noise_levels(rows, monkeypatch):
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
+def test_other_folds_select_the_noise_levels(rows, short, monkeypatch):
     told = []
     excesses = iter(range(5))
     monkeypatch.setattr(
@@ -154,31 +162,78 @@ def test_other_folds_select_the_noise_levels(rows, monkeypatch):
         "generalisation_gap",
         lambda self, *rows: np.full(N_NOISE_LEVELS, float(next(excesses))),
     )
-    monkeypatch.setattr(
-        MultiscaleDensity, "select_noise_levels", lambda self, gap: told.append(gap[0])
-    )
+
+    def select_noise_levels(self, gap):
+        told.append(gap[0])
+        return self
+
+    monkeypatch.setattr(MultiscaleTableDensity, "select_noise_levels", select_noise_levels)
     DensityOutlierDetector(random_state=0).fit(rows)
     assert told == [(10 - k) / 4 for k in range(5)]
 
 
-@pytest.mark.parametrize("n_rows", [4, 100])
-def test_rows_of_a_single_split_select_noise_levels_or_calibrate(rows, n_rows, monkeypatch):
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
-    choosing = []
-    genuine = MultiscaleTableDensity.generalisation_gap
+class Seen(KernelDensity):
+    """Gives the highest score to rows that it has seen, and to no others."""
 
-    def generalisation_gap(self, train, validation):
-        choosing.append(validation)
-        return genuine(self, train, validation)
+    def fit(self, X):
+        self.rows_ = X
+        return self
 
-    monkeypatch.setattr(MultiscaleTableDensity, "generalisation_gap", generalisation_gap)
-    detector = DensityOutlierDetector(n_folds=1, random_state=0).fit(rows[:n_rows])
-    held_out = max(2, n_rows // 5)
-    assert len(choosing[0]) == max(
-        1, held_out // 5
-    ) and detector.calibration_.total == held_out - len(choosing[0])
-    scores = detector.score_samples(choosing[0])
-    assert not np.isin(scores, detector.calibration_.scores[0]).any()
+    def score_samples(self, X):
+        return -np.abs(X[:, None] - self.rows_).sum(axis=2).min(axis=1)
+
+
+@pytest.mark.parametrize("contamination", [0, "auto"])
+@pytest.mark.parametrize("n_folds", [2, 4])
+def test_no_row_speaks_for_itself(n_folds, contamination, rows):
+    detector = DensityOutlierDetector(Seen(), n_folds=n_folds, contamination=contamination)
+    detector.fit(rows)
+    assert len(detector.estimators_) == n_folds
+    assert (detector.calibration_.scores < 0).all()
+    scores = detector.score_samples(rows)
+    assert (scores < 0).all()
+    np.testing.assert_array_equal(np.sort(scores), detector.calibration_.scores)
+    # in another order, dtype and container, and one by one
+    shuffled = pd.DataFrame(rows[::-1])
+    assert np.array_equal(detector.score_samples(shuffled.to_numpy())[::-1], scores)
+    assert detector.score_samples(rows[7:8])[0] == scores[7]
+
+
+def test_copies_in_other_folds_are_evidence(rows):
+    """Each of two copies is known to the density of the other's fold, if that is another one."""
+    twice = np.vstack([rows, rows[:40]])
+    detector = DensityOutlierDetector(Seen(), n_folds=5, contamination=0, random_state=0)
+    scores = detector.fit(twice).score_samples(twice)
+    assert np.array_equal(scores[:40], scores[-40:])
+    known = scores[:40] == 0
+    assert 0.6 < known.mean() < 1
+    assert (scores[40:-40] < 0).all()
+
+
+def test_rows_left_out_are_scored_by_all_densities(rows):
+    """A few rows far out are not fitted, unless rows are trusted."""
+    odd = np.vstack([rows, rows[:5] + 50])
+    for contamination, n_seen in (("auto", 0), (0, 5)):
+        detector = DensityOutlierDetector(Seen(), contamination=contamination, random_state=0)
+        detector.fit(odd)
+        seen = np.vstack([estimator.rows_ for estimator in detector.estimators_])
+        assert len(np.unique(seen[seen[:, 0] > 25], axis=0)) == n_seen
+        speakers = detector.ensemble_.speakers(odd)
+        assert speakers[-5:].sum() == (25 if n_seen == 0 else 5)
+        assert detector.ensemble_.speakers(odd + 0.5).all()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_a_share_of_new_rows_is_called_outliers_too(share):
+    """By scores that no row had a say in itself, over 20 seeds."""
+    alarms = []
+    for seed in range(20):
+        X = np.random.default_rng(seed).standard_normal((500, 3))
+        detector = DensityOutlierDetector(KernelDensity(bandwidth=0.5), contamination=share)
+        detector.fit(X[:300])
+        assert np.mean(detector.predict(X[:300]) == -1) == pytest.approx(share, abs=0.01)
+        alarms.append(np.mean(detector.predict(X[300:]) == -1))
+    assert np.mean(alarms) == pytest.approx(share, abs=3 * stats.sem(alarms) + 0.005)
 
 
 @pytest.mark.slow
@@ -194,35 +249,10 @@ def test_breast_cancer_is_told_from_benign():
     assert roc_auc_score(y, -detector.decision_function(X)) > 0.9
 
 
-def test_large_tables_are_split_once(monkeypatch, rows):
-    monkeypatch.setattr("skmaf.folds.CROSS_ROWS", 150)
-    detector = DensityOutlierDetector(KernelDensity()).fit(rows)
-    assert len(detector.estimators_) == 1 and len(detector.calibration_.scores[0]) == 40
-    monkeypatch.setattr("skmaf.folds.CALIBRATION_ROWS", 25)
-    assert len(DensityOutlierDetector(KernelDensity()).fit(rows).calibration_.scores[0]) == 25
-
-
-@pytest.mark.parametrize("n_folds", [1, 2, 4])
-def test_each_density_is_calibrated_by_rows_that_it_has_not_seen(n_folds, rows):
-    """Nearest neighbours know a row that they have seen."""
-
-    class Seen(KernelDensity):
-        def fit(self, X):
-            self.rows_ = X
-            return self
-
-        def score_samples(self, X):
-            return -np.abs(X[:, None] - self.rows_).sum(axis=2).min(axis=1)
-
-    detector = DensityOutlierDetector(Seen(), n_folds=n_folds).fit(rows)
-    assert len(detector.estimators_) == n_folds
-    assert all((scores < 0).all() for scores in detector.calibration_.scores)
-
-
 @pytest.mark.parametrize("n", [4, 5, 9])
 def test_as_few_rows_as_there_may_be(n, rows):
     detector = DensityOutlierDetector(KernelDensity()).fit(rows[:n])
-    assert sum(map(len, detector.calibration_.scores)) == n
+    assert len(detector.calibration_.scores) == n
     assert np.isfinite(detector.decision_function(rows)).all()
     with pytest.raises(ValueError, match="minimum of 4"):
         DensityOutlierDetector(KernelDensity()).fit(rows[:3])
@@ -255,7 +285,7 @@ def test_in_a_pipeline_with_text(planted):
     assert (detector.p_values(odd) < 0.02).all()
 
 
-@pytest.mark.parametrize("contamination", [0, -0.1, 0.51, 1, "many", None, np.nan])
+@pytest.mark.parametrize("contamination", [-0.1, 0.51, 1, "many", None, np.nan])
 def test_bad_contamination(contamination, rows):
     with pytest.raises(ValueError, match="contamination"):
         DensityOutlierDetector(KernelDensity(), contamination=contamination).fit(rows)

@@ -404,7 +404,7 @@ def test_one_copy_of_the_flow_in_float64(fitted, monkeypatch):
         raise AssertionError("a second copy")
 
     with monkeypatch.context() as patch:
-        patch.setattr(variational.copy, "deepcopy", refuse)
+        patch.setattr(copy, "deepcopy", refuse)
         flow.sample(2)
         flow.score_samples(np.eye(2))
         flow.evidence(100)

@@ -3,9 +3,10 @@
 `make_flow` makes one of a family, `make_table_flow` one for a table of all kinds of columns.
 """
 
+from .._families import FAMILIES, resolve
 from .bijectors import Additive, Affine, Bijector, Chain, Mixture, Spline
 from .discrete import ABSENT, Categories, DiscreteMADE
-from .families import BIJECTORS, FAMILIES, make_flow, resolve
+from .families import BIJECTORS, make_flow
 from .layers import Flow, MaskedLayer, RowDensity, base_log_prob
 from .masked import ACTIVATIONS, MaskedNetwork
 from .mixture import MixtureMADE

@@ -1,10 +1,10 @@
-"""The table of families: what the layers of each are made of, and how many there are."""
+"""The flows of all families: what the layers are made of that `FAMILIES` names."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 
+from .._families import FAMILIES, resolve
 from .bijectors import Additive, Affine, Bijector, Chain, Mixture, Spline
 from .layers import Flow, Inverted, Layer, MaskedLayer
 from .masked import MaskedNetwork
@@ -40,71 +40,11 @@ def coupling(n_columns: int, n_layers: int, generator: torch.Generator) -> list[
     return degrees
 
 
-@dataclass(frozen=True)
-class Family:
-    """A row of the table of families.
-
-    Attributes
-    ----------
-    n_layers : int
-        How many layers it has by default.
-    bijectors : tuple of str
-        What scalar maps it may have, its default first; none where it has a ``layer_type``.
-    degrees : callable or None
-        Gives the degrees of the columns in each layer.
-    layer_type : type or None
-        Its layers, where these are no conditioner with a bijector.
-    inverted : bool
-        Whether draws, not densities, take one pass.
-    scaled : bool
-        Whether a scale and a shift of each column come last, because no other layer has them.
-    """
-
-    n_layers: int
-    bijectors: tuple[str, ...] = ()
-    degrees: Callable[[int, int, torch.Generator], list[torch.Tensor]] | None = None
-    layer_type: type[PlanarLayer] | type[RadialLayer] | None = None
-    inverted: bool = False
-    scaled: bool = False
-
-
-FAMILIES = {
-    "maf": Family(5, ("spline", "affine", "mixture"), autoregressive),
-    "made": Family(1, ("affine", "mixture", "spline"), autoregressive),
-    "nice": Family(8, ("additive",), coupling, scaled=True),
-    "realnvp": Family(8, ("affine", "spline", "mixture"), coupling),
-    "iaf": Family(5, ("affine", "spline", "mixture"), autoregressive, inverted=True),
-    "planar": Family(32, layer_type=PlanarLayer, scaled=True),
-    "radial": Family(32, layer_type=RadialLayer, scaled=True),
+DEGREES = {"autoregressive": autoregressive, "coupling": coupling}
+LAYER_TYPES: dict[str, type[PlanarLayer] | type[RadialLayer]] = {
+    "planar": PlanarLayer,
+    "radial": RadialLayer,
 }
-
-
-def resolve(family: str, bijector: str, n_layers: int | str) -> tuple[str | None, int]:
-    """Return the bijector and the number of layers of a family, its defaults for "auto".
-
-    Raises
-    ------
-    ValueError
-        If the family cannot have them.
-    """
-    row = FAMILIES[family]
-    if bijector != "auto" and bijector not in row.bijectors:
-        allowed = "'auto': its layers have no bijector"
-        if row.bijectors:
-            allowed = f"one of {['auto', *row.bijectors]}"
-        raise ValueError(
-            f"bijector={bijector!r} makes no sense with family={family!r}, which takes {allowed}."
-        )
-    if family == "made" and n_layers not in ("auto", 1):
-        raise ValueError(
-            f"family='made' has one layer, got n_layers={n_layers}: leave it at 'auto', or use "
-            "family='maf'."
-        )
-    default = row.bijectors[0] if row.bijectors else None
-    return (
-        default if bijector == "auto" else bijector,
-        row.n_layers if isinstance(n_layers, str) else n_layers,
-    )
 
 
 def make_flow(
@@ -167,10 +107,11 @@ def make_flow(
 
     layers: list[Layer] = []
     if row.layer_type:
-        layers += [row.layer_type(n_columns, generator) for _ in range(n_layers)]
+        layer_type = LAYER_TYPES[row.layer_type]
+        layers += [layer_type(n_columns, generator) for _ in range(n_layers)]
     elif row.degrees and bijector_name:
         scalar_map = BIJECTORS[bijector_name](n_bins)
-        for degrees in row.degrees(n_columns, n_layers, generator):
+        for degrees in DEGREES[row.degrees](n_columns, n_layers, generator):
             layer = masked(degrees, scalar_map, hidden_layer_sizes)
             layers.append(Inverted(layer) if row.inverted else layer)
     if row.scaled:

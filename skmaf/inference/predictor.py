@@ -1,15 +1,19 @@
 """The conditional distribution of each target of a row, from a conditional density."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-from ..models.table_density import TableDensity
 from ..table.columns import Continuous, Discrete
 from .prediction import BASE_NODES, INTERPOLATION, QUADRATURE_WEIGHTS, ConditionalDistribution
+
+if TYPE_CHECKING:
+    from ..models.table_density import TableDensity
 
 N_DRAWS = 1000  # for each row, where base space is wider than a line
 N_BASELINE_NODES = 200  # that stand for the baseline beside the flow
@@ -39,7 +43,7 @@ class Predictor:
     errors: np.ndarray | None
 
     @classmethod
-    def of(cls, density: TableDensity, seed: int) -> "Predictor":
+    def of(cls, density: TableDensity, seed: int) -> Predictor:
         """Return the predictor of a density, its baseline drawn from by the seed."""
         columns = density.columns
         is_one_number = columns.n_codes == 0 and columns.n_values == 1

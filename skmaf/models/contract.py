@@ -1,16 +1,17 @@
 """The contract that every density object keeps, and what those with a torch module inside share."""
 
 import copy
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
-import torch
 
 from .._devices import pick_device
-from ..flows.layers import RowDensity
 from ..table.columns import Columns
 
-ModuleT = TypeVar("ModuleT", bound=RowDensity)
+if TYPE_CHECKING:
+    from ..flows.layers import RowDensity
+
+ModuleT = TypeVar("ModuleT", bound="RowDensity")
 
 LOWEST = -1e300  # a mean over many such log-densities is still finite
 
@@ -84,6 +85,8 @@ class ModulePrecisions(Generic[ModuleT]):
 
     def in_precision(self, dtype: np.dtype) -> ModuleT:
         """Return the module in the precision of ``dtype``, on the fastest device that has it."""
+        import torch
+
         device = pick_device(self.device, fitted=True)
         is_double = dtype == np.float64
         if is_double and device.type == "mps":

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..table.frames import take_rows
 from .contract import refuse_no_rows
+from .estimator_density import EstimatorDensity
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,10 @@ class FoldEnsemble:
         total = np.zeros(len(speakers))
         for density, speaks in zip(self.densities, speakers.T):
             positions = np.flatnonzero(speaks)
-            if len(positions):
+            if isinstance(density, EstimatorDensity):
+                # an estimator checks rows, and counts those that are wrong: it is to see them all
+                total[positions] += density.log_prob(rows)[positions]
+            elif len(positions):
                 total[positions] += density.log_prob(take_rows(rows, positions))
         return total / speakers.sum(axis=1)
 

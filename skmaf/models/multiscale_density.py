@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from joblib import Parallel, delayed
 from scipy.special import logsumexp
 from scipy.stats import trim_mean
 from sklearn.utils import gen_batches
+from tqdm.auto import tqdm
 
 from .._devices import pick_device
 from .._torch import isolated_torch, threads_for
@@ -25,7 +25,7 @@ from ..training.noise import NoiseLevels
 from ..training.side_by_side import NoisyRows, StepBudget, train_side_by_side
 from .contract import ModulePrecisions, check_context, check_rows, finite_log_prob
 from .kernel import Kernel
-from .table_fit import TableKnowledge
+from .specs import TableKnowledge
 
 BATCH_ROWS = 128
 SIDE_BY_SIDE = 3  # densities whose networks are trained together
@@ -54,6 +54,7 @@ class MultiscaleSpec:
     highest_noise: float
     n_components: int
     hidden_layer_sizes: tuple[int, ...]
+    kernel_share: float
     max_iter: int
     device: str
 
@@ -80,6 +81,8 @@ class MultiscaleTableDensity:
         The network, in the precisions that were asked for.
     kernel : Kernel
         The training rows, with the noise levels as bandwidths.
+    kernel_share : float
+        Share of the kernel density in the mixture.
     noise : NoiseLevels
         The range of noise levels.
     noise_contexts : ndarray
@@ -93,6 +96,7 @@ class MultiscaleTableDensity:
     columns: Columns
     precisions: ModulePrecisions[MixtureMADE]
     kernel: Kernel
+    kernel_share: float
     noise: NoiseLevels
     noise_contexts: np.ndarray
     order: np.ndarray
@@ -212,7 +216,12 @@ class MultiscaleTableDensity:
             return np.zeros(len(Z))
         of_levels = self._network_log_probs(Z, self.noise_contexts)
         by_network = logsumexp(of_levels, axis=0) - np.log(len(self.noise_contexts))
-        return np.logaddexp(by_network, self.kernel.log_prob(Z)) - np.log(2)
+        if self.kernel_share == 0:
+            return by_network
+        return np.logaddexp(
+            by_network + np.log1p(-self.kernel_share),
+            self.kernel.log_prob(Z) + np.log(self.kernel_share),
+        )
 
     def _network_log_probs(self, Z: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         """Return the network's log-density of rows at each noise level, shape (n_levels, n)."""
@@ -242,7 +251,7 @@ class MultiscaleTableDensity:
         generator: torch.Generator,
         rng: np.random.RandomState,
     ) -> np.ndarray:
-        """Draw rows of flow space, half of them from the network and half from the kernel."""
+        """Draw rows of flow space, some from the network and some from the kernel."""
         z = network.tensor(torch.randn((n_rows, self.columns.n_values), generator=generator))
         Z = np.empty(z.shape)
         if Z.shape[1]:
@@ -250,7 +259,7 @@ class MultiscaleTableDensity:
             contexts = network.tensor(self.noise_contexts[levels])[:, None]
             chance = network.tensor(rng.random_sample(z.shape))
             Z[:, self.order] = network.draw(z, chance, contexts).cpu().double().numpy()
-            from_kernel = rng.random_sample(n_rows) < 0.5
+            from_kernel = rng.random_sample(n_rows) < self.kernel_share
             Z[from_kernel] = self.kernel.sample(from_kernel.sum(), rng)
         return Z
 
@@ -269,7 +278,8 @@ def fit_multiscale_densities(
     known: TableKnowledge,
     random_state: Any = None,
     n_jobs: int | None = None,
-) -> tuple[list[MultiscaleTableDensity], list[History]]:
+    verbose: bool = False,
+) -> dict[int, tuple[MultiscaleTableDensity, History]]:
     """Fit densities of rows of a table, each of some of them, at all noise levels.
 
     The networks of a few densities are trained side by side; such groups are the same whatever
@@ -287,12 +297,14 @@ def fit_multiscale_densities(
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         How many groups of densities are fitted at a time, as joblib takes it.
+    verbose : bool, default=False
+        Whether to show a progress bar.
 
     Returns
     -------
-    densities : list of MultiscaleTableDensity
-    histories : list of History
-        Their losses are in nats and in the units of N.
+    densities : dict of int to tuple (MultiscaleTableDensity, History)
+        By the positions in ``fitted``; of some of these if an interrupt came after them. Losses
+        are in nats and in the units of N.
     """
     seed = seed_from(random_state)
     with isolated_torch():
@@ -301,11 +313,21 @@ def fit_multiscale_densities(
             for k, rows in enumerate(fitted)
         ]
     groups = _groups_of_one_shape(drafts)
-    trained = Parallel(n_jobs, prefer="threads")(
+    trained = Parallel(n_jobs, prefer="threads", return_as="generator")(
         delayed(_train)([drafts[k] for k in group], spec, seed + group[0]) for group in groups
     )
-    histories = dict(zip(chain(*groups), chain(*trained)))
-    return [draft.finished(spec) for draft in drafts], [histories[k] for k in range(len(drafts))]
+    bar = tqdm(total=len(drafts), desc="Densities", unit="fold", disable=not verbose)
+    histories: dict[int, History] = {}
+    try:
+        for group, of_group in zip(groups, trained):
+            histories |= dict(zip(group, of_group))
+            bar.update(len(group))
+    except KeyboardInterrupt:
+        if not histories:
+            raise
+    finally:
+        bar.close()
+    return {k: (drafts[k].finished(spec), histories[k]) for k in sorted(histories)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -375,6 +397,7 @@ class _Draft:
             columns=self.columns,
             precisions=ModulePrecisions(network, spec.device),
             kernel=self.kernel,
+            kernel_share=spec.kernel_share,
             noise=spec.noise,
             noise_contexts=spec.noise.contexts(N_NOISE_LEVELS).numpy(),
             order=self.order,

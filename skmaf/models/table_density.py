@@ -13,18 +13,7 @@ from ..flows import TableFlow
 from ..table.columns import Columns
 from .baseline import Baseline
 from .contract import ModulePrecisions, check_context, check_rows, finite_log_prob
-
-
-@dataclass(frozen=True)
-class FlowSpec:
-    """The parameters that shape a flow, as in `MAFDensity`, none of them "auto"."""
-
-    family: str
-    bijector: str
-    n_layers: int
-    hidden_layer_sizes: tuple[int, ...]
-    activation: str
-    n_bins: int
+from .specs import FlowSpec
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,62 +10,20 @@ import torch
 from tqdm.auto import tqdm
 
 from .._devices import pick_device
+from .._families import FAMILIES
 from .._torch import isolated_torch, threads_for
 from .._validation import seed_from, weigh
-from ..flows import FAMILIES, Categories, RowDensity, TableFlow, make_table_flow
+from ..flows import Categories, RowDensity, TableFlow, make_table_flow
 from ..table.column_kinds import continuous_column, exact_column, find_columns
 from ..table.columns import Columns
-from ..training.budget import WEIGHT_DECAY_ROWS, Budget, hold_out, make_budget
+from ..training.budget import Budget, hold_out, make_budget
 from ..training.hiding import Hiding
 from ..training.loop import History, WeightedRows, joined, train, weighted_rows
 from ..training.noise import dequantise
 from .baseline import Baseline, fit_baseline
 from .contract import ModulePrecisions
-from .table_density import FlowSpec, TableDensity, flow_log_probs, rows_of
-
-
-@dataclass(frozen=True)
-class TrainingSpec:
-    """The parameters of the training, as in `MAFDensity`.
-
-    Attributes
-    ----------
-    decay_rows : int
-        Rows up to which weights decay in full where ``alpha`` is "auto".
-    progress : str or None
-        What to call the progress bar; None for none.
-    """
-
-    alpha: float | str
-    batch_size: int | str
-    learning_rate_init: float | str
-    max_iter: int | str
-    early_stopping: bool
-    validation_fraction: float | str
-    n_iter_no_change: int | str
-    tol: float
-    device: str
-    decay_rows: int = WEIGHT_DECAY_ROWS
-    progress: str | None = None
-
-
-@dataclass(frozen=True)
-class TableKnowledge:
-    """What is known of a table before a density is fitted to its rows.
-
-    Attributes
-    ----------
-    n_categories : list of int or None
-        How many categories each column has; None for a column of numbers.
-    declared : dict of int to str or tuple
-        Kinds of columns that the user declared, by position.
-    has_missing : bool
-        Whether cells may be missing.
-    """
-
-    n_categories: list
-    declared: dict = field(default_factory=dict)
-    has_missing: bool = False
+from .specs import FlowSpec, TableKnowledge, TrainingSpec
+from .table_density import TableDensity, flow_log_probs, rows_of
 
 
 @isolated_torch()

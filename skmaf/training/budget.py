@@ -1,12 +1,18 @@
 """How long and how fast to train, and on which rows: what "auto" means for a table's size."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from .._torch import isolated_torch
-from ..flows.layers import RowDensity
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..flows.layers import RowDensity
 
 MIN_STEPS = 1000  # of the optimiser
 MAX_STEPS = 4000
@@ -113,6 +119,8 @@ def hold_out(
     train, validation : ndarray of int
         Positions, in random order; at least one on each side unless ``fraction`` is 0.
     """
+    import torch
+
     order = torch.randperm(n_rows, generator=generator).numpy()
     if fraction == 0:
         return order, order[:0]
@@ -148,6 +156,8 @@ def set_aside(n_rows: int, fraction: float | str, seed: int) -> tuple[np.ndarray
     ValueError
         If there are under 4 rows.
     """
+    import torch
+
     if n_rows < 4:
         raise ValueError(
             f"n_samples={n_rows} is too few: give 4 rows at least, two to fit on and one each to "

@@ -1,0 +1,116 @@
+"""What the command does: a density of the table, its anomalous rows, fresh rows, one report."""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from ..density import MAFDensity
+from ..outlier import DensityOutlierDetector
+from .files import (
+    MIN_ROWS,
+    Scores,
+    Table,
+    check_output,
+    example_table,
+    read_table,
+    write_scores,
+)
+from .report import (
+    NEXT,
+    drawn_text,
+    header_text,
+    lowest_rows,
+    quality_text,
+    reason_texts,
+    top_text,
+)
+
+N_DRAWN = 5
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read the table, fit, write the scores and print the report."""
+    table, output = read(args)
+    train, held_out = split(table, args.seed)
+    print(header_text(table, len(train)), flush=True)
+    fitted = table.X.iloc[train]
+    density, detector, messages = fit(fitted, args)
+    scores = Scores(
+        log_density=density.score_samples(table.X),
+        score=detector.score_samples(table.X),
+        p_value=detector.p_values(table.X),
+        threshold=detector.offset_,
+    )
+    for message in messages:
+        print(f"Note: {message}")
+    print("\n" + quality_text(table, scores, train, held_out))
+    if output is not None:
+        write_scores(output, table, scores, args.force)
+        print(f"Scores                   {output}")
+    drawn = density.sample(N_DRAWN, random_state=args.seed)
+    lowest = lowest_rows(scores.score, args.top)
+    top = top_text(table, scores, lowest, reasons(detector, table.X.iloc[lowest]))
+    print("", top, "", drawn_text(fitted, drawn), "", NEXT, sep="\n")
+
+
+def read(args: argparse.Namespace) -> tuple[Table, Path | None]:
+    """Check the options; return the table, and the file for its scores, if there is to be one."""
+    if args.label is not None and args.table is None:
+        raise ValueError("--label needs a TABLE.")
+    for name in ("top", "seed"):
+        if getattr(args, name) < 0:
+            raise ValueError(f"--{name} must be 0 or more, got {getattr(args, name)}.")
+    output = args.output
+    if args.table is None:
+        table = example_table()
+    else:
+        table = read_table(args.table, args.label)
+        output = output or args.table.with_suffix(".scores.csv")
+    if output is not None:
+        check_output(output, args.table, args.force)
+    return table, output
+
+
+def split(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the rows to fit, and of normal rows held out from the fit."""
+    if table.labels is None:
+        normal = np.arange(len(table.X))
+        share = 0.1
+    else:
+        normal = np.flatnonzero(table.labels == table.normal)
+        share = 0.5
+    if len(normal) < MIN_ROWS:
+        raise ValueError(
+            f"too few rows to fit: {len(normal)}; a density needs {MIN_ROWS} at the very least."
+        )
+    n_held_out = max(2, round(share * len(normal)))
+    train, held_out = train_test_split(normal, test_size=n_held_out, random_state=seed)
+    return train, held_out
+
+
+def fit(
+    X: pd.DataFrame, args: argparse.Namespace
+) -> tuple[MAFDensity, DensityOutlierDetector, list[str]]:
+    """Fit a density and an outlier detector to the rows; return them, and what they warned of."""
+    density = MAFDensity(random_state=args.seed, verbose=True)
+    detector = DensityOutlierDetector(
+        contamination="auto" if args.contamination is None else args.contamination,
+        random_state=args.seed,
+        verbose=True,
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        detector.fit(X)
+        density.fit(X)
+    return density, detector, [str(warning.message) for warning in caught]
+
+
+def reasons(detector: DensityOutlierDetector, rows: pd.DataFrame) -> list[str]:
+    """For each row, the cells that make it most unlikely."""
+    if len(rows) == 0:
+        return []
+    return list(reason_texts(rows, *detector.counterfactuals(rows)))

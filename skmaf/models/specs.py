@@ -1,0 +1,61 @@
+"""What a fit of a table's density is told: its parameters, and what is known of the table."""
+
+from dataclasses import dataclass, field
+
+from ..training.budget import WEIGHT_DECAY_ROWS
+
+
+@dataclass(frozen=True)
+class FlowSpec:
+    """The parameters that shape a flow, as in `MAFDensity`, none of them "auto"."""
+
+    family: str
+    bijector: str
+    n_layers: int
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str
+    n_bins: int
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """The parameters of the training, as in `MAFDensity`.
+
+    Attributes
+    ----------
+    decay_rows : int
+        Rows up to which weights decay in full where ``alpha`` is "auto".
+    progress : str or None
+        What to call the progress bar; None for none.
+    """
+
+    alpha: float | str
+    batch_size: int | str
+    learning_rate_init: float | str
+    max_iter: int | str
+    early_stopping: bool
+    validation_fraction: float | str
+    n_iter_no_change: int | str
+    tol: float
+    device: str
+    decay_rows: int = WEIGHT_DECAY_ROWS
+    progress: str | None = None
+
+
+@dataclass(frozen=True)
+class TableKnowledge:
+    """What is known of a table before a density is fitted to its rows.
+
+    Attributes
+    ----------
+    n_categories : list of int or None
+        How many categories each column has; None for a column of numbers.
+    declared : dict of int to str or tuple
+        Kinds of columns that the user declared, by position.
+    has_missing : bool
+        Whether cells may be missing.
+    """
+
+    n_categories: list
+    declared: dict = field(default_factory=dict)
+    has_missing: bool = False
