@@ -28,6 +28,7 @@ from .table.frames import as_table, take_rows
 MIN_ROWS = 4  # two folds of two
 N_STEPS = 7000  # of the default estimators' training, together
 FALSE_ALARMS = 0.05  # rate of contamination="auto"
+TYPICAL = 0.5  # share of normal rows below the score from which on nothing is to be explained
 
 
 class DensityOutlierDetector(OutlierMixin, BaseEstimator):
@@ -184,7 +185,14 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             estimators_=estimators,
             calibration_=calibration,
             offset_=self._offset(calibration, densities, rows),
-            _explainer=Explainer.learn(rows),
+            _explainer=Explainer.learn(
+                rows,
+                _UnseenLogProb(densities, folds, len(order)),
+                np.concatenate([held_out for _, held_out in folds]),
+                calibration.threshold(TYPICAL),
+                0.0 if isinstance(self.contamination, str) else self.contamination,
+                None if self.estimator is not None else [n is not None for n in codec.schema.n_categories],
+            ),
         )
         return self
 
@@ -399,7 +407,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         rows = encode_rows(self, X)
         densities = self.densities_
         gains, values = self._explainer.counterfactuals(
-            lambda variants: _mean_log_prob(densities, variants), rows
+            lambda variants, owners: _mean_log_prob(densities, variants), rows, self.verbose
         )
         decoded = [self.codec_.decode_column(j, x) for j, x in enumerate(values)]
         return gains, np.column_stack(decoded)
@@ -442,6 +450,23 @@ def _log_probs(densities: list, rows: Any) -> np.ndarray:
 
 def _mean_log_prob(densities: list, rows: Any) -> np.ndarray:
     return _log_probs(densities, rows).mean(axis=0)
+
+
+class _UnseenLogProb:
+    """The log-density of variants of training rows, by densities that have not seen the rows."""
+
+    def __init__(self, densities: list, folds: list[Fold], n_rows: int) -> None:
+        self.densities = densities
+        self.fold_of = np.zeros(n_rows, dtype=int)
+        for k, (_, held_out) in enumerate(folds):
+            self.fold_of[held_out] = k
+
+    def __call__(self, variants: Any, owners: np.ndarray) -> np.ndarray:
+        log_prob = np.empty(len(owners))
+        for k in np.unique(self.fold_of[owners]):
+            places = np.flatnonzero(self.fold_of[owners] == k)
+            log_prob[places] = self.densities[k].log_prob(take_rows(variants, places))
+        return log_prob
 
 
 def _calibrated(densities: list, rows: Any, weights: np.ndarray, folds: list[Fold]) -> Calibration:
