@@ -53,7 +53,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Number of folds, and so of fits; 1 is a single split that leaves a fifth of the rows, 2,000
         at most, for calibration alone. "auto" is 5 for up to 5,000 rows and 1 beyond.
     verbose : bool, default=False
-        Whether to show a progress bar of the folds.
+        Whether to show a progress bar of the folds, and one of the rows that are explained where
+        that takes long.
     random_state : int, RandomState instance or None, default=None
         Governs the folds and the densities: one that is given gets a seed where its own
         ``random_state``, or one of a step or part of it, is None.
@@ -185,14 +186,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             estimators_=estimators,
             calibration_=calibration,
             offset_=self._offset(calibration, densities, rows),
-            _explainer=Explainer.learn(
-                rows,
-                _UnseenLogProb(densities, folds, len(order)),
-                np.concatenate([held_out for _, held_out in folds]),
-                calibration.threshold(TYPICAL),
-                0.0 if isinstance(self.contamination, str) else self.contamination,
-                None if self.estimator is not None else [n is not None for n in codec.schema.n_categories],
-            ),
+            _explainer=self._learn_explainer(codec, rows, densities, folds, calibration),
         )
         return self
 
@@ -201,6 +195,20 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if isinstance(self.contamination, str):
             return calibration.threshold(FALSE_ALARMS)
         return float(np.percentile(_mean_log_prob(densities, rows), 100 * self.contamination))
+
+    def _learn_explainer(
+        self, codec: Any, rows: Any, densities: list, folds: list[Fold], calibration: Calibration
+    ) -> Explainer:
+        """Return what explains rows; of those that it learns from, densities know nothing."""
+        is_default = self.estimator is None
+        return Explainer.learn(
+            rows,
+            _UnseenLogProb(densities, folds, len(rows)),
+            [held_out for _, held_out in folds],
+            typical=calibration.threshold(TYPICAL),
+            contamination=0.0 if isinstance(self.contamination, str) else self.contamination,
+            categorical=[n is not None for n in codec.schema.n_categories] if is_default else None,
+        )
 
     def fold_estimator(self, n_folds: int) -> Any:
         """Return the estimator of each fold, not fitted: that which was given, or the default.
@@ -359,12 +367,23 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def explain(self, X: Any) -> np.ndarray:
-        """How much each cell makes its row unlikely.
+        """How much the cells that make a row unlikely do so.
 
-        It is the gain of the row's log-density if this cell alone had its most likely value: ``max
-        over v of log p(x with x_j = v) - log p(x)``. A cell that fits the others gets about 0;
-        units and the order of columns do not matter. The cost is that of scoring some 50 rows for
-        each cell, so ask about the rows that you will look at.
+        These are few: the cell whose change to another value gains most is changed; then the next,
+        given that change; until the log-density is what that of normal rows usually is, the median
+        of those that calibrate. The gain of a cell is what it adds to the log-density at its turn.
+        All other cells have a gain of exactly 0, and so have those that gain no more than chance
+        gives: `fit` learns how much that is from rows that the densities have not seen. A row that
+        is unlikely as a whole, or normal, has no gains at all.
+
+        Two cells may be odd only together, as where each fits the other and neither fits the rest.
+        Pairs of suspicious cells are therefore changed together where no single cell explains a
+        row; a pair counts if it gains more than chance gives a pair, and at least twice what its
+        cells gain alone. The two cells share the gain: each of them has one half.
+
+        Units and the order of columns hardly matter. The cost is that of scoring some 50 to 100
+        variants of a row, however many columns there are, so ask about the rows that you will look
+        at; with ``verbose`` a progress bar is shown where it takes long.
 
         Parameters
         ----------
@@ -373,12 +392,13 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         gains : ndarray of shape (n_samples, n_features)
-            In nats, not negative.
+            In nats, not negative. Those of a row add up to what its log-density gains by all its
+            `expected_values`, where none of its cells is missing. Missing cells have a gain of 0.
         """
         return self.counterfactuals(X)[0]
 
     def expected_values(self, X: Any) -> np.ndarray:
-        """The value that would make each row most likely in each cell, the other cells as they are.
+        """The rows with likely values in the cells that make them unlikely.
 
         Parameters
         ----------
@@ -387,9 +407,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         values : ndarray of shape (n_samples, n_features)
-            In the units of X: values that training rows hold in the column, or the row's own where
-            none is more likely. With categories an array of objects. Missing cells get the most
-            likely value, too.
+            In the units of X: where `explain` gives a gain, values that training rows hold in the
+            column, such as those of similar rows; elsewhere the row's own. With categories an array
+            of objects. Missing cells get a likely value, too.
         """
         return self.counterfactuals(X)[1]
 

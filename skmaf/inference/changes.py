@@ -160,7 +160,7 @@ class Search:
         if self.donors.categorical[cells].any():
             return donors
         first, second = self.donors.linear_prediction(z, cells)
-        predicted = self.donors.snap(pair[0], first), self.donors.snap(pair[1], second)
+        predicted = (self.donors.snap(pair[0], first), self.donors.snap(pair[1], second))
         return [predicted, *donors][:PAIR_DONORS]
 
     def fill_missing(self) -> None:
@@ -191,15 +191,13 @@ class Search:
         log_probs = np.empty(len(changes))
         for batch in gen_batches(len(changes), max(1, BATCH_CELLS // self.gains.shape[1])):
             references = self.references[rows[batch]]
-            for variant, change in zip(references, changes[batch]):
+            for variant, change in zip(references, changes[batch.start : batch.stop]):
                 variant[list(change.cells)] = change.rows
             variants = _cells(self.joined, references)
             log_probs[batch] = self.log_prob(variants, self.owners[rows[batch]])
         return log_probs - self.scores[rows]
 
-    def _best(
-        self, changes: list[Change], key: Callable[[Change], Hashable]
-    ) -> dict[Any, Trial]:
+    def _best(self, changes: list[Change], key: Callable[[Change], Hashable]) -> dict[Any, Trial]:
         """Return the best of these changes for each key."""
         if not changes:
             return {}
@@ -241,9 +239,7 @@ def _cell(change: Change) -> tuple:
     return change.owner, change.cells
 
 
-def _best_trials(
-    trials: Iterable[Trial], key: Callable[[Change], Hashable]
-) -> dict[Any, Trial]:
+def _best_trials(trials: Iterable[Trial], key: Callable[[Change], Hashable]) -> dict[Any, Trial]:
     """Return the first of those trials that gain most, for each key."""
     best: dict[Any, Trial] = {}
     for trial in trials:

@@ -71,7 +71,6 @@ class Donors:
         values = []
         counts = []
         levels = []
-        scores = []
         for x, is_code in zip(cells, is_category):
             known = np.flatnonzero(~pd.isna(x))
             x = np.array([str(cell) for cell in x[known]]) if is_code else _numbers(x[known])
@@ -259,10 +258,12 @@ class Donors:
             Of how many cells, those that are most unlike the nearest rows, to return all pairs.
         """
         cells = np.flatnonzero(free)
-        first, second = np.triu_indices(len(cells), 1)
-        gains = self.linear_gains_of_pairs(z)[cells[first], cells[second]]
-        best = np.argsort(-gains, kind="stable")[:n_linear]
-        pairs = list(zip(cells[first[best]].tolist(), cells[second[best]].tolist()))
+        gains = self.linear_gains_of_pairs(z)[np.ix_(cells, cells)]
+        gains = np.where(np.tri(len(cells), dtype=bool), -np.inf, gains).ravel()  # each pair once
+        n_linear = min(n_linear, len(cells) * (len(cells) - 1) // 2)
+        best = np.argpartition(-gains, n_linear)[:n_linear] if n_linear else np.empty(0, dtype=int)
+        best = best[np.argsort(-gains[best], kind="stable")]
+        pairs = [(int(cells[i // len(cells)]), int(cells[i % len(cells)])) for i in best]
         unlike = self._unlike_nearest(squares)
         suspects = sorted(cells[np.argsort(-unlike[cells], kind="stable")[:n_suspects]].tolist())
         return list(dict.fromkeys([*pairs, *combinations(suspects, 2)]))

@@ -25,6 +25,7 @@ LEAST_ROWS = 20  # at least
 CHANCE = 0.95  # share of normal rows in which no cell may count
 JOINT = 2.0  # times as much must a pair of cells gain together as its cells alone
 PROMISING = 0.5  # share of the gains of chance from which on better values are looked for
+BAR_DELAY = 2  # seconds until a progress bar appears
 ROW_BATCH = 32  # rows that are searched together; fewer in a wide table
 
 
@@ -54,7 +55,7 @@ class Explainer:
         cls,
         X: Any,
         log_prob: LogProb,
-        held_out: np.ndarray,
+        held_out: list[np.ndarray],
         typical: float,
         contamination: float = 0.0,
         categorical: Any = None,
@@ -68,8 +69,9 @@ class Explainer:
         log_prob : callable
             Takes variants of these rows, and an array that says which row each of them is a
             variant of; gives their log-densities by densities that have not seen that row.
-        held_out : ndarray of int
-            Positions of rows that some densities have not seen.
+        held_out : list of ndarray of int
+            Positions of the rows that each density has not seen; no more densities are asked than
+            it takes to have enough of them.
         typical : float
             The log-density that such rows usually have.
         contamination : float, default=0.0
@@ -79,8 +81,10 @@ class Explainer:
         """
         donors = Donors.learn(X, categorical)
         n_rows = max(LEAST_ROWS, min(LEARNING_ROWS, LEARNING_CELLS // len(donors.values)))
-        places = np.linspace(0, len(held_out) - 1, min(n_rows, len(held_out))).round().astype(int)
-        owners = held_out[places]
+        n_unseen = np.cumsum([len(rows) for rows in held_out])
+        unseen = np.concatenate(held_out[: np.searchsorted(n_unseen, n_rows) + 1])
+        n_rows = min(n_rows, len(unseen))
+        owners = unseen[np.linspace(0, len(unseen) - 1, n_rows).round().astype(int)]
         search = Search(donors, log_prob, take_rows(X, owners), owners)
         is_normal = search.scores >= np.quantile(search.scores, contamination)
         odd = np.flatnonzero(is_normal & (search.scores < typical))
@@ -116,8 +120,9 @@ class Explainer:
         n_columns = len(self.donors.values)
         size = max(1, min(ROW_BATCH, 100 * ROW_BATCH // n_columns))
         parts = []
-        # a bar appears after a while only
-        with tqdm(total=len(X), desc="Reasons", unit="row", delay=2, disable=not verbose) as bar:
+        with tqdm(
+            total=len(X), desc="Reasons", unit="row", delay=BAR_DELAY, disable=not verbose
+        ) as bar:
             for batch in gen_batches(len(X), size):
                 owners = np.arange(batch.start, batch.stop)
                 search = Search(self.donors, log_prob, take_rows(X, owners), owners)
