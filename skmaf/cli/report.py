@@ -17,6 +17,7 @@ SHOWN_COLUMNS = 8
 REASONS = 3  # cells of a row, at most; both of a pair
 EXACT_DIGITS = 5  # of a number that is not rounded
 ROUNDED_DIGITS = 4  # of one that is
+NO_BREAK = "\xa0"  # a space at which no line ends
 LARGE = 1e15  # from which on numbers are written with a power of ten
 SMALL = 1e-6  # below which they are
 NEXT = """\
@@ -30,7 +31,7 @@ In Python
   from skmaf import DensityOutlierDetector
   detector = DensityOutlierDetector().fit(X)
   detector.p_values(X_new)      how often a normal row looks as odd; select(X_new) picks by them
-  detector.explain(X_new)       how much each cell makes its row unlikely"""
+  detector.explain(X_new)       the few cells that make a row unlikely, and how much"""
 
 
 def header_text(table: Table, n_train: int) -> str:
@@ -124,7 +125,8 @@ def reason_texts(rows: pd.DataFrame, gains: np.ndarray, expected: np.ndarray) ->
             if gain[j] > 0:
                 name = str(rows.columns[j])[:24]
                 text = f"{name} {cell_text(row.iloc[j])} (expected {cell_text(values[j])})"
-                texts.setdefault(float(gain[j]), []).append(text)
+                # lines break between cells, not in them
+                texts.setdefault(float(gain[j]), []).append(text.replace(" ", NO_BREAK))
         reasons: list[str] = []
         n_cells = 0
         for cells in texts.values():
@@ -133,9 +135,10 @@ def reason_texts(rows: pd.DataFrame, gains: np.ndarray, expected: np.ndarray) ->
                 break
             reasons.append(" together with ".join(cells))
         text = ", ".join(reasons) or "no cell or pair of cells stands out"
-        yield textwrap.fill(
+        lines = textwrap.wrap(
             text, 100, initial_indent=" " * 4, subsequent_indent=" " * 6, break_on_hyphens=False
         )
+        yield "\n".join(lines).replace(NO_BREAK, " ")
 
 
 def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:

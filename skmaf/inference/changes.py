@@ -189,7 +189,7 @@ class Search:
         """Return what each of these changes gains."""
         rows = np.array([change.owner for change in changes])
         log_probs = np.empty(len(changes))
-        for batch in gen_batches(len(changes), max(1, BATCH_CELLS // self.gains.shape[1])):
+        for batch in gen_batches(len(changes), max(1, BATCH_CELLS // len(self.donors.values))):
             references = self.references[rows[batch]]
             for variant, change in zip(references, changes[batch.start : batch.stop]):
                 variant[list(change.cells)] = change.rows
