@@ -14,9 +14,9 @@ LogProb = Callable[[Any, np.ndarray], np.ndarray]
 
 LOOKED_AT = 2  # candidates of each cell
 CLOSELY = 2  # cells of which more candidates are tried
-CANDIDATES = 6  # of each of these, altogether
+CANDIDATES = 5  # of each of these, altogether
 REFINEMENT = (8, 30, 120)  # shares of a column's values that lie between two looks
-SUSPECTS = 3  # cells, unlike those of the nearest rows, whose pairs are tried
+SUSPECTS = 2  # cells, unlike those of the nearest rows, that are tried as a pair
 LINEAR_PAIRS = 3  # that are tried because a normal law would gain most by them
 PAIR_DONORS = 2  # whose values are tried in a pair
 FILLED_CELLS = 16  # missing cells of a row whose candidates are scored

@@ -17,7 +17,7 @@ from .changes import LogProb, Search, Trial
 from .donors import Donors
 
 MAX_CHANGES = 3  # of a row, of a cell or a pair each
-FIRST_CELLS = 12  # that are tried at first, in a wide table
+FIRST_CELLS = 10  # that are tried at first, in a wide table
 LATER_CELLS = 5  # that are tried after a change
 LEARNING_ROWS = 50  # that tell what gains chance gives
 LEARNING_CELLS = 1500  # of them, in a wide table, but
