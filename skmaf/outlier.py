@@ -370,8 +370,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """How much the cells that make a row unlikely do so.
 
         These are few: the cell whose change to another value gains most is changed; then the next,
-        given that change; until the log-density is what that of normal rows usually is, the median
-        of those that calibrate. The gain of a cell is what it adds to the log-density at its turn.
+        given that change; until the log-density is what that of normal rows usually is: the median
+        of those that calibrate, but for what chance gives. There are three changes at most. The
+        gain of a cell is what it adds to the log-density at its turn.
         All other cells have a gain of exactly 0, and so have those that gain no more than chance
         gives: `fit` learns how much that is from rows that the densities have not seen. A row that
         is unlikely as a whole, or normal, has no gains at all.
