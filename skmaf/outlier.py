@@ -16,7 +16,7 @@ from ._compat import HasMethods, Interval, StrOptions, fit_context
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
-from .folds import fit_default_folds, fit_folds, learn_codec, make_folds
+from .folds import Fold, fit_default_folds, fit_folds, learn_codec, make_folds
 from .inference.calibration import Calibration
 from .inference.explanation import Explainer
 from .models.estimator_density import EstimatorDensity
@@ -28,10 +28,11 @@ from .table.frames import as_table, take_rows
 
 MIN_ROWS = 4  # two folds of two
 FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where no share is given
+TYPICAL = 0.5  # share of rows below the score from which on nothing is to be explained
 # of the default densities: rows that are trusted are remembered one by one, while a short training
 # learns little of the few that lie together, as anomalies may
 TRUSTED = {"max_iter": 1400}
-ROBUST = {"max_iter": 500, "kernel_share": 0.0}
+ROBUST = {"max_iter": 150, "kernel_share": 0.0}
 
 
 class DensityOutlierDetector(OutlierMixin, BaseEstimator):
@@ -59,7 +60,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     n_jobs : int or None, default=None
         How many folds to fit at a time, as joblib takes it. Results are the same for any.
     verbose : bool, default=False
-        Whether to show a progress bar of the folds.
+        Whether to show a progress bar of the folds, and one of the rows that are explained where
+        that takes long.
     random_state : int, RandomState instance or None, default=None
         Governs the folds and the densities: one that is given gets a seed where its own
         ``random_state``, or one of a step or part of it, is None.
@@ -195,7 +197,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             estimators_=list(estimators.values()),
             calibration_=calibration,
             offset_=self._offset(calibration),
-            _explainer=Explainer.learn(rows),
+            _explainer=self._learn_explainer(codec, rows, ensemble, folds, calibration),
         )
         return self
 
@@ -217,6 +219,24 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if isinstance(self.contamination, str) or self.contamination == 0:
             return calibration.threshold(FALSE_ALARMS)
         return calibration.quantile(self.contamination)
+
+    def _learn_explainer(
+        self,
+        codec: Any,
+        rows: Any,
+        ensemble: FoldEnsemble,
+        folds: list[Fold],
+        calibration: Calibration,
+    ) -> Explainer:
+        """Return what explains rows; of those that it learns from, densities know nothing."""
+        is_default = self.estimator is None
+        return Explainer.learn(
+            rows,
+            ensemble.log_prob_of_variants(rows),
+            [fold.held_out for fold in folds],
+            typical=calibration.threshold(TYPICAL),
+            categorical=[n is not None for n in codec.schema.n_categories] if is_default else None,
+        )
 
     @property
     def densities_(self) -> list:
@@ -373,12 +393,24 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         return self
 
     def explain(self, X: Any) -> np.ndarray:
-        """How much each cell makes its row unlikely.
+        """How much the cells that make a row unlikely do so.
 
-        It is the gain of the row's log-density if this cell alone had its most likely value: ``max
-        over v of log p(x with x_j = v) - log p(x)``. A cell that fits the others gets about 0;
-        units and the order of columns do not matter. The cost is that of scoring some 50 rows for
-        each cell, so ask about the rows that you will look at.
+        These are few: the cell whose change to another value gains most is changed; then the next,
+        given that change; until the log-density is what that of normal rows usually is: the median
+        of those that calibrate, but for what chance gives. There are three changes at most. The
+        gain of a cell is what it adds to the log-density at its turn.
+        All other cells have a gain of exactly 0, and so have those that gain no more than chance
+        gives: `fit` learns how much that is from rows that the densities have not seen. A row that
+        is unlikely as a whole, or normal, has no gains at all.
+
+        Two cells may be odd only together, as where each fits the other and neither fits the rest.
+        Pairs of suspicious cells are therefore changed together where no single cell explains a
+        row; a pair counts if it gains more than chance gives a pair, and at least twice what its
+        cells gain alone. The two cells share the gain: each of them has one half.
+
+        Units and the order of columns hardly matter. The cost is that of scoring some 50 to 100
+        variants of a row, however many columns there are, so ask about the rows that you will look
+        at; with ``verbose`` a progress bar is shown where it takes long.
 
         Parameters
         ----------
@@ -387,12 +419,13 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         gains : ndarray of shape (n_samples, n_features)
-            In nats, not negative.
+            In nats, not negative. Those of a row add up to what its log-density gains by all its
+            `expected_values`, where none of its cells is missing. Missing cells have a gain of 0.
         """
         return self.counterfactuals(X)[0]
 
     def expected_values(self, X: Any) -> np.ndarray:
-        """The value that would make each row most likely in each cell, the other cells as they are.
+        """The rows with likely values in the cells that make them unlikely.
 
         Parameters
         ----------
@@ -401,9 +434,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         values : ndarray of shape (n_samples, n_features)
-            In the units of X: values that training rows hold in the column, or the row's own where
-            none is more likely. With categories an array of objects. Missing cells get the most
-            likely value, too.
+            In the units of X: where `explain` gives a gain, values that training rows hold in the
+            column, such as those of similar rows; elsewhere the row's own. With categories an array
+            of objects. Missing cells get a likely value, too.
         """
         return self.counterfactuals(X)[1]
 
@@ -419,9 +452,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         gains, values : ndarray of shape (n_samples, n_features)
         """
         rows = encode_rows(self, X)
-        speakers = self.ensemble_.speakers(rows)
         gains, values = self._explainer.counterfactuals(
-            lambda variants, owners: self.ensemble_.log_prob(variants, speakers[owners]), rows
+            self.ensemble_.log_prob_of_variants(rows), rows, self.verbose
         )
         decoded = [self.codec_.decode_column(j, x) for j, x in enumerate(values)]
         return gains, np.column_stack(decoded)

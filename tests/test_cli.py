@@ -110,10 +110,11 @@ def test_scores_are_those_of_the_rows_in_order(quick, save, frame, capsys):
     np.testing.assert_array_equal(scores["outlier"], expected < np.percentile(expected[train], 20))
     np.testing.assert_array_equal(scores["row"], np.arange(80))
     out = capsys.readouterr().out
-    assert f"Held-out log-likelihood  {log_density[held_out].mean():.2f} nats" in out
+    mean = report.number_text(log_density[held_out].mean())
+    assert f"Held-out log-likelihood  {mean} nats" in out
     lowest = int(np.argmin(expected))
     first = out.split("most anomalous")[1].splitlines()[2].split()
-    assert int(first[0]) == lowest and float(first[1]) == pytest.approx(expected[lowest], rel=1e-4)
+    assert int(first[0]) == lowest and first[1] == report.number_text(expected[lowest])
     assert "ROC" not in out
     assert "15 of 72 fitted rows" in out  # 20%
 
@@ -334,9 +335,64 @@ def test_rows_with_a_vanishing_density(frame):
     assert "-inf nats" in text
 
 
+def reasons_of(gains, cells=(211.0, 35060.0, 0.00021, "blue"), expected=(27.3, 12, 1.5, "red")):
+    names = ["body mass index", "income", "rate", "colour"]
+    rows = pd.DataFrame([cells], columns=names)
+    (text,) = report.reason_texts(rows, np.array([gains]), np.array([expected], dtype=object))
+    return text
+
+
 def test_row_without_a_guilty_cell():
-    (line,) = report.reason_texts(pd.DataFrame({"a": [1.0]}), np.zeros((1, 1)), np.ones((1, 1)))
-    assert "no single cell" in line
+    assert reasons_of([0, 0, 0, 0]) == "    no cell or pair of cells stands out"
+
+
+def test_reasons_are_the_cells_that_gain_most_first():
+    assert reasons_of([120.5, 0, 0, 0]) == "    body mass index 211 (expected 27.3)"
+    assert reasons_of([0, 9.0, 30.0, 0]) == (
+        "    rate 0.00021 (expected 1.5), income 35,060 (expected 12)"
+    )
+    assert " ".join(reasons_of([1.0, 2.0, 3.0, 4.0]).split()) == (
+        "colour blue (expected red), rate 0.00021 (expected 1.5), income 35,060 (expected 12)"
+    )
+
+
+def test_reasons_of_a_pair_stay_together():
+    assert reasons_of([0, 7.5, 0, 7.5]) == (
+        "    income 35,060 (expected 12) together with colour blue (expected red)"
+    )
+    text = reasons_of([7.0, 7.5, 8.0, 7.5])
+    assert " ".join(text.split()) == (
+        "rate 0.00021 (expected 1.5), income 35,060 (expected 12) together with colour blue "
+        "(expected red)"
+    )
+    assert text.splitlines()[1] == "      colour blue (expected red)"
+    assert max(map(len, text.splitlines())) <= 100
+    assert "together" not in reasons_of([7.5, 8.0, 9.0, 7.5])  # but for one half, no room
+
+
+@pytest.mark.parametrize(
+    "number, text",
+    [
+        (35060.0, "35,060"),
+        (np.int64(1234567), "1,234,567"),
+        (123456789012345.0, "123,456,789,012,345"),
+        (1e15, "1e+15"),
+        (-2.5e-7, "-2.5e-07"),
+        (0.00021, "0.00021"),
+        (1 / 121, "0.008264"),
+        (1234.5, "1,234.5"),
+        (1234.567, "1,235"),
+        (9.999961, "10"),
+        (99999.96, "100,000"),
+        (np.float32(0.1), "0.1"),
+        (-12.34567, "-12.35"),
+        (-0.0, "0"),
+        (np.nan, "nan"),
+        (-np.inf, "-inf"),
+    ],
+)
+def test_numbers_are_as_a_person_writes_them(number, text):
+    assert report.number_text(number) == text
 
 
 def test_drawn_rows_of_many_columns():

@@ -1,8 +1,11 @@
 """The texts that the command prints."""
 
+import math
 import textwrap
 from collections.abc import Iterator
+from decimal import Decimal
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +14,12 @@ from sklearn.metrics import roc_auc_score
 from .files import Scores, Table, listing
 
 SHOWN_COLUMNS = 8
-NUMBER = "{:.6g}"
+REASONS = 3  # cells of a row, at most; both of a pair
+EXACT_DIGITS = 5  # of a number that is not rounded
+ROUNDED_DIGITS = 4  # of one that is
+NO_BREAK = "\xa0"  # a space at which no line ends
+LARGE = 1e15  # from which on numbers are written with a power of ten
+SMALL = 1e-6  # below which they are
 NEXT = """\
 What to try next
   python -m skmaf TABLE.csv     the same for your own table; --help lists the options
@@ -23,12 +31,15 @@ In Python
   from skmaf import DensityOutlierDetector
   detector = DensityOutlierDetector().fit(X)
   detector.p_values(X_new)      how often a normal row looks as odd; select(X_new) picks by them
-  detector.explain(X_new)       how much each cell makes its row unlikely"""
+  detector.explain(X_new)       the few cells that make a row unlikely, and how much"""
 
 
 def header_text(table: Table, n_train: int) -> str:
     """What the table is, and what is about to happen."""
-    lines = [table.title, f"{len(table.X)} rows, {table.X.shape[1]} columns: {listing(table.X)}"]
+    lines = [
+        table.title,
+        f"{len(table.X):,} rows, {table.X.shape[1]:,} columns: {listing(table.X)}",
+    ]
     if table.labels is not None:
         counts = ", ".join(
             f"{value} ({n} rows)" for value, n in table.labels.value_counts().items()
@@ -36,7 +47,7 @@ def header_text(table: Table, n_train: int) -> str:
         lines.append(f"Label {table.labels.name}: {counts}; {table.normal} is normal")
     lines += [f"Note: {note}" for note in table.notes]
     lines = [textwrap.fill(line, 100, subsequent_indent="  ") for line in lines]
-    return "\n".join([*lines, "", f"Fitting the density to {n_train} rows ..."])
+    return "\n".join([*lines, "", f"Fitting the density to {n_train:,} rows ..."])
 
 
 def quality_text(table: Table, scores: Scores, train: np.ndarray, held_out: np.ndarray) -> str:
@@ -47,8 +58,8 @@ def quality_text(table: Table, scores: Scores, train: np.ndarray, held_out: np.n
         error = kept.std(ddof=1) / np.sqrt(len(kept))
     groups = {"fitted rows": train, "held-out rows": held_out}
     lines = [
-        f"Held-out log-likelihood  {mean:.2f} nats per row "
-        f"(standard error {error:.2f}, {len(kept)} rows)"
+        f"Held-out log-likelihood  {number_text(mean)} nats per row "
+        f"(standard error {number_text(error)}, {len(kept):,} rows)"
     ]
     if table.labels is not None:
         abnormal = np.flatnonzero(table.labels != table.normal)
@@ -57,11 +68,11 @@ def quality_text(table: Table, scores: Scores, train: np.ndarray, held_out: np.n
         groups[f"rows with {table.labels.name} = {table.labels.iloc[abnormal[0]]}"] = abnormal
         lines.append(
             f"ROC AUC                  {auc:.3f} "
-            f"({len(held_out)} held-out rows against {len(abnormal)} anomalies)"
+            f"({len(held_out):,} held-out rows against {len(abnormal):,} anomalies)"
         )
-    lines.append(f"Threshold                {scores.threshold:.2f} nats; below it are")
+    lines.append(f"Threshold                {number_text(scores.threshold)} nats; below it are")
     lines += [
-        f"{'':25}{(scores.score[rows] < scores.threshold).sum()} of {len(rows)} {name}"
+        f"{'':25}{(scores.score[rows] < scores.threshold).sum():,} of {len(rows):,} {name}"
         for name, rows in groups.items()
     ]
     return "\n".join(lines)
@@ -89,14 +100,16 @@ def top_text(table: Table, scores: Scores, lowest: np.ndarray, reasons: list[str
     )
     if table.labels is not None:
         top[table.labels.name] = table.labels.to_numpy()[lowest]
-    header, *lines = top.to_string(index=False, float_format=NUMBER.format).splitlines()
+    header, *lines = top.to_string(index=False, float_format=number_text).splitlines()
     return "\n".join(
         [title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))]
     )
 
 
 def reason_texts(rows: pd.DataFrame, gains: np.ndarray, expected: np.ndarray) -> Iterator[str]:
-    """A line for each row: the two cells that make it most unlikely, and the values expected.
+    """A text for each row: the cells that make it unlikely, and the values expected.
+
+    Two cells with the same gain are a pair, which is odd together.
 
     Parameters
     ----------
@@ -107,12 +120,25 @@ def reason_texts(rows: pd.DataFrame, gains: np.ndarray, expected: np.ndarray) ->
         The most likely value of each cell given the others.
     """
     for (_, row), gain, values in zip(rows.iterrows(), gains, expected):
-        unlikely = [j for j in np.argsort(-gain, kind="stable")[:2] if gain[j] > 0]
-        cells = [
-            f"{str(rows.columns[j])[:24]} {short(row.iloc[j])} (expected {short(values[j])})"
-            for j in unlikely
-        ]
-        yield "    " + (", ".join(cells) or "no single cell makes it unlikely")
+        texts: dict[float, list[str]] = {}
+        for j in np.argsort(-gain, kind="stable"):
+            if gain[j] > 0:
+                name = str(rows.columns[j])[:24]
+                text = f"{name} {cell_text(row.iloc[j])} (expected {cell_text(values[j])})"
+                # lines break between cells, not in them
+                texts.setdefault(float(gain[j]), []).append(text.replace(" ", NO_BREAK))
+        reasons: list[str] = []
+        n_cells = 0
+        for cells in texts.values():
+            n_cells += len(cells)
+            if reasons and n_cells > REASONS:
+                break
+            reasons.append(" together with ".join(cells))
+        text = ", ".join(reasons) or "no cell or pair of cells stands out"
+        lines = textwrap.wrap(
+            text, 100, initial_indent=" " * 4, subsequent_indent=" " * 6, break_on_hyphens=False
+        )
+        yield "\n".join(lines).replace(NO_BREAK, " ")
 
 
 def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:
@@ -130,12 +156,30 @@ def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:
         shown[f"new row {i}"] = row.to_numpy(object)
     hidden = len(shown) - SHOWN_COLUMNS
     more = f"\n(and {hidden} more columns)" if hidden > 0 else ""
-    text = shown.head(SHOWN_COLUMNS).map(short).to_string()
+    text = shown.head(SHOWN_COLUMNS).map(cell_text).to_string()
     return f"{len(drawn)} rows drawn from the density\n{text}{more}"
 
 
-def short(value: object) -> str:
-    """A number to four digits, or the first letters of a text."""
+def cell_text(value: object) -> str:
+    """A number as a person writes it, or the first letters of a text."""
     if isinstance(value, Real) and not isinstance(value, bool):
-        return f"{value:.4g}"
+        return number_text(value)
     return str(value)[:12]
+
+
+def number_text(number: Any) -> str:
+    """A number as a person writes it: 35,060 and 0.00021, whole numbers with all their digits.
+
+    Others are rounded to four digits, unless five say all.
+    """
+    size = abs(float(number))
+    if not math.isfinite(size) or size >= LARGE or 0 < size < SMALL:
+        return f"{float(number):.{ROUNDED_DIGITS}g}"
+    exact = Decimal(str(number)).normalize()
+    _, digits, exponent = exact.as_tuple()
+    if size == 0:
+        return "0"
+    if int(exponent) < 0 and len(digits) > EXACT_DIGITS:
+        places = max(0, ROUNDED_DIGITS - 1 - exact.adjusted())
+        exact = round(exact, places).normalize()
+    return f"{exact:,f}"

@@ -1,128 +1,164 @@
-"""Why a row is unlikely: what its density would gain if one cell had another value."""
+"""Why a row is unlikely: the few cells whose change would make it normal.
 
-from collections.abc import Callable
+The search is greedy: the cell that gains most is changed, then the next one, given that change,
+until the row is as likely as rows usually are, or no cell gains more than chance gives. Where no
+single cell does, pairs of cells are changed together.
+"""
+
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from sklearn.utils import gen_batches
+from tqdm.auto import tqdm
 
-from .._validation import columns
+from ..table.frames import take_rows
+from .changes import LogProb, Search, Trial
+from .donors import Donors
 
-KEPT_VALUES = 1025  # of a column
-FIRST_STEPS = 32  # into which the values are divided, at first
-REFINEMENT = 4  # of the steps around the best value, then
+MAX_CHANGES = 3  # of a row, of a cell or a pair each
+FIRST_CELLS = 10  # that are tried at first, in a wide table
+LATER_CELLS = 5  # that are tried after a change
+LEARNING_ROWS = 50  # that tell what gains chance gives
+LEARNING_CELLS = 1500  # of them, in a wide table, but
+LEAST_ROWS = 20  # at least
+CHANCE = 0.95  # share of normal rows in which no cell may count
+JOINT = 2.0  # times as much must a pair of cells gain together as its cells alone
+PROMISING = 0.5  # share of the gains of chance from which on better values are looked for
+BAR_DELAY = 2  # seconds until a progress bar appears
+ROW_BATCH = 32  # rows that are searched together; fewer in a wide table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explainer:
-    """Finds, cell by cell, the value that makes a row most likely, the other cells as they are.
-
-    They are searched from coarse to fine: a few of them in order, then those around the best.
+    """Finds the cells that make a row unlikely, and what would be likely there.
 
     Attributes
     ----------
-    values : list of ndarray
-        For each column the values that training rows hold, in order, or quantiles of many.
+    donors : Donors
+        Training rows, whose values are offered.
+    typical : float
+        The score from which on a row is normal.
+    chance : float
+        What the best cell gains by chance, in a normal row.
+    chance_of_pairs : float
+        What the best pair of cells does.
     """
 
-    values: list
+    donors: Donors
+    typical: float
+    chance: float = 0.0
+    chance_of_pairs: float = 0.0
 
     @classmethod
-    def learn(cls, X: Any) -> "Explainer":
-        """Return an explainer with the values of training rows, an array or a frame of pandas."""
-        return cls([_distinct(x) for x in columns(X)])
+    def learn(
+        cls,
+        X: Any,
+        log_prob: LogProb,
+        held_out: list[np.ndarray],
+        typical: float,
+        categorical: Any = None,
+    ) -> "Explainer":
+        """Learn the values of training rows, and the gains that chance gives.
+
+        Parameters
+        ----------
+        X : ndarray or DataFrame of shape (n, n_features)
+            Training rows.
+        log_prob : callable
+            Takes variants of these rows, and an array that says which row each of them is a
+            variant of; gives their log-densities by densities that have not seen that row.
+        held_out : list of ndarray of int
+            Positions of the rows that each density has not seen; no more densities are asked than
+            it takes to have enough of them.
+        typical : float
+            The log-density that such rows usually have.
+        categorical : array-like of bool, shape (n_features,), default=None
+            Columns that hold codes of categories.
+        """
+        donors = Donors.learn(X, categorical)
+        n_rows = max(LEAST_ROWS, min(LEARNING_ROWS, LEARNING_CELLS // len(donors.values)))
+        n_unseen = np.cumsum([len(rows) for rows in held_out])
+        unseen = np.concatenate(held_out[: np.searchsorted(n_unseen, n_rows) + 1])
+        n_rows = min(n_rows, len(unseen))
+        owners = unseen[np.linspace(0, len(unseen) - 1, n_rows).round().astype(int)]
+        search = Search(donors, log_prob, take_rows(X, owners), owners)
+        odd = np.flatnonzero(search.scores < typical)
+        best = np.zeros((2, len(owners)))
+        for place, trials in enumerate([search.single(odd, FIRST_CELLS), search.pairs(odd)]):
+            for trial in trials:
+                best[place, trial.change.owner] = max(0.0, trial.gain)
+        chance, of_pairs = np.quantile(best, CHANCE, axis=1)
+        return cls(donors, typical, float(chance), float(max(chance, of_pairs)))
 
     def counterfactuals(
-        self, log_prob: Callable[[Any], np.ndarray], X: Any
+        self, log_prob: LogProb, X: Any, verbose: bool = False
     ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return the gain by the best value of each cell, and that value.
+        """Return what the cells gain that make rows unlikely, and likely values.
 
         Parameters
         ----------
         log_prob : callable
-            Gives the log-density of rows like those of ``X``.
+            Takes variants of the rows, and an array that says which row each of them is a variant
+            of; gives their log-densities.
         X : ndarray or DataFrame of shape (n, n_features)
+        verbose : bool, default=False
+            Whether to show a progress bar where it takes long.
 
         Returns
         -------
         gains : ndarray of shape (n, n_features)
-            In nats; 0 where no value is better than that of the row, or where that is missing.
+            In nats; 0 where no other value is called for.
         values : list of ndarray of shape (n,)
-            For each column; that of the row itself where none is better.
+            For each column; those of the rows where the gain is 0, likely ones where a cell is
+            missing.
         """
-        before = log_prob(X)
-        gains = []
-        best = []
-        for j, (x, values) in enumerate(zip(columns(X), self.values)):
-            # a column without any value has nothing to offer
-            values = values if len(values) else x[:1]
-            scores, positions = _search(
-                partial(_log_prob_with, log_prob, X, j, values), len(values), len(before)
-            )
-            missing = pd.isna(x)
-            gains.append(np.where(missing, 0.0, np.maximum(scores - before, 0.0)))
-            best.append(np.where(missing | (scores > before), values[positions], x))
-        return np.column_stack(gains), best
+        n_columns = len(self.donors.values)
+        size = max(1, min(ROW_BATCH, 100 * ROW_BATCH // n_columns))
+        parts = []
+        with tqdm(
+            total=len(X), desc="Reasons", unit="row", delay=BAR_DELAY, disable=not verbose
+        ) as bar:
+            for batch in gen_batches(len(X), size):
+                owners = np.arange(batch.start, batch.stop)
+                search = Search(self.donors, log_prob, take_rows(X, owners), owners)
+                self._explain(search)
+                parts.append((search.gains, search.values()))
+                bar.update(len(owners))
+        gains = np.concatenate([gains for gains, _ in parts])
+        return gains, [np.concatenate(x) for x in zip(*(values for _, values in parts))]
 
+    def _explain(self, search: Search) -> None:
+        """Change cells until rows are normal, and fill those that are missing."""
+        active = np.flatnonzero(self._is_odd(search.scores))
+        n_cells = FIRST_CELLS
+        for _ in range(MAX_CHANGES):
+            accepted = self._accepted(search, active, n_cells)
+            for trial in accepted:
+                search.accept(trial)
+            changed = np.array(sorted(trial.change.owner for trial in accepted), dtype=int)
+            active = changed[self._is_odd(search.scores[changed])]
+            n_cells = LATER_CELLS
+        search.fill_missing()
 
-def _log_prob_with(
-    log_prob: Callable[[Any], np.ndarray],
-    X: Any,
-    j: int,
-    values: np.ndarray,
-    positions: np.ndarray,
-) -> np.ndarray:
-    """Return the log-density of rows with the values at these positions in column j."""
-    return log_prob(_variants(X, j, values[positions])).reshape(positions.shape)
+    def _is_odd(self, scores: np.ndarray) -> np.ndarray:
+        """Return which rows lack more of a usual score than chance gives."""
+        return scores < self.typical - self.chance
 
-
-def _distinct(x: np.ndarray) -> np.ndarray:
-    """Return distinct values in order, at most `KEPT_VALUES`, none missing; text by its letters."""
-    x = x[~pd.isna(x)]
-    x = np.sort(x) if x.dtype != object else np.array(sorted(x, key=str), dtype=object)
-    if len(x) > KEPT_VALUES and len(pd.unique(x)) > KEPT_VALUES:
-        x = x[np.linspace(0, len(x) - 1, KEPT_VALUES).round().astype(int)]
-    return pd.unique(x)
-
-
-def _variants(X: Any, j: int, x: np.ndarray) -> Any:
-    """Return the rows of ``X`` once for each row of ``x``, which holds values for column ``j``."""
-    if isinstance(X, pd.DataFrame):
-        rows = pd.concat([X] * len(x), ignore_index=True)
-        dtype = X.dtypes.iloc[j]
-        kept = dtype if isinstance(dtype, pd.CategoricalDtype) else None
-        rows.isetitem(j, pd.Series(x.ravel(), dtype=kept))
-        return rows
-    rows = np.tile(X, (len(x), 1)).astype(np.result_type(X, x), copy=False)
-    rows[:, j] = x.ravel()
-    return rows
-
-
-def _search(
-    score: Callable[[np.ndarray], np.ndarray], n_values: int, n_rows: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the highest score of each row over positions, and its position, coarse to fine.
-
-    Parameters
-    ----------
-    score : callable
-        Takes several positions for each row, shape (n_positions, n_rows), and gives their scores.
-    n_values : int
-        Positions are from 0 to this, exclusive.
-    n_rows : int
-    """
-    step = max(1, -(-n_values // FIRST_STEPS))
-    centre = np.zeros(n_rows, dtype=int)
-    offsets = np.arange(0, n_values, step)
-    while True:
-        positions = np.clip(centre + offsets[:, None], 0, n_values - 1)
-        scores = score(positions)
-        best = scores.argmax(axis=0)[None]
-        centre = np.take_along_axis(positions, best, axis=0)[0]
-        if step == 1:
-            return np.take_along_axis(scores, best, axis=0)[0], centre
-        finer = max(1, step // REFINEMENT)
-        offsets = np.arange(finer - step, step, finer)
-        step = finer
+    def _accepted(self, search: Search, rows: np.ndarray, n_cells: int) -> list[Trial]:
+        """Return a change of each row that gains more than chance: of a cell, or of two."""
+        found = search.single(rows, n_cells, PROMISING * self.chance)
+        best = {trial.change.owner: trial for trial in found if trial.gain > self.chance}
+        explained = [
+            owner
+            for owner, trial in best.items()
+            if not self._is_odd(search.scores[owner] + trial.gain)
+        ]
+        others = np.setdiff1d(rows, explained)
+        for trial in search.pairs(others, PROMISING * self.chance_of_pairs):
+            owner, cells, _ = trial.change
+            alone = search.alone[owner, list(cells)].sum()
+            least = best[owner].gain + self.chance if owner in best else self.chance_of_pairs
+            if trial.gain > max(least, self.chance_of_pairs, JOINT * alone):
+                best[owner] = trial
+        return list(best.values())

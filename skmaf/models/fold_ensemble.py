@@ -5,7 +5,7 @@ that were fitted without that one. Of several equal rows each has densities that
 these score all of them, so that the others, which such a density may have seen, are evidence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,14 +64,12 @@ class FoldEnsemble:
         known = self.keys[positions] == keys
         return np.where(known[:, None], self.unseen[positions], True)
 
-    def log_prob(self, rows: Any, speakers: np.ndarray | None = None) -> np.ndarray:
+    def log_prob(self, rows: Any) -> np.ndarray:
         """Return the mean log-density of each row by the densities that have not seen it.
 
         Parameters
         ----------
         rows : ndarray or DataFrame of shape (n, n_features)
-        speakers : ndarray of bool, shape (n, n_densities), default=None
-            Which densities score each row, if that is not for the row itself to decide.
 
         Returns
         -------
@@ -79,15 +77,26 @@ class FoldEnsemble:
             In nats.
         """
         refuse_no_rows(rows)
-        if speakers is None:
-            speakers = self.speakers(rows)
+        for density in self.densities:
+            if isinstance(density, EstimatorDensity):
+                # it checks rows, and counts those that are wrong: it is to see them all
+                density.log_prob(rows)
+                break
+        return self._mean_log_prob(rows, self.speakers(rows))
+
+    def log_prob_of_variants(self, rows: Any) -> Callable[[Any, np.ndarray], np.ndarray]:
+        """Return a function that scores variants of rows as the rows themselves are scored.
+
+        It takes the variants, and an array that says which row each of them is a variant of.
+        """
+        speakers = self.speakers(rows)
+        return lambda variants, owners: self._mean_log_prob(variants, speakers[owners])
+
+    def _mean_log_prob(self, rows: Any, speakers: np.ndarray) -> np.ndarray:
         total = np.zeros(len(speakers))
         for density, speaks in zip(self.densities, speakers.T):
             positions = np.flatnonzero(speaks)
-            if isinstance(density, EstimatorDensity):
-                # an estimator checks rows, and counts those that are wrong: it is to see them all
-                total[positions] += density.log_prob(rows)[positions]
-            elif len(positions):
+            if len(positions):
                 total[positions] += density.log_prob(take_rows(rows, positions))
         return total / speakers.sum(axis=1)
 
