@@ -30,31 +30,40 @@ class Fold:
 
     Attributes
     ----------
-    fitted, held_out : ndarray of int
-        The rows of one density, and those left out to be scored by it. Rows that are in neither
-        were left out of all folds.
+    held_out : ndarray of int
+        The rows that are kept from the fold, to be scored by it.
+    usual : ndarray of int
+        Those of them that look usual, or all of them if none does.
+    fitted : ndarray of int
+        The rows that its density is fitted to: of all others, those that look usual.
     """
 
-    fitted: np.ndarray
     held_out: np.ndarray
+    usual: np.ndarray
+    fitted: np.ndarray
+
+    @classmethod
+    def of(cls, others: np.ndarray, held_out: np.ndarray, is_usual: np.ndarray) -> "Fold":
+        """Return the fold of a split of the rows."""
+        usual = held_out[is_usual[held_out]]
+        return cls(held_out, usual if len(usual) else held_out, others[is_usual[others]])
 
 
-def make_folds(usual: np.ndarray, n_folds: int | str, seed: int) -> list[Fold]:
+def make_folds(is_usual: np.ndarray, n_folds: int | str, seed: int) -> list[Fold]:
     """Return the folds of a table.
 
     Parameters
     ----------
-    usual : ndarray of bool, shape (n_rows,)
-        The rows to fit on; two at least.
+    is_usual : ndarray of bool, shape (n_rows,)
+        Which rows look usual.
     n_folds : int or "auto"
     seed : int
     """
     from sklearn.model_selection import KFold
 
-    n_splits = N_FOLDS if n_folds == "auto" else int(n_folds)
-    positions = np.flatnonzero(usual)
-    splits = KFold(min(n_splits, len(positions) // 2), shuffle=True, random_state=seed)
-    return [Fold(positions[a], positions[b]) for a, b in splits.split(positions)]
+    n_splits = min(N_FOLDS if n_folds == "auto" else int(n_folds), len(is_usual) // 2)
+    splits = KFold(n_splits, shuffle=True, random_state=seed).split(is_usual)
+    return [Fold.of(others, held_out, is_usual) for others, held_out in splits]
 
 
 def learn_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, np.ndarray | None]:
@@ -98,6 +107,30 @@ def fit_folds(
     estimators : dict of int to estimator
         By the position of the fold; not all if an interrupt came after some of them.
     """
+    with interrupts_end_fits():
+        if detector.estimator is None:
+            estimators = _fit_side_by_side(detector, table, weights, codec, folds, seed)
+        else:
+            tasks = _tasks(detector, table, order, weights, codec, folds, seed)
+            estimators = _fit_each(detector, tasks)
+    if len(estimators) < len(folds):
+        warn_user(
+            f"Fitting was interrupted after {len(estimators)} of {len(folds)} folds; the detector "
+            "consists of the densities of these."
+        )
+    return estimators
+
+
+def _tasks(
+    detector: Any,
+    table: Any,
+    order: np.ndarray,
+    weights: np.ndarray | None,
+    codec: TableCodec | None,
+    folds: list[Fold],
+    seed: int,
+) -> list[tuple]:
+    """Return what `_fit_fold` is told of each fold."""
     estimator = detector.fold_estimator()
     takes_weights, of_weights = _weight_parameters(detector, estimator, weights)
     tasks = []
@@ -108,6 +141,11 @@ def fit_folds(
             fitted = fitted[np.sort(first)]
         parameters = {name: values[fitted] for name, values in of_weights.items()}
         tasks.append((_seeded(estimator, seed + k), table, fitted, codec, parameters))
+    return tasks
+
+
+def _fit_each(detector: Any, tasks: list[tuple]) -> dict[int, Any]:
+    """Fit the estimators of all tasks; if an interrupt comes, return those that are done."""
     running = Parallel(detector.n_jobs, return_as="generator")(
         delayed(_fit_fold)(*task) for task in tasks
     )
@@ -115,69 +153,16 @@ def fit_folds(
         running,
         desc=type(detector).__name__,
         unit="fold",
-        total=len(folds),
+        total=len(tasks),
         disable=not detector.verbose,
     )
     estimators: dict[int, Any] = {}
     try:
-        with interrupts_end_fits():
-            estimators.update(enumerate(bar))
+        estimators.update(enumerate(bar))
     except KeyboardInterrupt:
         if not estimators:
             raise
-    _warn_of_interrupt(len(estimators), len(folds))
     return estimators
-
-
-def fit_default_folds(
-    detector: Any, N: np.ndarray, weights: np.ndarray, codec: TableCodec, folds: list[Fold], seed: int
-) -> dict[int, MultiscaleDensity]:
-    """Fit a `MultiscaleDensity` to each fold, several of them side by side.
-
-    The parameters and what is returned are those of `fit_folds`, for rows as numbers.
-    """
-    estimator = detector.fold_estimator().set_params(random_state=seed)
-    parts = [fold.fitted for fold in folds]
-    with interrupts_end_fits():
-        fitted = estimator.fit_parts(
-            codec, N, weights, parts, detector.n_jobs, detector.verbose
-        )
-    _warn_of_interrupt(len(fitted), len(folds))
-    densities = [fitted[k][0] for k in fitted]
-    estimators = {}
-    for k, density in zip(fitted, _with_noise_levels(densities, N, [folds[k] for k in fitted], seed)):
-        estimators[k] = clone(estimator).set_params(random_state=seed + k)
-        keep_fitted(estimators[k], codec, density_=density, loss_curve_=fitted[k][1].loss_curve)
-    return estimators
-
-
-def _warn_of_interrupt(n_done: int, n_folds: int) -> None:
-    if n_done < n_folds:
-        warn_user(
-            f"Fitting was interrupted after {n_done} of {n_folds} folds; the detector "
-            "consists of the densities of these."
-        )
-
-
-def _with_noise_levels(
-    densities: list, N: np.ndarray, folds: list[Fold], seed: int
-) -> list:
-    """Return the densities with the noise levels that the other folds select.
-
-    No row has a say in the noise levels of the density that scores it.
-    """
-    rng = np.random.RandomState(seed)
-    gaps = []
-    for density, fold in zip(densities, folds):
-        seen = rng.permutation(fold.fitted)[:FITTED_ROWS]
-        unseen = rng.permutation(fold.held_out)[:FITTED_ROWS]
-        gaps.append(density.generalisation_gap(N[seen], N[unseen]))
-    if len(gaps) == 1:
-        return [densities[0].select_noise_levels(gaps[0])]
-    return [
-        density.select_noise_levels(np.mean(np.delete(gaps, k, axis=0), axis=0))
-        for k, density in enumerate(densities)
-    ]
 
 
 def _fit_fold(
@@ -186,6 +171,47 @@ def _fit_fold(
     """Fit an estimator to the rows of a fold, and return it."""
     rows = take_rows(table, fitted)
     return estimator.fit(rows, **parameters, **_codec_parameter(estimator, codec, rows, table))
+
+
+def _fit_side_by_side(
+    detector: Any,
+    N: np.ndarray,
+    weights: np.ndarray | None,
+    codec: TableCodec | None,
+    folds: list[Fold],
+    seed: int,
+) -> dict[int, MultiscaleDensity]:
+    """Fit the default density to each fold, several of them side by side."""
+    estimator = detector.fold_estimator().set_params(random_state=seed)
+    weights = np.ones(len(N)) if weights is None else weights
+    parts = [fold.fitted for fold in folds]
+    fitted = estimator.fit_parts(codec, N, weights, parts, detector.n_jobs, detector.verbose)
+    densities = [density for density, _ in fitted.values()]
+    selected = _with_noise_levels(densities, N, [folds[k] for k in fitted], seed)
+    estimators = {}
+    for (k, (_, history)), density in zip(fitted.items(), selected):
+        estimators[k] = clone(estimator).set_params(random_state=seed + k)
+        keep_fitted(estimators[k], codec, density_=density, loss_curve_=history.loss_curve)
+    return estimators
+
+
+def _with_noise_levels(densities: list, N: np.ndarray, folds: list[Fold], seed: int) -> list:
+    """Return the densities with the noise levels that the other folds select.
+
+    No row has a say in the noise levels of the density that scores it.
+    """
+    rng = np.random.RandomState(seed)
+    gaps = []
+    for density, fold in zip(densities, folds):
+        seen = rng.permutation(fold.fitted)[:FITTED_ROWS]
+        unseen = rng.permutation(fold.usual)[:FITTED_ROWS]
+        gaps.append(density.generalisation_gap(N[seen], N[unseen]))
+    if len(gaps) == 1:
+        return [densities[0].select_noise_levels(gaps[0])]
+    return [
+        density.select_noise_levels(np.mean(np.delete(gaps, k, axis=0), axis=0))
+        for k, density in enumerate(densities)
+    ]
 
 
 def _weight_parameters(

@@ -221,8 +221,6 @@ class MultiscaleDensity(TableDensityEstimator):
         """Return the parameters of the fit, checked."""
         from .models.multiscale_density import MultiscaleSpec
 
-        from .models.multiscale_density import MultiscaleSpec
-
         if self.lowest_noise > self.highest_noise:
             raise ValueError(
                 f"lowest_noise={self.lowest_noise} is above highest_noise={self.highest_noise}."

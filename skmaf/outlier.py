@@ -16,12 +16,13 @@ from ._compat import HasMethods, Interval, StrOptions, fit_context
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
-from .folds import Fold, fit_default_folds, fit_folds, learn_codec, make_folds
+from .folds import Fold, fit_folds, learn_codec, make_folds
 from .inference.calibration import Calibration
 from .inference.explanation import Explainer
 from .models.estimator_density import EstimatorDensity
 from .models.first_look import usual_rows
 from .models.fold_ensemble import FoldEnsemble
+from .models.robust_score import robust_scores
 from .multiscale import MultiscaleDensity
 from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, take_rows
@@ -71,9 +72,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     estimators_ : list of estimators
         The fitted density estimators, one for each fold.
     ensemble_ : FoldEnsemble
-        Their densities, and which of them have not seen which row.
+        What scores rows in each fold, and which folds have not seen which row.
     densities_ : list of density objects
-        These densities.
+        The densities of the folds.
     codec_ : TableCodec or PassthroughCodec
         Reads rows as the densities take them.
     calibration_ : Calibration
@@ -181,19 +182,21 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         rows = take_rows(rows, order)
         seed = seed_from(self.random_state)
         folds = make_folds(self._usual_rows(X, order, weights, seed), self.n_folds, seed)
-        if self.estimator is None:
-            estimators = fit_default_folds(self, rows, weights, fold_codec, folds, seed)
-            densities = [estimator.density_ for estimator in estimators.values()]
-        else:
-            of_fit = None if sample_weight is None else weights
-            estimators = fit_folds(self, rows, order, of_fit, fold_codec, folds, seed)
-            densities = [EstimatorDensity(estimator) for estimator in estimators.values()]
-        ensemble = FoldEnsemble.of(densities, rows, [folds[k].fitted for k in estimators])
+        of_fit = None if sample_weight is None else weights
+        estimators = fit_folds(self, rows, order, of_fit, fold_codec, folds, seed)
+        folds = [folds[k] for k in estimators]
+        held_out = [fold.held_out for fold in folds]
+        densities = [self._density_of(estimator) for estimator in estimators.values()]
+        scores: list[Any] = densities
+        if self.estimator is None and self.contamination != 0:
+            scores = robust_scores(densities, rows, held_out, seed)
+        ensemble = FoldEnsemble.of(scores, rows, held_out)
         calibration = Calibration(ensemble.log_prob(rows), weights)
         keep_fitted(
             self,
             codec,
             ensemble_=ensemble,
+            densities_=densities,
             estimators_=list(estimators.values()),
             calibration_=calibration,
             offset_=self._offset(calibration),
@@ -201,9 +204,11 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         )
         return self
 
-    def _usual_rows(
-        self, X: Any, order: np.ndarray, weights: np.ndarray, seed: int
-    ) -> np.ndarray:
+    def _density_of(self, estimator: Any) -> Any:
+        """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""
+        return estimator.density_ if self.estimator is None else EstimatorDensity(estimator)
+
+    def _usual_rows(self, X: Any, order: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
         """Return which rows to fit on: all of them if they are trusted, or cannot be looked at."""
         if self.contamination == 0:
             return np.ones(len(order), dtype=bool)
@@ -233,15 +238,10 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         return Explainer.learn(
             rows,
             ensemble.log_prob_of_variants(rows),
-            [fold.held_out for fold in folds],
+            [fold.usual for fold in folds],
             typical=calibration.threshold(TYPICAL),
             categorical=[n is not None for n in codec.schema.n_categories] if is_default else None,
         )
-
-    @property
-    def densities_(self) -> list:
-        """The densities of the folds."""
-        return list(self.ensemble_.densities)
 
     def fold_estimator(self) -> Any:
         """Return the estimator of each fold, not fitted: that which was given, or the default."""

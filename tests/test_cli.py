@@ -72,7 +72,8 @@ def read_scores(path):
 def test_example(capsys, tmp_path, monkeypatch):
     """No argument: the shipped table, with the real defaults but for fewer steps and folds."""
     monkeypatch.setattr(folds, "CROSS_ROWS", 100)
-    monkeypatch.setattr(outlier, "N_STEPS", 150)
+    monkeypatch.setitem(outlier.ROBUST, "max_iter", 30)
+    monkeypatch.setitem(outlier.TRUSTED, "max_iter", 30)
     monkeypatch.setattr(budget, "MIN_STEPS", 100)
     monkeypatch.setattr(budget, "MAX_STEPS", 200)
     monkeypatch.chdir(tmp_path)

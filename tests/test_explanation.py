@@ -9,7 +9,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import scale
 
-from skmaf import DensityOutlierDetector, MultiscaleDensity
+from skmaf import DensityOutlierDetector, MultiscaleDensity, outlier
 from skmaf.inference.changes import Search
 from skmaf.inference.donors import KEPT_ROWS, OUTSIDE, Donors
 from skmaf.inference.explanation import LEARNING_ROWS, Explainer
@@ -39,7 +39,8 @@ def tied(n, seed=0):
 
 
 def fit(estimator, X, **parameters):
-    return DensityOutlierDetector(estimator, n_folds=2, random_state=0, **parameters).fit(X)
+    parameters = {"n_folds": 2, "random_state": 0, "contamination": 0} | parameters
+    return DensityOutlierDetector(estimator, **parameters).fit(X)
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +268,7 @@ def test_a_wrong_category(as_frame):
     else:
         detector = DensityOutlierDetector(random_state=0, n_folds=2)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("skmaf.outlier.N_STEPS", 200)
+            patch.setitem(outlier.ROBUST, "max_iter", 40)
             detector.fit(X)
     gains, expected = detector.counterfactuals(rows)
     np.testing.assert_array_equal(gains > 0, [[True, False, False]] * 5)
@@ -398,7 +399,7 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_an_altered_cell_ranks_first(name, estimator, monkeypatch):
     """Of the rows that the alteration makes outliers, at least nine in ten."""
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 150)
+    monkeypatch.setitem(outlier.ROBUST, "max_iter", 30)
     X = scale(PLANTED[name]())
     rng = np.random.default_rng(0)
     order = rng.permutation(len(X))

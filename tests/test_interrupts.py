@@ -20,6 +20,7 @@ from skmaf import (
     MAFClassifier,
     MAFDensity,
     MultiscaleDensity,
+    outlier,
 )
 
 PACKAGE = str(Path(skmaf.__file__).parent)
@@ -172,7 +173,7 @@ def test_an_interrupt_in_the_first_fold_reaches_the_user(monkeypatch, rows):
 
 
 def test_the_default_densities_stop_too(monkeypatch, rows):
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 20)
+    monkeypatch.setitem(outlier.ROBUST, "max_iter", 4)
     interrupt_training(monkeypatch, at=2)
     with pytest.warns(UserWarning, match="interrupted after 1 of 5 folds"):
         detector = DensityOutlierDetector(random_state=0).fit(rows)

@@ -17,7 +17,9 @@ def kernel_of(bandwidths, rows=Z, weights=WEIGHTS):
 
 def test_density_of_one_bandwidth_is_that_of_scikit_learn():
     theirs = KernelDensity(bandwidth=0.3).fit(Z, sample_weight=WEIGHTS)
-    np.testing.assert_allclose(kernel_of([0.3]).log_prob(2 * Z), theirs.score_samples(2 * Z), rtol=1e-6)
+    np.testing.assert_allclose(
+        kernel_of([0.3]).log_prob(2 * Z), theirs.score_samples(2 * Z), rtol=1e-6
+    )
 
 
 def test_bandwidths_are_mixed_in_equal_shares():

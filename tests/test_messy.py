@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
 
 
 @pytest.fixture(scope="module")
@@ -366,7 +366,7 @@ def test_detector_of_a_messy_table(penguins):
     small = penguins.sample(150, random_state=0)
     detector = DensityOutlierDetector(n_folds=2, random_state=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skmaf.outlier.N_STEPS", 150)
+        patch.setitem(outlier.ROBUST, "max_iter", 75)
         detector.fit(small)
     assert np.isfinite(detector.score_samples(penguins)).all()
     gentoo = penguins[(penguins["species"] == "Gentoo") & penguins["sex"].notna()].head(8)

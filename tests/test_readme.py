@@ -19,7 +19,7 @@ def blocks(language):
 @pytest.mark.slow
 def test_python_block_runs(monkeypatch):
     """As it stands, with default budgets of fewer steps."""
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 200)
+    monkeypatch.setitem(outlier.ROBUST, "max_iter", 40)
     monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 50)
     monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 100)
     (code,) = blocks("python")

@@ -13,6 +13,7 @@ from skmaf import (
     MAFDensity,
     MultiscaleDensity,
     VariationalFlow,
+    outlier,
 )
 
 SMALL = {"n_layers": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -117,7 +118,7 @@ def of_default_detector():
     """The default densities, which select their noise levels."""
     X, _ = table()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skmaf.outlier.N_STEPS", 8)
+        patch.setitem(outlier.ROBUST, "max_iter", 4)
         detector = DensityOutlierDetector(n_folds=2, random_state=0).fit(X)
     return [detector.score_samples(X), detector.p_values(X)]
 

@@ -17,6 +17,7 @@ from skmaf import (
     MAFDensity,
     MultiscaleDensity,
     VariationalFlow,
+    outlier,
 )
 
 TINY = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -96,7 +97,7 @@ def test_new_categories(models, name, method, arguments):
 
 
 def test_new_categories_of_a_detector_by_default(monkeypatch):
-    monkeypatch.setattr("skmaf.outlier.N_STEPS", 10)
+    monkeypatch.setitem(outlier.ROBUST, "max_iter", 2)
     detector = DensityOutlierDetector(random_state=0).fit(X)
     with warnings.catch_warnings(record=True) as record:
         warnings.simplefilter("always")

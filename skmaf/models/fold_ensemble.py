@@ -27,7 +27,7 @@ class FoldEnsemble:
     keys : ndarray of uint64, shape (n_keys,)
         Numbers that stand for the distinct rows of the table, in rising order.
     unseen : ndarray of bool, shape (n_keys, n_densities)
-        Which densities were fitted without a row, or without one of several equal rows.
+        Which densities have not seen a row, or one of several equal rows.
     """
 
     densities: Sequence[Any]
@@ -36,24 +36,22 @@ class FoldEnsemble:
 
     @classmethod
     def of(
-        cls, densities: Sequence[Any], rows: Any, fitted: Sequence[np.ndarray]
+        cls, densities: Sequence[Any], rows: Any, held_out: Sequence[np.ndarray]
     ) -> "FoldEnsemble":
-        """Return the ensemble of densities that were fitted to some of the rows each.
+        """Return the ensemble of densities that have not seen some of the rows each.
 
         Parameters
         ----------
         densities : sequence of density objects
         rows : ndarray or DataFrame of shape (n, n_features)
-        fitted : sequence of ndarray of int
-            For each density the positions of the rows that it was fitted to.
+        held_out : sequence of ndarray of int
+            For each density the positions of the rows that it has not seen.
         """
         keys, distinct = np.unique(_keys(rows), return_inverse=True)
         unseen = np.zeros((len(keys), len(densities)), dtype=bool)
-        for k, positions in enumerate(fitted):
-            is_out = np.ones(len(rows), dtype=bool)
-            is_out[positions] = False
-            unseen[distinct[is_out], k] = True
-        # a row that all have seen, as where one split is all there is
+        for k, positions in enumerate(held_out):
+            unseen[distinct[positions], k] = True
+        # rows of folds that an interrupt left out
         unseen[~unseen.any(axis=1)] = True
         return cls(densities, keys, unseen)
 

@@ -11,7 +11,6 @@ import torch
 from scipy.special import logsumexp
 from sklearn.metrics.pairwise import euclidean_distances
 
-
 NEGLIGIBLE = -80.0  # nats; numbers below its exponential slow float32 down many times
 
 

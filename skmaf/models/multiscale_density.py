@@ -207,6 +207,10 @@ class MultiscaleTableDensity:
         finest = np.interp(1, gap[neighbours], contexts[neighbours])
         return self._with_contexts(np.linspace(finest, 1, N_NOISE_LEVELS - n_out))
 
+    def with_highest_noise(self) -> "MultiscaleTableDensity":
+        """Return the density with the highest noise level alone."""
+        return self._with_contexts(self.noise_contexts[-1:])
+
     def _with_contexts(self, contexts: np.ndarray) -> "MultiscaleTableDensity":
         kernel = replace(self.kernel, bandwidths=self.noise.level(contexts))
         return replace(self, kernel=kernel, noise_contexts=contexts)
@@ -440,8 +444,6 @@ def _train(drafts: list[_Draft], spec: MultiscaleSpec, seed: int) -> list[Histor
     with threads_for(1):
         histories = train_side_by_side(networks, rows, budget, spec.noise, generator)
     return [
-        replace(
-            history, loss_curve=[loss - draft.log_jacobian for loss in history.loss_curve]
-        )
+        replace(history, loss_curve=[loss - draft.log_jacobian for loss in history.loss_curve])
         for draft, history in zip(drafts, histories)
     ]

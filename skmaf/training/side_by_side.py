@@ -153,9 +153,7 @@ def _clip_each(weights: Sequence[torch.Tensor], losses: torch.Tensor) -> None:
             gradient.mul_(factors[:, None, None])
         return
     for gradient in gradients:
-        gradient.copy_(
-            torch.where(finite[:, None, None], gradient * factors[:, None, None], 0.0)
-        )
+        gradient.copy_(torch.where(finite[:, None, None], gradient * factors[:, None, None], 0.0))
 
 
 class _Averages:
