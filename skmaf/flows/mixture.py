@@ -116,15 +116,22 @@ class MixtureMADE(RowDensity):
         -------
         log_prob : tensor of shape (..., rows)
         """
-        present = ~x.mT.isnan()
-        x = torch.where(present, x.mT, 0.0)
+        x = x.mT
         context = context.mT
-        params = network(_clipped_softly(x), self._network_context(context, present))
-        shares, means, variances = self._mixtures(params, context)
-        deviations = x - means
-        parts = shares - 0.5 * (deviations * deviations / variances + variances.log())
-        log_probs = parts.logsumexp(0) - shares.logsumexp(0) - 0.5 * math.log(2 * math.pi)
+        if not self.has_missing:
+            return self._log_probs(network(_clipped_softly(x), context), x, context).sum(-2)
+        present = ~x.isnan()
+        x = torch.where(present, x, 0.0)
+        told = torch.cat([context, present.to(context.dtype)], dim=-2)
+        log_probs = self._log_probs(network(_clipped_softly(x), told), x, context)
         return torch.where(present, log_probs, 0.0).sum(-2)
+
+    def _log_probs(
+        self, params: torch.Tensor, x: torch.Tensor, context: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the log-density of each cell given those before it, shape (..., columns, rows)."""
+        variance = self.noise.level(context).square()
+        return MixtureLogProb.apply(params, x, variance)
 
     @torch.no_grad()
     def draw(self, z: torch.Tensor, chance: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
@@ -172,6 +179,58 @@ class MixtureMADE(RowDensity):
         shares, means, spreads = params.chunk(3)
         spreads = F.softplus(spreads)
         return shares, means, spreads * spreads + self.noise.level(context).square()
+
+
+class MixtureLogProb(torch.autograd.Function):
+    """The log-density of numbers under mixtures of normals, with its gradients in one pass.
+
+    A third of the time of what autograd makes of it, which keeps every step in between.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, params: torch.Tensor, x: torch.Tensor, variance: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the log-density of each number.
+
+        Parameters
+        ----------
+        params : tensor of shape (3 * components, ...)
+            Logarithms of shares, but for a number that they have in common; means; and spreads,
+            whose softplus is a standard deviation.
+        x : tensor of shape (...)
+        variance : tensor that broadcasts to ``x``
+            Added to all variances.
+        """
+        shares, means, spreads = params.chunk(3)
+        deviations = F.softplus(spreads)
+        variances = torch.addcmul(variance, deviations, deviations)
+        precisions = variances.reciprocal()
+        slopes = (x - means).mul_(precisions)
+        squares = (x - means).mul_(slopes)
+        parts = (variances.log_().add_(squares)).mul_(-0.5).add_(shares)
+        log_prob = parts.logsumexp(0)
+        total = shares.logsumexp(0)
+        if any(ctx.needs_input_grad[:2]):
+            # responsibilities of the normals for x
+            gradient = torch.empty_like(params)
+            of_shares, of_means, of_spreads = gradient.chunk(3)
+            responsible = parts.sub_(log_prob).exp_()
+            torch.mul(responsible, slopes, out=of_means)
+            torch.sub(shares, total, out=of_shares).exp_().neg_().add_(responsible)
+            torch.sub(squares, 1, out=of_spreads).mul_(precisions).mul_(responsible)
+            of_spreads.mul_(deviations).mul_(spreads.sigmoid())
+            ctx.save_for_backward(gradient)
+        return log_prob - total - 0.5 * math.log(2 * math.pi)
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        """Return the gradients of the parameters, and of ``x`` where it is needed."""
+        (gradient,) = ctx.saved_tensors
+        of_x = -grad * gradient.chunk(3)[1].sum(0) if ctx.needs_input_grad[1] else None
+        return gradient * grad, of_x, None
 
 
 class MixtureStack(nn.Module):

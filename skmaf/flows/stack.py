@@ -4,12 +4,16 @@ Small networks cost little more together than one of them alone.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from .masked import ACTIVATIONS, MaskedLinear, MaskedNetwork
+
+BLOCK = 128  # outputs of a layer that are multiplied together
+
+Blocks = list[tuple[slice, slice]]
 
 
 class NetworkStack(nn.Module):
@@ -37,6 +41,7 @@ class NetworkStack(nn.Module):
         self.activate = ACTIVATIONS[first.activation]
         layers = list(zip(*map(_layers, networks)))
         self.masks = [of_networks[0].mask for of_networks in layers]
+        self.blocks = [_blocks(mask) for mask in self.masks]
         self.weights = nn.ParameterList(
             torch.stack([layer.masked_weight().detach() for layer in of_networks])
             for of_networks in layers
@@ -59,10 +64,10 @@ class NetworkStack(nn.Module):
         params : tensor of shape (n_params, networks, columns, rows)
         """
         h = torch.cat([context, x], dim=1)
-        *hidden, output = zip(self.biases, self.weights)
-        for bias, weight in hidden:
-            h = self.activate(torch.baddbmm(bias, weight, h))
-        out = torch.baddbmm(*output, h)
+        *hidden, output = zip(self.biases, self.weights, self.blocks)
+        for layer in hidden:
+            h = self.activate(StackProduct.apply(*layer, h))
+        out = StackProduct.apply(*output, h)
         shape = (len(out), self.n_columns, self.n_params, out.shape[2])
         return out.view(shape).permute(2, 0, 1, 3)
 
@@ -80,6 +85,50 @@ class NetworkStack(nn.Module):
             for i, layer in enumerate(_layers(network)):
                 layer.weight.copy_(weights[i][k])
                 layer.bias.copy_(weights[n_layers + i][k, :, 0])
+
+
+class StackProduct(torch.autograd.Function):
+    """The products ``bias + weight @ x`` of several networks, without the zeros outside of blocks.
+
+    Within its blocks the gradient of a weight is as if it had no mask.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, bias: torch.Tensor, weight: torch.Tensor, blocks: Blocks, x: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the products, shape (networks, outputs, rows)."""
+        ctx.save_for_backward(weight, x)
+        ctx.blocks = blocks
+        products = [
+            torch.baddbmm(bias[:, rows], weight[:, rows, seen], x[:, seen]) for rows, seen in blocks
+        ]
+        return torch.cat(products, dim=1)
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, None, torch.Tensor | None]:
+        """Return the gradients of bias, weight and ``x``, the last where it is needed."""
+        weight, x = ctx.saved_tensors
+        of_weight = torch.empty_like(weight)
+        of_x = torch.zeros_like(x) if ctx.needs_input_grad[3] else None
+        for rows, seen in ctx.blocks:
+            of_weight[:, rows, seen] = torch.bmm(grad[:, rows], x[:, seen].mT)
+            of_weight[:, rows, seen.stop :] = 0
+            if of_x is not None:
+                of_x[:, seen].baddbmm_(weight[:, rows, seen].mT, grad[:, rows])
+        return grad.sum(2, keepdim=True), of_weight, None, of_x
+
+
+def _blocks(mask: torch.Tensor) -> Blocks:
+    """Return slices of outputs, and for each the slice of inputs that any of them sees."""
+    blocks = []
+    for start in range(0, len(mask), BLOCK):
+        rows = slice(start, start + BLOCK)
+        seen = mask[rows].any(0).nonzero()[:, 0]
+        blocks.append((rows, slice(0, int(seen[-1]) + 1 if len(seen) else 1)))
+    return blocks
 
 
 def _layers(network: MaskedNetwork) -> Iterator[MaskedLinear]:

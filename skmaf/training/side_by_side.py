@@ -144,8 +144,8 @@ def _hide(rows: Sequence[NoisyRows], x: torch.Tensor, generator: torch.Generator
 def _clip_each(weights: Sequence[torch.Tensor], losses: torch.Tensor) -> None:
     """Clip the norm of the gradient of each network; one that is not finite becomes zero."""
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    squares = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0)
-    norms = squares.sqrt()
+    of_layers = [torch.linalg.vector_norm(gradient, dim=(1, 2)) for gradient in gradients]
+    norms = torch.linalg.vector_norm(torch.stack(of_layers), dim=0)
     factors = (MAX_GRADIENT_NORM / (norms + 1e-6)).clamp(max=1)
     finite = torch.isfinite(norms) & torch.isfinite(losses)
     if finite.all():
