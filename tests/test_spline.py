@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skmaf.flows.bijectors import Spline
+from skmaf.flows import Spline
 
 both_directions = pytest.mark.parametrize("direction", ["forward", "inverse"])
 

@@ -3,12 +3,13 @@
 `make_flow` makes one of a family, `make_table_flow` one for a table of all kinds of columns.
 """
 
-from .bijectors import Additive, Affine, Bijector, Chain, Mixture, Spline
+from .bijectors import Additive, Affine, Bijector, Chain, Mixture
 from .discrete import ABSENT, Categories, DiscreteMADE
 from .families import BIJECTORS, FAMILIES, make_flow, resolve
 from .layers import Flow, MaskedLayer, RowDensity, base_log_prob
 from .masked import ACTIVATIONS, MaskedNetwork
 from .mixture import MixtureMADE
+from .spline import AffineSpline, Spline
 from .table import CodesDensity, TableFlow, ValuesDensity, make_table_flow
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ACTIVATIONS",
     "Additive",
     "Affine",
+    "AffineSpline",
     "BIJECTORS",
     "Bijector",
     "Categories",
