@@ -46,16 +46,16 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     n_bins : int, default=8
         Bins of the spline.
     alpha : float or "auto", default="auto"
-        Weight decay of AdamW; "auto" is 0.2 for up to 10,000 rows, and falls with their number.
+        Weight decay; "auto" is 0.3 for up to 10,000 rows, and falls with their number.
     batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" grows it with the table, from 256 to 1,024, and keeps it small
-        where columns are many.
+        Rows of a minibatch; "auto" is 256, 512 for 4,000 rows or more, 1,024 for 100,000 or more,
+        and keeps it small where columns are many.
     learning_rate_init : float or "auto", default="auto"
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is
-        0.01 for up to 40,000 rows, and falls with the root of their number to 0.005.
+        0.014 for up to 40,000 rows, and falls with the root of their number to 0.007.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 4 steps of the optimiser for each row, at least 1,000 and at
-        most 4,000: many epochs of a small table, few of a large one, and never under 6. With more
+        Number of epochs; "auto" makes 1.25 steps of the optimiser for each row, at least 350 and at
+        most 1,000: many epochs of a small table, few of a large one, and never under 6. With more
         than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no

@@ -63,10 +63,17 @@ def test_steps_grow_with_the_rows_to_a_limit():
         made = budget(n_rows)
         return made.n_epochs * max(1, round(n_rows / made.batch_size))
 
-    assert steps(50) == steps(200) == 1000
-    assert steps(500) == pytest.approx(2000, rel=0.05)
-    assert steps(10_000) == pytest.approx(4000, rel=0.05)
-    assert 4000 < steps(10**6) < 10_000
+    assert steps(50) == steps(200) == 350
+    assert steps(500) == pytest.approx(625, rel=0.05)
+    assert steps(10_000) == pytest.approx(1000, rel=0.05)
+    assert 1000 < steps(10**6) < 10_000
+
+
+@pytest.mark.parametrize(
+    "n_rows, rows_of_a_step", [(50, 256), (3999, 256), (4000, 512), (99_999, 512), (10**6, 1024)]
+)
+def test_steps_of_larger_tables_take_more_rows(n_rows, rows_of_a_step):
+    assert budget(n_rows).batch_size == rows_of_a_step
 
 
 def test_wide_tables_get_fewer_steps_and_smaller_batches():

@@ -8,14 +8,16 @@ import torch
 from .._torch import isolated_torch
 from ..flows.layers import RowDensity
 
-MIN_STEPS = 1000  # of the optimiser
-MAX_STEPS = 4000
-STEPS_PER_ROW = 4  # between these two
+MIN_STEPS = 350  # of the optimiser
+MAX_STEPS = 1000
+STEPS_PER_ROW = 1.25  # between these two
 MIN_EPOCHS = 6  # however many rows
 MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
-PEAK_RATE = 0.01  # up to this many rows:
+# rows of a step, from so many rows of a table on: larger steps cost less for each row
+BATCH_SIZES = {0: 256, 4_000: 512, 100_000: 1024}
+PEAK_RATE = 0.014  # up to this many rows:
 PEAK_RATE_ROWS = 40_000
-WEIGHT_DECAY = 0.2  # up to this many rows:
+WEIGHT_DECAY = 0.3  # up to this many rows:
 WEIGHT_DECAY_ROWS = 10_000
 MOST_SET_ASIDE = 1000  # rows: more would tell no more
 FEW_HELD_OUT = 50  # validation rows that are worth up to a fifth of the table
@@ -79,8 +81,8 @@ def make_budget(
     """
     if isinstance(batch_size, str):
         # wide tables want memory: training keeps some hundred times the parameters of a batch
-        size = 2 ** int(np.clip(np.log2(n_rows / 160), 8, 10))
-        batch_size = int(min(size, 8 * flow.batch_rows))
+        size = max(size for rows, size in BATCH_SIZES.items() if n_rows >= rows)
+        batch_size = min(size, 8 * flow.batch_rows)
     if isinstance(max_iter, str):
         n_steps = float(np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS))
         n_steps *= float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))

@@ -121,7 +121,7 @@ def train(
     noise: NoiseLevels | None = None,
     hiding: Hiding | None = None,
 ) -> History:
-    """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights.
+    """Train ``flow`` in place by Muon on a cosine schedule, and leave it with the best weights.
 
     The weights that are scored and kept are a moving average of those that the optimiser moves: it
     takes the noise of small batches out, as good in the middle of the schedule as at its end. It

@@ -96,10 +96,11 @@ def orthogonalised(matrices: torch.Tensor) -> torch.Tensor:
     matrices = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp(min=tiny)
     a, b, c = POLYNOMIAL
     gram = matrices.mT @ matrices
-    total = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
-    for _ in range(N_ITERATIONS):
+    total = None
+    for last in (*[False] * (N_ITERATIONS - 1), True):
         factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)
-        total = total @ factor
-        gram = factor @ gram @ factor
+        total = factor if total is None else total @ factor
+        if not last:
+            gram = factor @ gram @ factor
     return matrices @ total
