@@ -22,7 +22,7 @@ def test_orthogonalised_matrices_keep_their_singular_vectors(shape, size):
     rotated = left.mT @ orthogonalised(matrices) @ right.mT
     diagonal = rotated.diagonal(dim1=1, dim2=2)
     torch.testing.assert_close(rotated, torch.diag_embed(diagonal), rtol=0, atol=1e-10)
-    is_small = values < 0.01 * torch.linalg.matrix_norm(matrices)[:, None]
+    is_small = values < 0.03 * torch.linalg.matrix_norm(matrices)[:, None]
     assert ((diagonal > 0.6) & (diagonal < 1.3))[~is_small].all()
     assert (diagonal > 0).all()
 
