@@ -39,24 +39,28 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     n_layers : int or "auto", default="auto"
         Number of layers; "auto" is 5, 8 for couplings, 32 for planar and radial flows, and 1, as
         its only number, for "made".
-    hidden_layer_sizes : tuple of int, default=(128, 128)
-        Units of the hidden layers of each masked network.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Units of the hidden layers of each masked network; "auto" is (128, 128). With under 50 rows
+        to a column "maf" also fits a small flow, of (32,) units and with 2 layers unless
+        ``n_layers`` is set, and keeps the one that the held-out rows favour.
     activation : {"relu", "tanh", "silu"}, default="relu"
         Activation of the hidden units.
     n_bins : int, default=8
         Bins of the spline.
     alpha : float or "auto", default="auto"
-        Weight decay; "auto" is 0.3 for up to 10,000 rows, and falls with their number.
+        Weight decay; "auto" is 0.3 for up to 10,000 rows, and falls with their number; 0.2
+        for few rows, which are under 500 or under 50 to a column.
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" is 256, 512 for 4,000 rows or more, 1,024 for 100,000 or more,
-        and keeps it small where columns are many.
+        256 for few, and keeps it small where columns are many.
     learning_rate_init : float or "auto", default="auto"
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is
-        0.014 for up to 40,000 rows, and falls with the root of their number to 0.007.
+        0.014 for up to 40,000 rows, and falls with the root of their number to 0.007; for few rows
+        0.01.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 1.25 steps of the optimiser for each row, at least 350 and at
-        most 1,000: many epochs of a small table, few of a large one, and never under 6. With more
-        than 32 columns the steps become fewer, down to a tenth.
+        Number of epochs; "auto" makes 1.25 steps of the optimiser, Muon, for each row, at most
+        1,000, and never under 6 epochs. For few rows it makes 4 steps of AdamW for each, at least
+        1,000 and at most 4,000. With more than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no
         longer get better, and to let a simple density share in where they say so (see Notes).

@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from skmaf.flows import make_flow
-from skmaf.training.budget import MOST_SET_ASIDE, Budget, hold_out, make_budget, set_aside
+from skmaf.training.adamw import AdamW
+from skmaf.training.budget import (
+    FEW_ROWS,
+    MOST_SET_ASIDE,
+    Budget,
+    hold_out,
+    make_budget,
+    set_aside,
+)
+from skmaf.training.muon import Muon
 
 
 def budget(n_rows, n_columns=9, **changes):
@@ -55,18 +64,28 @@ def test_too_few_rows_to_set_any_aside():
 
 def test_numbers_that_are_set_are_kept():
     made = budget(1000, alpha=0.3, batch_size=7, max_iter=5, learning_rate=0.1, patience=3)
-    assert made == Budget(n_epochs=5, batch_size=7, learning_rate=0.1, weight_decay=0.3, patience=3)
+    assert made == Budget(5, 7, learning_rate=0.1, weight_decay=0.3, patience=3, optimiser=Muon)
+
+
+def n_steps(n_rows, **changes):
+    made = budget(n_rows, **changes)
+    return made.n_epochs * max(1, round(n_rows / made.batch_size))
 
 
 def test_steps_grow_with_the_rows_to_a_limit():
-    def steps(n_rows):
-        made = budget(n_rows)
-        return made.n_epochs * max(1, round(n_rows / made.batch_size))
+    assert n_steps(50) == n_steps(200) == 1000
+    assert n_steps(499) == pytest.approx(2000, rel=0.05)
+    assert n_steps(600) == pytest.approx(750, rel=0.2)  # in whole steps of an epoch
+    assert n_steps(10_000) == pytest.approx(1000, rel=0.05)
+    assert 1000 < n_steps(10**6) < 10_000
 
-    assert steps(50) == steps(200) == 350
-    assert steps(500) == pytest.approx(625, rel=0.05)
-    assert steps(10_000) == pytest.approx(1000, rel=0.05)
-    assert 1000 < steps(10**6) < 10_000
+
+def test_few_rows_to_a_column_are_learned_slowly():
+    assert budget(600).optimiser is Muon
+    assert budget(FEW_ROWS - 1, n_columns=2).optimiser is AdamW
+    assert budget(600, n_columns=9, n_context=9).optimiser is AdamW
+    assert budget(600, n_columns=18).optimiser is AdamW
+    assert n_steps(600, n_columns=18) > 3 * n_steps(600)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class _Bin(NamedTuple):
         Lower corner of the bin, and its size: in x, and in z.
     slopes : tensor of shape (2, columns, rows)
         At its left and at its right end.
-    index : tensor of int64, shape (1, columns, rows)
+    number : tensor of int64, shape (1, columns, rows)
         Which bin it is.
     before : tensor of shape (bins - 1, columns, rows)
         1 for the bins before it, else 0.
@@ -39,7 +39,7 @@ class _Bin(NamedTuple):
     place: torch.Tensor
     size: torch.Tensor
     slopes: torch.Tensor
-    index: torch.Tensor
+    number: torch.Tensor
     before: torch.Tensor
     shares: torch.Tensor
 

@@ -17,12 +17,15 @@ from .contract import ModulePrecisions, check_context, check_rows, finite_log_pr
 
 @dataclass(frozen=True)
 class FlowSpec:
-    """The parameters that shape a flow, as in `MAFDensity`, none of them "auto"."""
+    """The parameters that shape a flow, as in `MAFDensity`.
+
+    ``n_layers`` and ``hidden_layer_sizes`` may be "auto".
+    """
 
     family: str
     bijector: str
-    n_layers: int
-    hidden_layer_sizes: tuple[int, ...]
+    n_layers: int | str
+    hidden_layer_sizes: tuple[int, ...] | str
     activation: str
     n_bins: int
 
@@ -42,7 +45,7 @@ class TableDensity:
     baseline : Baseline or None
         The simple densities beside the flow.
     spec : FlowSpec
-        What the flow is made of.
+        What the flow was to be made of.
     dtype : numpy dtype
         Of rows that are drawn.
     n_context : int

@@ -20,6 +20,7 @@ from ..training.hiding import Hiding
 from ..training.loop import History, WeightedRows, joined, train, weighted_rows
 from ..training.noise import dequantise
 from .baseline import Baseline, fit_baseline
+from .capacity import candidates
 from .contract import ModulePrecisions
 from .table_density import FlowSpec, TableDensity, flow_log_probs, rows_of
 
@@ -111,24 +112,30 @@ def fit_table_density(
     fitted, validation = hold_out(len(N), fraction, generator)
     if start is None:
         columns = _find_columns(N, weights, fitted, flow_spec, known)
-        flow = _new_flow(columns, flow_spec, known.has_missing, n_context, generator)
+        specs = candidates(flow_spec, len(fitted), len(columns.owners))
+        specs = specs if len(validation) else specs[:1]
+        flows = [
+            _new_flow(columns, spec, known.has_missing, n_context, generator) for spec in specs
+        ]
     else:
         columns = start.columns
-        flow = copy.deepcopy(start.flow).train().requires_grad_(True)
+        flows = [copy.deepcopy(start.flow).train().requires_grad_(True)]
     rows = _FlowRows.of(columns, N, weights, context, generator)
     fitted_rows = rows.take(fitted)
     validation_rows = rows.take(validation)
     draft = _draft_baseline(columns, fitted_rows) if len(validation) else None
-    flow = flow.to(device)
     hiding = Hiding(columns.owners, columns.n_codes) if known.has_missing else None
-    history = _train(
-        flow, columns, fitted_rows, validation_rows, draft, training, hiding, generator
+    flow, history = _best_of(
+        [flow.to(device) for flow in flows],
+        lambda flow: _train(
+            flow, columns, fitted_rows, validation_rows, draft, training, hiding, generator
+        ),
     )
     baseline = None
     if draft is not None:
         baseline = _final_baseline(draft, flow, validation_rows, rows)
-    trained = flow.cpu().eval().requires_grad_(False)
-    precisions = ModulePrecisions(trained, training.device)
+    flow = flow.cpu().eval().requires_grad_(False)
+    precisions = ModulePrecisions(flow, training.device)
     density = TableDensity(columns, precisions, baseline, flow_spec, N.dtype, n_context)
     return density, _in_units(history, fitted_rows, validation_rows)
 
@@ -249,6 +256,7 @@ def _new_flow(
         shares = [column.shares for column in columns.discrete]
         numbers = [column.numbers for column in columns.discrete]
         categories = Categories(shares, numbers, has_missing)
+    assert not isinstance(spec.hidden_layer_sizes, str)
     return make_table_flow(
         categories,
         columns.presence_conditions,
@@ -262,6 +270,20 @@ def _new_flow(
         n_layers=spec.n_layers,
         n_bins=spec.n_bins,
     )
+
+
+def _best_of(
+    flows: list[TableFlow], train: Callable[[TableFlow], History]
+) -> tuple[TableFlow, History]:
+    """Train flows, until one is interrupted, and return the one that held-out rows favour."""
+    histories: list[History] = []
+    for flow in flows:
+        histories.append(train(flow))
+        if histories[-1].interrupted:
+            break
+    best = max(range(len(histories)), key=lambda i: histories[i].best_score)
+    interrupted = histories[-1].interrupted
+    return flows[best], replace(histories[best], interrupted=interrupted)
 
 
 def _train(
@@ -289,7 +311,7 @@ def _train(
             validation_part = weighted_rows(
                 flow, validation.dequantised, validation.weights, validation.context, of_baseline
             )
-        budget = _budget(part, len(fitted.Z), size, training)
+        budget = _budget(part, fitted, size, training)
         log_jacobian = validation.mean_log_jacobian
         history = _train_part(
             part, fitted, validation_part, budget, training, hiding, generator, log_jacobian
@@ -300,9 +322,9 @@ def _train(
     return joined(histories)
 
 
-def _budget(part: RowDensity, n_rows: int, n_columns: int, training: TrainingSpec) -> Budget:
+def _budget(part: RowDensity, fitted: _FlowRows, n_columns: int, training: TrainingSpec) -> Budget:
     return make_budget(
-        n_rows,
+        len(fitted.Z),
         part,
         n_columns=n_columns,
         batch_size=training.batch_size,
@@ -311,6 +333,7 @@ def _budget(part: RowDensity, n_rows: int, n_columns: int, training: TrainingSpe
         alpha=training.alpha,
         patience=training.n_iter_no_change,
         decay_rows=training.decay_rows,
+        n_context=0 if fitted.context is None else fitted.context.shape[1],
     )
 
 

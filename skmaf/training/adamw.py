@@ -20,6 +20,9 @@ class Optimiser(ABC):
 
     weights: list[torch.Tensor]
 
+    @abstractmethod
+    def __init__(self, weights: Iterable[torch.Tensor], weight_decay: float = 0.0) -> None: ...
+
     def step(self, loss: torch.Tensor, rate: float) -> bool:
         """Move the weights down the gradient of a loss, and return whether it was finite.
 

@@ -94,13 +94,18 @@ def orthogonalised(matrices: torch.Tensor) -> torch.Tensor:
         return orthogonalised(matrices.mT).mT
     tiny = torch.finfo(matrices.dtype).tiny
     matrices = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp(min=tiny)
-    a, b, c = POLYNOMIAL
     gram = matrices.mT @ matrices
-    total = None
-    for last in (*[False] * (N_ITERATIONS - 1), True):
-        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        factor.diagonal(dim1=1, dim2=2).add_(a)
-        total = factor if total is None else total @ factor
-        if not last:
-            gram = factor @ gram @ factor
+    total = factor = _factor(gram)
+    for _ in range(N_ITERATIONS - 1):
+        gram = factor @ gram @ factor
+        factor = _factor(gram)
+        total = total @ factor
     return matrices @ total
+
+
+def _factor(gram: torch.Tensor) -> torch.Tensor:
+    """Return what the polynomial multiplies matrices of these products with themselves by."""
+    a, b, c = POLYNOMIAL
+    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal(dim1=1, dim2=2).add_(a)
+    return factor

@@ -1,4 +1,4 @@
-"""The training of a flow step by step: a schedule, Muon, and a moving average of the weights."""
+"""Steps of training: the schedule of the learning rate, and a moving average of the weights."""
 
 import copy
 import math
@@ -7,7 +7,7 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..flows.layers import RowDensity
-from .muon import Muon
+from .adamw import AdamW, Optimiser
 
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
 WARM_UP = 0.02  # share of the steps in which the learning rate climbs to its peak
@@ -39,6 +39,8 @@ class FlowOptimiser:
     weight_decay : float
     n_steps : int
         Steps of the whole schedule.
+    optimiser : type, default=AdamW
+        What moves the weights.
 
     Attributes
     ----------
@@ -47,9 +49,15 @@ class FlowOptimiser:
     """
 
     def __init__(
-        self, flow: RowDensity, learning_rate: float, weight_decay: float, n_steps: int
+        self,
+        flow: RowDensity,
+        learning_rate: float,
+        weight_decay: float,
+        n_steps: int,
+        optimiser: type[Optimiser] = AdamW,
     ) -> None:
         self.flow = flow
+        self.optimiser = optimiser
         self.peak = learning_rate
         self.weight_decay = weight_decay
         self.n_steps = n_steps
@@ -59,7 +67,7 @@ class FlowOptimiser:
     def restart(self, at_rate: float) -> None:
         """Forget moments and averages, and go on from the flow's weights at a share of the rate."""
         self.peak *= at_rate
-        self._muon = Muon(self.flow.parameters(), self.weight_decay)
+        self._moving = self.optimiser(self.flow.parameters(), self.weight_decay)
         self.averaged = copy.deepcopy(self.flow)
         self._averages = list(self.averaged.parameters())
         self._n_averaged = 0
@@ -73,7 +81,7 @@ class FlowOptimiser:
         """
         loss = -(self.flow.log_prob(x, context) * weights).mean()
         rate = self.peak * schedule(self.n_done, self.n_steps)
-        if not torch.isfinite(loss) or not self._muon.step(loss, rate):
+        if not torch.isfinite(loss) or not self._moving.step(loss, rate):
             return math.nan
         self._move_average()
         self.n_done += 1
@@ -84,5 +92,5 @@ class FlowOptimiser:
         # torch's AveragedModel does the same, and looks all weights up in each step
         n = self._n_averaged
         decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
-        get_ema_multi_avg_fn(decay)(self._averages, self._muon.weights, n)
+        get_ema_multi_avg_fn(decay)(self._averages, self._moving.weights, n)
         self._n_averaged += 1
