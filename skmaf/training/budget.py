@@ -46,10 +46,9 @@ class Pace:
 
 
 # of few rows Muon learns too much too soon: what it gains in time it loses on other rows
-FEW_ROWS = 500
-FEW_ROWS_PER_COLUMN = 50
+FEW_ROWS_PER_COLUMN = 500
 PACE_OF_FEW = Pace(AdamW, 4, 1000, 4000, {0: 256}, 0.01, 0.2)
-PACE = Pace(Muon, 1.25, 350, 1000, {0: 256, 4_000: 512, 100_000: 1024}, 0.014, 0.3)
+PACE = Pace(Muon, 1.25, 350, 1000, {0: 256, 4_000: 512, 100_000: 1024}, 0.014, 0.6)
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def make_budget(
     -------
     Budget
     """
-    is_small = n_rows < max(FEW_ROWS, FEW_ROWS_PER_COLUMN * (n_columns + n_context))
+    is_small = n_rows < FEW_ROWS_PER_COLUMN * (n_columns + n_context)
     pace = PACE_OF_FEW if is_small else PACE
     if isinstance(batch_size, str):
         # wide tables want memory: training keeps some hundred times the parameters of a batch
