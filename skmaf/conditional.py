@@ -40,7 +40,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         The flow, as in `MAFDensity`; planar and radial flows have no conditional form.
     alpha, batch_size, learning_rate_init, max_iter, early_stopping, n_iter_no_change, tol,
     warm_start
-        The training, as in `MAFDensity`; but "auto" for ``alpha`` is 0.3 up to 1,000 rows, and
+        The training, as in `MAFDensity`; but "auto" for ``alpha`` is 0.2 up to 1,000 rows, and
         falls beyond.
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside

@@ -48,19 +48,20 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     n_bins : int, default=8
         Bins of the spline.
     alpha : float or "auto", default="auto"
-        Weight decay; "auto" is 0.3 for up to 10,000 rows, and falls with their number; 0.2
-        for few rows, which are under 500 or under 50 to a column.
+        Weight decay; "auto" is 0.2 for up to 10,000 rows, and falls with their number;
+        three times that for Muon (see ``max_iter``).
     batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" is 256, 512 for 4,000 rows or more, 1,024 for 100,000 or more,
-        256 for few, and keeps it small where columns are many.
+        Rows of a minibatch; "auto" is 256, with Muon 512 from 4,000 rows on and 1,024 from 100,000,
+        and keeps it small where columns are many.
     learning_rate_init : float or "auto", default="auto"
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is
-        0.014 for up to 40,000 rows, and falls with the root of their number to 0.007; for few rows
-        0.01.
+        0.01, with Muon 0.014, for up to 40,000 rows, and falls with the root of their number to
+        half.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 1.25 steps of the optimiser, Muon, for each row, at most
-        1,000, and never under 6 epochs. For few rows it makes 4 steps of AdamW for each, at least
-        1,000 and at most 4,000. With more than 32 columns the steps become fewer, down to a tenth.
+        Number of epochs; "auto" makes 4 steps of AdamW for each row, at least 1,000 and at most
+        4,000: many epochs of a small table, few of a large one, and never under 6. Tables of 500
+        rows to a column or more take 1,000 steps, of an optimiser that goes further with each:
+        Muon. With more than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no
         longer get better, and to let a simple density share in where they say so (see Notes).
