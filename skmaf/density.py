@@ -49,7 +49,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         Bins of the spline.
     alpha : float or "auto", default="auto"
         Weight decay; "auto" is 0.2 for up to 10,000 rows, and falls with their number;
-        three times that for Muon (see ``max_iter``).
+        twice that for Muon (see ``max_iter``).
     batch_size : int or "auto", default="auto"
         Rows of a minibatch; "auto" is 256, with Muon 512 from 4,000 rows on and 1,024 from 100,000,
         and keeps it small where columns are many.

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable
 
 import torch
+import torch.nn.functional as F
 
 from .adamw import AdamW, Optimiser
 
@@ -23,7 +24,8 @@ MOVE = 0.2  # root mean square of a move of AdamW, in learning rates
 WIDEST = 128  # shorter side of what is orthogonalised whole: the time grows with its cube
 # of the odd polynomial x (a + b x² + c x⁴) that takes singular values towards 1
 POLYNOMIAL = (3.4445, -4.7750, 2.0315)
-N_ITERATIONS = 3
+N_ITERATIONS = 5
+NEGLIGIBLE = 1e-9  # of the norm of a matrix
 
 
 class Muon(Optimiser):
@@ -94,6 +96,8 @@ def orthogonalised(matrices: torch.Tensor) -> torch.Tensor:
         return orthogonalised(matrices.mT).mT
     tiny = torch.finfo(matrices.dtype).tiny
     matrices = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp(min=tiny)
+    # the momentum of dead units vanishes slowly: products of denormal numbers take twice the time
+    matrices = F.hardshrink(matrices, NEGLIGIBLE)
     gram = matrices.mT @ matrices
     total = factor = _factor(gram)
     for _ in range(N_ITERATIONS - 1):
