@@ -76,8 +76,8 @@ def test_steps_grow_with_the_rows_to_a_limit():
     assert n_steps(50) == n_steps(200) == 1000
     assert n_steps(500) == pytest.approx(2000, rel=0.05)
     assert n_steps(2_000) == pytest.approx(4000, rel=0.05)
-    assert n_steps(10_000) == pytest.approx(1000, rel=0.05)
-    assert 1000 < n_steps(10**6) < 10_000
+    assert n_steps(10_000) == pytest.approx(1300, rel=0.05)
+    assert 1300 < n_steps(10**6) < 10_000
 
 
 def test_many_rows_to_a_column_are_learned_in_fewer_steps():
@@ -86,7 +86,7 @@ def test_many_rows_to_a_column_are_learned_in_fewer_steps():
     assert budget(enough - 1).optimiser is AdamW
     assert budget(enough, n_columns=10).optimiser is AdamW
     assert budget(enough, n_context=1).optimiser is AdamW
-    assert n_steps(enough - 1) > 3 * n_steps(enough)
+    assert n_steps(enough - 1) > 2.5 * n_steps(enough)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Pace:
 # of fewer rows Muon learns too much too soon: what it gains in time it loses on other rows
 MANY_ROWS_PER_COLUMN = 500
 SLOW = Pace(AdamW, 4, 1000, 4000, {0: 256}, 0.01, 0.2)
-FAST = Pace(Muon, 1.25, 350, 1000, {0: 256, 4_000: 512, 100_000: 1024}, 0.014, 0.4)
+FAST = Pace(Muon, 1.25, 350, 1300, {0: 256, 4_000: 512, 100_000: 1024}, 0.014, 0.4)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ MOVE = 0.2  # root mean square of a move of AdamW, in learning rates
 WIDEST = 128  # shorter side of what is orthogonalised whole: the time grows with its cube
 # of the odd polynomial x (a + b x² + c x⁴) that takes singular values towards 1
 POLYNOMIAL = (3.4445, -4.7750, 2.0315)
-N_ITERATIONS = 5
+N_ITERATIONS = 4
 NEGLIGIBLE = 1e-9  # of the norm of a matrix
 
 
