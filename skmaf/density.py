@@ -60,8 +60,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto" makes 4 steps of AdamW for each row, at least 1,000 and at most
         4,000: many epochs of a small table, few of a large one, and never under 6. Tables of 500
-        rows to a column or more take at most 1,300 steps, of an optimiser that goes further with each:
-        Muon. With more than 32 columns the steps become fewer, down to a tenth.
+        rows to a column or more take at most 1,300 steps of Muon, which goes further with each.
+        With more than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no
         longer get better, and to let a simple density share in where they say so (see Notes).

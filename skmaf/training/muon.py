@@ -1,8 +1,8 @@
 """Muon: matrices move along their momentum with its singular values made equal, others by AdamW.
 
-Every direction of a matrix then moves at the same rate, also those with small gradients. A flow
-takes a third of the steps to the same likelihood, each of which costs little more [1]_. The size
-of a move is that of AdamW, so that both share a learning rate and a weight decay [2]_.
+Every direction of a matrix then moves at the same rate, also those with small gradients [1]_. A
+flow of a large table takes a third of the steps to about the same likelihood. The size of a move
+is that of AdamW, so that both share a learning rate and a weight decay [2]_.
 
 References
 ----------
