@@ -48,20 +48,17 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     n_bins : int, default=8
         Bins of the spline.
     alpha : float or "auto", default="auto"
-        Weight decay; "auto" is 0.2 for up to 10,000 rows, and falls with their number;
-        twice that for Muon (see ``max_iter``).
+        Weight decay of AdamW; "auto" is 0.2 for up to 10,000 rows, and falls with their number.
     batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" is 256, with Muon 512 from 4,000 rows on and 1,024 from 100,000,
-        and keeps it small where columns are many.
+        Rows of a minibatch; "auto" grows it with the table, from 256 to 1,024, and keeps it small
+        where columns are many.
     learning_rate_init : float or "auto", default="auto"
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is
-        0.01, with Muon 0.014, for up to 40,000 rows, and falls with the root of their number to
-        half.
+        0.01 for up to 40,000 rows, and falls with the root of their number to 0.005.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 4 steps of AdamW for each row, at least 1,000 and at most
-        4,000: many epochs of a small table, few of a large one, and never under 6. Tables of 500
-        rows to a column or more take at most 1,300 steps of Muon, which goes further with each.
-        With more than 32 columns the steps become fewer, down to a tenth.
+        Number of epochs; "auto" makes 4 steps of the optimiser for each row, at least 1,000 and at
+        most 4,000: many epochs of a small table, few of a large one, and never under 6. With more
+        than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no
         longer get better, and to let a simple density share in where they say so (see Notes).

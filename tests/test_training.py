@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from skmaf.flows import Flow, make_flow
-from skmaf.training.adamw import MAX_GRADIENT_NORM, AdamW
 from skmaf.training.budget import Budget
 from skmaf.training.hiding import ABSENT, Hiding
 from skmaf.training.loop import (
@@ -22,7 +21,7 @@ from skmaf.training.loop import (
     weighted_rows,
 )
 from skmaf.training.noise import NoiseLevels, dequantise
-from skmaf.training.optimiser import WARM_UP, schedule
+from skmaf.training.optimiser import MAX_GRADIENT_NORM, WARM_UP, AdamW, schedule
 
 
 def new_flow(seed=0, n_context=0):

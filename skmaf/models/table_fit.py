@@ -311,7 +311,7 @@ def _train(
             validation_part = weighted_rows(
                 flow, validation.dequantised, validation.weights, validation.context, of_baseline
             )
-        budget = _budget(part, fitted, size, training)
+        budget = _budget(part, len(fitted.Z), size, training)
         log_jacobian = validation.mean_log_jacobian
         history = _train_part(
             part, fitted, validation_part, budget, training, hiding, generator, log_jacobian
@@ -322,9 +322,9 @@ def _train(
     return joined(histories)
 
 
-def _budget(part: RowDensity, fitted: _FlowRows, n_columns: int, training: TrainingSpec) -> Budget:
+def _budget(part: RowDensity, n_rows: int, n_columns: int, training: TrainingSpec) -> Budget:
     return make_budget(
-        len(fitted.Z),
+        n_rows,
         part,
         n_columns=n_columns,
         batch_size=training.batch_size,
@@ -333,7 +333,6 @@ def _budget(part: RowDensity, fitted: _FlowRows, n_columns: int, training: Train
         alpha=training.alpha,
         patience=training.n_iter_no_change,
         decay_rows=training.decay_rows,
-        n_context=0 if fitted.context is None else fitted.context.shape[1],
     )
 
 

@@ -7,48 +7,18 @@ import torch
 
 from .._torch import isolated_torch
 from ..flows.layers import RowDensity
-from .adamw import AdamW, Optimiser
-from .muon import Muon
 
+MIN_STEPS = 1000  # of the optimiser
+MAX_STEPS = 4000
+STEPS_PER_ROW = 4  # between these two
 MIN_EPOCHS = 6  # however many rows
 MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
-PEAK_RATE_ROWS = 40_000  # up to which the peak of the learning rate is as below
-WEIGHT_DECAY_ROWS = 10_000  # up to which weights decay as below
+PEAK_RATE = 0.01  # up to this many rows:
+PEAK_RATE_ROWS = 40_000
+WEIGHT_DECAY = 0.2  # up to this many rows:
+WEIGHT_DECAY_ROWS = 10_000
 MOST_SET_ASIDE = 1000  # rows: more would tell no more
 FEW_HELD_OUT = 50  # validation rows that are worth up to a fifth of the table
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast an optimiser goes by default.
-
-    Attributes
-    ----------
-    optimiser : type
-    steps_per_row : float
-        Steps of the whole training for each row of the table;
-    min_steps, max_steps : int
-        between these two.
-    batch_sizes : dict of int to int
-        Rows of a step, from so many rows of the table on: large steps cost less for each row.
-    peak_rate : float
-        Peak of the learning rate.
-    weight_decay : float
-    """
-
-    optimiser: type[Optimiser]
-    steps_per_row: float
-    min_steps: int
-    max_steps: int
-    batch_sizes: dict[int, int]
-    peak_rate: float
-    weight_decay: float
-
-
-# of fewer rows Muon learns too much too soon: what it gains in time it loses on other rows
-MANY_ROWS_PER_COLUMN = 500
-SLOW = Pace(AdamW, 4, 1000, 4000, {0: 256}, 0.01, 0.2)
-FAST = Pace(Muon, 1.25, 350, 1300, {0: 256, 4_000: 512, 100_000: 1024}, 0.014, 0.4)
 
 
 @dataclass(frozen=True)
@@ -66,7 +36,6 @@ class Budget:
     weight_decay : float
     patience : int
         Epochs without a better validation score after which training stops.
-    optimiser : type, default=AdamW
     """
 
     n_epochs: int
@@ -74,7 +43,6 @@ class Budget:
     learning_rate: float
     weight_decay: float
     patience: int
-    optimiser: type[Optimiser] = AdamW
 
 
 def make_budget(
@@ -88,7 +56,6 @@ def make_budget(
     alpha: float | str,
     patience: int | str,
     decay_rows: int = WEIGHT_DECAY_ROWS,
-    n_context: int = 0,
 ) -> Budget:
     """The budget of a training, with every "auto" replaced by a number that suits the table.
 
@@ -105,31 +72,26 @@ def make_budget(
         Peak of the learning rate, and weight decay.
     decay_rows : int, default=10_000
         Rows up to which weights decay in full, where ``alpha`` is "auto".
-    n_context : int, default=0
-        Columns of the context.
 
     Returns
     -------
     Budget
     """
-    # conditional densities were not measured with Muon
-    is_fast = n_context == 0 and n_rows >= MANY_ROWS_PER_COLUMN * n_columns
-    pace = FAST if is_fast else SLOW
     if isinstance(batch_size, str):
         # wide tables want memory: training keeps some hundred times the parameters of a batch
-        size = max(size for rows, size in pace.batch_sizes.items() if n_rows >= rows)
-        batch_size = min(size, 8 * flow.batch_rows)
+        size = 2 ** int(np.clip(np.log2(n_rows / 160), 8, 10))
+        batch_size = int(min(size, 8 * flow.batch_rows))
     if isinstance(max_iter, str):
-        n_steps = float(np.clip(pace.steps_per_row * n_rows, pace.min_steps, pace.max_steps))
+        n_steps = float(np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS))
         n_steps *= float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))
         max_iter = max(MIN_EPOCHS, round(n_steps / max(1, n_rows / batch_size)))
     if isinstance(learning_rate, str):
-        learning_rate = pace.peak_rate * float(np.clip(np.sqrt(PEAK_RATE_ROWS / n_rows), 0.5, 1))
+        learning_rate = PEAK_RATE * float(np.clip(np.sqrt(PEAK_RATE_ROWS / n_rows), 0.5, 1))
     if isinstance(alpha, str):
-        alpha = pace.weight_decay * min(1, decay_rows / n_rows)
+        alpha = WEIGHT_DECAY * min(1, decay_rows / n_rows)
     if isinstance(patience, str):
         patience = max(10, max_iter // 10)
-    return Budget(max_iter, batch_size, learning_rate, alpha, patience, pace.optimiser)
+    return Budget(max_iter, batch_size, learning_rate, alpha, patience)
 
 
 @isolated_torch()

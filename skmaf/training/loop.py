@@ -121,7 +121,7 @@ def train(
     noise: NoiseLevels | None = None,
     hiding: Hiding | None = None,
 ) -> History:
-    """Train ``flow`` in place on a cosine schedule, and leave it with the best weights.
+    """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights.
 
     The weights that are scored and kept are a moving average of those that the optimiser moves: it
     takes the noise of small batches out, as good in the middle of the schedule as at its end. It
@@ -162,9 +162,7 @@ def train(
     history = History(best_score=best.score)
     n_batches = max(1, round(len(rows.x) / budget.batch_size))
     n_steps = budget.n_epochs * n_batches
-    optimiser = FlowOptimiser(
-        flow, budget.learning_rate, budget.weight_decay, n_steps, budget.optimiser
-    )
+    optimiser = FlowOptimiser(flow, budget.learning_rate, budget.weight_decay, n_steps)
     steps = steps.expand_as(rows.x)
     try:
         for _ in range(budget.n_epochs):

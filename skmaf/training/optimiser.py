@@ -1,15 +1,17 @@
-"""Steps of training: the schedule of the learning rate, and a moving average of the weights."""
+"""AdamW with a warm-up, a cosine schedule and a moving average of the weights."""
 
 import copy
 import math
+from collections.abc import Iterable
 
 import torch
+from torch.optim.adamw import adamw
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..flows.layers import RowDensity
-from .adamw import AdamW, Optimiser
 
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
+MAX_GRADIENT_NORM = 5.0
 WARM_UP = 0.02  # share of the steps in which the learning rate climbs to its peak
 
 
@@ -27,6 +29,60 @@ def schedule(n_done: int, n_steps: int) -> float:
     return climb * (1 + math.cos(math.pi * n_done / n_steps)) / 2
 
 
+class AdamW:
+    """The optimiser AdamW, with its gradients clipped, by torch's function for it.
+
+    The class of torch imports a compiler at its first use, which takes seconds.
+
+    Parameters
+    ----------
+    weights : iterable of tensor
+        Parameters to move, in place.
+    weight_decay : float, default=0.0
+    """
+
+    def __init__(self, weights: Iterable[torch.Tensor], weight_decay: float = 0.0) -> None:
+        self.weights = list(weights)
+        self.weight_decay = weight_decay
+        self._means = [torch.zeros_like(weight) for weight in self.weights]
+        self._squares = [torch.zeros_like(weight) for weight in self.weights]
+        self._counts = [torch.zeros((), device=weight.device) for weight in self.weights]
+
+    def step(self, loss: torch.Tensor, rate: float) -> bool:
+        """Move the weights down the gradient of a loss, and return whether it was finite.
+
+        The norm of the gradient is clipped; one that is not finite moves nothing.
+        """
+        for weight in self.weights:
+            weight.grad = None
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
+        finite = bool(torch.isfinite(norm))
+        if finite:
+            self._move(rate)
+        return finite
+
+    @torch.no_grad()
+    def _move(self, rate: float) -> None:
+        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        adamw(
+            self.weights,
+            gradients,
+            self._means,
+            self._squares,
+            [],
+            self._counts,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=rate,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+
+
 class FlowOptimiser:
     """Moves a flow towards its training rows, and keeps a moving average of its weights.
 
@@ -39,8 +95,6 @@ class FlowOptimiser:
     weight_decay : float
     n_steps : int
         Steps of the whole schedule.
-    optimiser : type, default=AdamW
-        What moves the weights.
 
     Attributes
     ----------
@@ -49,15 +103,9 @@ class FlowOptimiser:
     """
 
     def __init__(
-        self,
-        flow: RowDensity,
-        learning_rate: float,
-        weight_decay: float,
-        n_steps: int,
-        optimiser: type[Optimiser] = AdamW,
+        self, flow: RowDensity, learning_rate: float, weight_decay: float, n_steps: int
     ) -> None:
         self.flow = flow
-        self.optimiser = optimiser
         self.peak = learning_rate
         self.weight_decay = weight_decay
         self.n_steps = n_steps
@@ -67,7 +115,7 @@ class FlowOptimiser:
     def restart(self, at_rate: float) -> None:
         """Forget moments and averages, and go on from the flow's weights at a share of the rate."""
         self.peak *= at_rate
-        self._moving = self.optimiser(self.flow.parameters(), self.weight_decay)
+        self._adam = AdamW(self.flow.parameters(), self.weight_decay)
         self.averaged = copy.deepcopy(self.flow)
         self._averages = list(self.averaged.parameters())
         self._n_averaged = 0
@@ -81,7 +129,7 @@ class FlowOptimiser:
         """
         loss = -(self.flow.log_prob(x, context) * weights).mean()
         rate = self.peak * schedule(self.n_done, self.n_steps)
-        if not torch.isfinite(loss) or not self._moving.step(loss, rate):
+        if not torch.isfinite(loss) or not self._adam.step(loss, rate):
             return math.nan
         self._move_average()
         self.n_done += 1
@@ -92,5 +140,5 @@ class FlowOptimiser:
         # torch's AveragedModel does the same, and looks all weights up in each step
         n = self._n_averaged
         decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
-        get_ema_multi_avg_fn(decay)(self._averages, self._moving.weights, n)
+        get_ema_multi_avg_fn(decay)(self._averages, self._adam.weights, n)
         self._n_averaged += 1

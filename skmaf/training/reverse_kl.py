@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ..flows.layers import Flow, base_log_prob
-from .adamw import AdamW
-from .optimiser import schedule
+from .optimiser import AdamW, schedule
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
 FIRST_WEIGHT = 0.01  # at the first step, as in the paper
