@@ -38,8 +38,10 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     n_layers : int or "auto", default="auto"
         Number of layers; "auto" is 5, 8 for couplings, 32 for planar and radial flows, and 1, as
         its only number, for "made".
-    hidden_layer_sizes : tuple of int, default=(128, 128)
-        Units of the hidden layers of each masked network.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Units of the hidden layers of each masked network; "auto" is (128, 128). With under 50 rows
+        to a column "maf" also fits a small flow, of (32,) units and with 2 layers unless
+        ``n_layers`` is set, and keeps the one that the held-out rows favour.
     activation : {"relu", "tanh", "silu"}, default="relu"
         Activation of the hidden units.
     n_bins : int, default=8

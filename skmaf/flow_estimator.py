@@ -28,7 +28,7 @@ class FlowEstimator(FittedDensity):
         "family": [StrOptions(set(FAMILIES))],
         "bijector": [StrOptions({"auto", *BIJECTOR_NAMES})],
         "n_layers": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "activation": [StrOptions(set(ACTIVATION_NAMES))],
         "n_bins": [Interval(Integral, 2, 500, closed="both")],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
@@ -52,7 +52,7 @@ class FlowEstimator(FittedDensity):
         family: str = "maf",
         bijector: str = "auto",
         n_layers: int | str = "auto",
-        hidden_layer_sizes: tuple[int, ...] = (128, 128),
+        hidden_layer_sizes: tuple[int, ...] | str = "auto",
         activation: str = "relu",
         n_bins: int = 8,
         alpha: float | str = "auto",
@@ -103,12 +103,13 @@ class FlowEstimator(FittedDensity):
 
     def _flow_spec(self) -> FlowSpec:
         """Return the parameters that shape the flow, checked."""
-        bijector, n_layers = resolve(self.family, self.bijector, self.n_layers)
+        bijector, _ = resolve(self.family, self.bijector, self.n_layers)
+        sizes = self.hidden_layer_sizes
         return FlowSpec(
             family=self.family,
             bijector=bijector or "auto",
-            n_layers=n_layers,
-            hidden_layer_sizes=check_sizes(self.hidden_layer_sizes),
+            n_layers=self.n_layers,
+            hidden_layer_sizes=sizes if isinstance(sizes, str) else check_sizes(sizes),
             activation=self.activation,
             n_bins=self.n_bins,
         )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
-from skmaf.flows.bijectors import Additive, Affine, Chain, Mixture, Spline
+from skmaf.flows import Additive, Affine, AffineSpline, Chain, Mixture, Spline
 
 MIXTURES = {
     "mixture": Mixture(),
@@ -18,7 +18,7 @@ OTHERS = {
     "affine": Affine(),
     "spline": Spline(n_bins=8),
     "spline of 2 bins": Spline(n_bins=2, bound=3.0),
-    "affine and spline": Chain(Affine(), Spline(n_bins=5)),
+    "affine and spline": AffineSpline(n_bins=5),
     "three in a chain": Chain(Spline(n_bins=3), Affine(), Spline(n_bins=4)),
 }
 BIJECTORS = OTHERS | MIXTURES

@@ -138,8 +138,10 @@ def test_an_incremental_pass_computes_every_hidden_unit_once(
 def test_products_that_skip_the_zeros_give_the_whole_product_and_its_gradients(
     randomise, monkeypatch
 ):
-    n_columns = 2 * masked.WIDE
-    network = make_network(list(range(n_columns, 0, -1)), (masked.WIDE, masked.WIDE + 1), randomise)
+    n_columns = 2 * masked.BLOCK
+    network = make_network(
+        list(range(n_columns, 0, -1)), (2 * masked.BLOCK, 2 * masked.BLOCK + 1), randomise
+    )
     layers = [*network.requires_grad_().hidden, network.output]
     assert all(len(layer.blocks) > 1 for layer in layers)
     generator = torch.Generator().manual_seed(1)
@@ -156,5 +158,23 @@ def test_products_that_skip_the_zeros_give_the_whole_product_and_its_gradients(
     )
     assert all(map(torch.equal, without_gradient_of_inputs, skipping[1][1:]))
     for layer in layers:
-        monkeypatch.setattr(layer, "blocks", [])
+        whole = [tuple(map(slice, layer.mask.shape))]
+        monkeypatch.setattr(layer, "blocks", whole)
     torch.testing.assert_close(skipping, value_and_gradients(), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("hidden_sizes", [(5,), (4, 6)])
+def test_gradients_are_those_of_finite_differences(hidden_sizes, randomise):
+    """Those of weights without a connection are zero."""
+    network = make_network([2, 1, 3], hidden_sizes, randomise, "tanh").requires_grad_()
+    x = torch.randn(3, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    names, weights = zip(*network.named_parameters())
+
+    def params(x, *weights):
+        return torch.func.functional_call(network, dict(zip(names, weights)), x)
+
+    assert torch.autograd.gradcheck(params, (x.requires_grad_(), *weights))
+    network(x).sum().backward()
+    for layer in [*network.hidden, network.output]:
+        assert (layer.weight.grad[layer.mask == 0] == 0).all()
+        assert (layer.weight.grad[layer.mask == 1] != 0).any()

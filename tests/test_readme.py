@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import skmaf.outlier
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -19,7 +21,7 @@ def blocks(language):
 @pytest.mark.slow
 def test_python_block_runs(monkeypatch):
     """As it stands, with default budgets of fewer steps."""
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 40)
+    monkeypatch.setitem(skmaf.outlier.ROBUST, "max_iter", 40)
     monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 50)
     monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 100)
     (code,) = blocks("python")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skmaf.flows.bijectors import Spline
+from skmaf.flows import Affine, AffineSpline, Chain, Spline
 
 both_directions = pytest.mark.parametrize("direction", ["forward", "inverse"])
 
@@ -187,3 +187,33 @@ def test_inverse_is_as_exact_as_the_slope_lets_it_be(seed):
     assert (
         (spline.inverse(z, params)[0] - x).abs() < 10 * moved_by_rounding.clamp(min=1e-13)
     ).all()
+
+
+@pytest.mark.parametrize("n_bins", [2, 8])
+def test_affine_map_and_spline_in_one_are_their_chain_and_have_its_gradients(n_bins):
+    """Also outside of the bound, and where one of the two results alone has a gradient."""
+    both = AffineSpline(n_bins)
+    chain = Chain(Affine(), Spline(n_bins))
+    x = line(-9, 9, 501).requires_grad_()
+    params = random_params(both, 501).requires_grad_()
+    generator = torch.Generator().manual_seed(1)
+    along = torch.randn(2, 1, 501, generator=generator, dtype=torch.float64)
+    for weights in (along, along * torch.tensor([1.0, 0.0])[:, None, None], along.flip(0)):
+
+        def results(bijector, weights=weights):
+            image, log_derivative = bijector.forward(x, params)
+            total = (weights[0] * image + weights[1] * log_derivative).sum()
+            return image, log_derivative, *torch.autograd.grad(total, [x, params])
+
+        torch.testing.assert_close(results(both), results(chain), rtol=1e-10, atol=1e-10)
+
+
+def test_the_gradient_of_parameters_that_rows_share_is_the_sum():
+    """Parameters expanded over the rows, as those of a network that sees no column."""
+    spline = Spline(4)
+    x = line(-3, 3, 7)
+    one = random_params(spline, 1).requires_grad_()
+    (shared,) = torch.autograd.grad(spline.forward(x, one.expand(-1, -1, 7))[1].sum(), one)
+    each = one.detach().repeat(1, 1, 7).requires_grad_()
+    (separate,) = torch.autograd.grad(spline.forward(x, each)[1].sum(), each)
+    torch.testing.assert_close(shared, separate.sum(2, keepdim=True), rtol=0, atol=1e-12)

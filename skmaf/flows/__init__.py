@@ -4,12 +4,13 @@
 """
 
 from .._families import FAMILIES, resolve
-from .bijectors import Additive, Affine, Bijector, Chain, Mixture, Spline
+from .bijectors import Additive, Affine, Bijector, Chain, Mixture
 from .discrete import ABSENT, Categories, DiscreteMADE
 from .families import BIJECTORS, make_flow
 from .layers import Flow, MaskedLayer, RowDensity, base_log_prob
 from .masked import ACTIVATIONS, MaskedNetwork
 from .mixture import MixtureMADE
+from .spline import AffineSpline, Spline
 from .table import CodesDensity, TableFlow, ValuesDensity, make_table_flow
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ACTIVATIONS",
     "Additive",
     "Affine",
+    "AffineSpline",
     "BIJECTORS",
     "Bijector",
     "Categories",

@@ -11,7 +11,6 @@ from functools import reduce
 from statistics import NormalDist
 
 import torch
-import torch.nn.functional as F
 
 MAX_LOG_SCALE = 7.0
 
@@ -87,107 +86,6 @@ class Affine(Bijector):
         """Return the numbers whose image is ``z``, and the log-derivative of `forward` there."""
         log_scale = _bounded(params[0])
         return (z - params[1]) / log_scale.exp(), log_scale
-
-
-class Spline(Bijector):
-    """A monotone rational-quadratic spline on ``[-bound, bound]``, the identity outside [1]_.
-
-    Parameters
-    ----------
-    n_bins : int
-        Number of bins between the knots.
-    bound : float
-        Where the spline ends and the identity begins, in units of the base distribution.
-
-    References
-    ----------
-    .. [1] Durkan, Bekasov, Murray and Papamakarios (2019). Neural spline flows. NeurIPS 32.
-    """
-
-    min_bin = 1e-3  # smallest width and height of a bin, as a share of the interval
-    min_slope = 1e-3
-    slope_offset = math.log(math.expm1(1 - min_slope))  # zero parameters make every slope 1
-
-    def __init__(self, n_bins: int = 8, bound: float = 5.0) -> None:
-        self.n_bins = n_bins
-        self.bound = bound
-        self.n_params = 3 * n_bins - 1
-
-    def forward(self, x: torch.Tensor, params: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map data towards the base distribution; return the image and the log-derivative."""
-        inside = x.abs() < self.bound
-        value = torch.where(inside, x, 0.0)
-        (left, bottom), (width, height), (slope_0, slope_1) = self._bin(value, params, axis=0)
-        t = _clipped_to_unit((value - left) / width)
-        secant = height / width
-        u = t * (1 - t)
-        curve, log_derivative = self._slope(t, u, secant, slope_0, slope_1)
-        z = bottom + height * (secant * t * t + slope_0 * u) / curve
-        return torch.where(inside, z, x), torch.where(inside, log_derivative, 0.0)
-
-    def inverse(self, z: torch.Tensor, params: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the numbers whose image is ``z``, and the log-derivative of `forward` there."""
-        inside = z.abs() < self.bound
-        value = torch.where(inside, z, 0.0)
-        (left, bottom), (width, height), (slope_0, slope_1) = self._bin(value, params, axis=1)
-        y = value - bottom
-        secant = height / width
-        bend = y * (slope_1 + slope_0 - 2 * secant)
-        a = height * (secant - slope_0) + bend
-        b = height * slope_0 - bend
-        c = -secant * y
-        # the root in [0, 1], in the form that does not cancel; a root of 0 would have no gradient
-        root = (b.square() - 4 * a * c).clamp(min=torch.finfo(b.dtype).tiny).sqrt()
-        q = -(b + torch.where(b < 0, -root, root)) / 2
-        t = _clipped_to_unit(torch.where(b < 0, q, c) / torch.where(b < 0, a, q))
-        _, log_derivative = self._slope(t, t * (1 - t), secant, slope_0, slope_1)
-        return torch.where(inside, left + t * width, z), torch.where(inside, log_derivative, 0.0)
-
-    def _slope(
-        self,
-        t: torch.Tensor,
-        u: torch.Tensor,
-        secant: torch.Tensor,
-        slope_0: torch.Tensor,
-        slope_1: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return denominator and log-derivative of the spline at ``t`` in its bin.
-
-        ``u`` is ``t (1 - t)``.
-        """
-        curve = secant + (slope_1 + slope_0 - 2 * secant) * u
-        derivative = slope_1 * t * t + 2 * secant * u + slope_0 * (1 - t).square()
-        return curve, derivative.log() + 2 * (secant / curve).log()
-
-    def _bin(
-        self, value: torch.Tensor, params: torch.Tensor, axis: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return lower corner, size, and slopes at both ends of the bin that holds each value.
-
-        The values are on the ``axis`` 0, that of x, or 1, that of z.
-        """
-        sizes = params[: 2 * self.n_bins].unflatten(0, (2, self.n_bins)).softmax(1)
-        slopes = params[2 * self.n_bins :]
-        sizes = 2 * self.bound * (self.min_bin + (1 - self.min_bin * self.n_bins) * sizes)
-        with torch.no_grad():
-            knots = sizes[axis, :-1].cumsum(0) - self.bound
-            index = (value >= knots).sum(0, keepdim=True)
-            bins = torch.arange(self.n_bins, device=value.device).view(-1, 1, 1)
-            before = (bins < index).to(value.dtype)
-        # the sum over the bins before is cheaper, forward and back, than gathering from all knots
-        corner = (sizes * before).sum(1) - self.bound
-        size = sizes.gather(1, index.expand(2, 1, *value.shape))[:, 0]
-        slopes = F.pad(slopes, (0, 0, 0, 0, 1, 1)).gather(0, torch.cat([index, index + 1]))
-        slopes = self.min_slope + F.softplus(slopes + self.slope_offset)
-        return corner, size, slopes
-
-
-def _clipped_to_unit(t: torch.Tensor) -> torch.Tensor:
-    """Return places in a bin that rounding may have put outside [0, 1], clipped to it.
-
-    Outside the derivative could be negative. The gradient is that without the clipping.
-    """
-    return t + (t.clamp(0, 1) - t).detach()
 
 
 class Mixture(Bijector):

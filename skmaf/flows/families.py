@@ -5,15 +5,16 @@ from collections.abc import Callable, Sequence
 import torch
 
 from .._families import FAMILIES, resolve
-from .bijectors import Additive, Affine, Bijector, Chain, Mixture, Spline
+from .bijectors import Additive, Affine, Bijector, Mixture
 from .layers import Flow, Inverted, Layer, MaskedLayer
 from .masked import MaskedNetwork
 from .planar import PlanarLayer, RadialLayer
+from .spline import AffineSpline
 
 BIJECTORS: dict[str, Callable[[int], Bijector]] = {
     "additive": lambda n_bins: Additive(),
     "affine": lambda n_bins: Affine(),
-    "spline": lambda n_bins: Chain(Affine(), Spline(n_bins)),
+    "spline": AffineSpline,
     "mixture": lambda n_bins: Mixture(),
 }
 

@@ -31,7 +31,6 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 BLOCK = 128  # rows of a staircase that are multiplied together
-WIDE = 256  # connections of a unit from which skipping the zeros of a staircase pays
 
 Blocks = list[tuple[slice, slice]]
 
@@ -55,7 +54,7 @@ class MaskedLinear(nn.Module):
         self.weight = nn.Parameter((2 * torch.rand(mask.shape, generator=generator) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(mask.shape[0], generator=generator) - 1) * bound)
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
-        self.blocks = _blocks(mask) if min(mask.shape) >= WIDE else []
+        self.blocks = _blocks(mask)
 
     def masked_weight(self) -> torch.Tensor:
         """Return the weights, zero where there is no connection."""
@@ -63,53 +62,59 @@ class MaskedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the outputs, shape (outputs, rows), for inputs of shape (inputs, rows)."""
-        weight = self.masked_weight()
-        bias = self.bias[:, None]
-        if not self.blocks:
-            return torch.addmm(bias, weight, x)
-        return StaircaseProduct.apply(bias, weight, x, self.blocks)
+        return MaskedProduct.apply(self.bias, self.weight, self.mask, x, self.blocks)
 
 
 def _blocks(mask: torch.Tensor) -> Blocks:
-    """Return slices of rows, and for each the slice of columns outside which they see nothing."""
-    starts = range(0, len(mask), BLOCK)
-    seen = [mask[start : start + BLOCK].any(0).nonzero()[:, 0].tolist() or [0] for start in starts]
-    return [
-        (slice(start, start + BLOCK), slice(columns[0], columns[-1] + 1))
-        for start, columns in zip(starts, seen)
-    ]
+    """Return slices of rows, and for each the slice of columns outside which they see nothing.
+
+    A mask of few rows is one block.
+    """
+    n_blocks = max(1, len(mask) // BLOCK)
+    cuts = [len(mask) * i // n_blocks for i in range(n_blocks + 1)]
+    blocks = []
+    for start, stop in pairwise(cuts):
+        seen = mask[start:stop].any(0).nonzero()[:, 0].tolist() or [0]
+        blocks.append((slice(start, stop), slice(seen[0], seen[-1] + 1)))
+    return blocks
 
 
-class StaircaseProduct(torch.autograd.Function):
-    """The product ``bias + weight @ x`` for a weight that is zero outside blocks.
+class MaskedProduct(torch.autograd.Function):
+    """The product ``bias + (weight * mask) @ x``.
 
-    The zeros are skipped in the product and in its gradients.
+    What is zero outside of blocks is skipped, in the product and in its gradients.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, bias: torch.Tensor, weight: torch.Tensor, x: torch.Tensor, blocks: Blocks
+        ctx: Any,
+        bias: torch.Tensor,
+        weight: torch.Tensor,
+        mask: torch.Tensor,
+        x: torch.Tensor,
+        blocks: Blocks,
     ) -> torch.Tensor:
         """Return the product, shape (outputs, rows)."""
-        ctx.save_for_backward(weight, x)
+        weight = weight * mask
+        ctx.save_for_backward(weight, mask, x)
         ctx.blocks = blocks
-        return torch.cat(
-            [torch.addmm(bias[rows], weight[rows, seen], x[seen]) for rows, seen in blocks]
-        )
+        product = x.new_empty(len(weight), x.shape[1])
+        for rows, seen in blocks:
+            torch.addmm(bias[rows, None], weight[rows, seen], x[seen], out=product[rows])
+        return product
 
     @staticmethod
-    def backward(
-        ctx: Any, grad: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, None]:
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple:
         """Return the gradients of bias, weight and ``x``, the last where it is needed."""
-        weight, x = ctx.saved_tensors
+        weight, mask, x = ctx.saved_tensors
         grad_weight = torch.zeros_like(weight)
-        grad_x = torch.zeros_like(x) if ctx.needs_input_grad[2] else None
+        grad_x = torch.zeros_like(x) if ctx.needs_input_grad[3] else None
         for rows, seen in ctx.blocks:
-            grad_weight[rows, seen] = grad[rows] @ x[seen].T
+            torch.mm(grad[rows], x[seen].T, out=grad_weight[rows, seen])
             if grad_x is not None:
                 grad_x[seen].addmm_(weight[rows, seen].T, grad[rows])
-        return grad.sum(1, keepdim=True), grad_weight, grad_x, None
+        return grad.sum(1), grad_weight.mul_(mask), None, grad_x, None
 
 
 class MaskedNetwork(nn.Module):

@@ -1,4 +1,4 @@
-"""Conformal calibration: what a score means, from scores of rows by densities that did not see them.
+"""Conformal calibration: what a score means, from scores of rows that took no part in it.
 
 A new row from the same source as the calibration rows is as likely as each of these to have the
 lowest score. Its p-value, the share of rows, itself included, that score no higher, is therefore at

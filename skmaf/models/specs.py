@@ -7,12 +7,15 @@ from ..training.budget import WEIGHT_DECAY_ROWS
 
 @dataclass(frozen=True)
 class FlowSpec:
-    """The parameters that shape a flow, as in `MAFDensity`, none of them "auto"."""
+    """The parameters that shape a flow, as in `MAFDensity`.
+
+    ``n_layers`` and ``hidden_layer_sizes`` may be "auto".
+    """
 
     family: str
     bijector: str
-    n_layers: int
-    hidden_layer_sizes: tuple[int, ...]
+    n_layers: int | str
+    hidden_layer_sizes: tuple[int, ...] | str
     activation: str
     n_bins: int
 

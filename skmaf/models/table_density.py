@@ -31,7 +31,7 @@ class TableDensity:
     baseline : Baseline or None
         The simple densities beside the flow.
     spec : FlowSpec
-        What the flow is made of.
+        What the flow was to be made of.
     dtype : numpy dtype
         Of rows that are drawn.
     n_context : int

@@ -21,6 +21,7 @@ from ..training.hiding import Hiding
 from ..training.loop import History, WeightedRows, joined, train, weighted_rows
 from ..training.noise import dequantise
 from .baseline import Baseline, fit_baseline
+from .capacity import candidates
 from .contract import ModulePrecisions
 from .specs import FlowSpec, TableKnowledge, TrainingSpec
 from .table_density import TableDensity, flow_log_probs, rows_of
@@ -69,24 +70,30 @@ def fit_table_density(
     fitted, validation = hold_out(len(N), fraction, generator)
     if start is None:
         columns = _find_columns(N, weights, fitted, flow_spec, known)
-        flow = _new_flow(columns, flow_spec, known.has_missing, n_context, generator)
+        specs = candidates(flow_spec, len(fitted), len(columns.owners))
+        specs = specs if len(validation) else specs[:1]
+        flows = [
+            _new_flow(columns, spec, known.has_missing, n_context, generator) for spec in specs
+        ]
     else:
         columns = start.columns
-        flow = copy.deepcopy(start.flow).train().requires_grad_(True)
+        flows = [copy.deepcopy(start.flow).train().requires_grad_(True)]
     rows = _FlowRows.of(columns, N, weights, context, generator)
     fitted_rows = rows.take(fitted)
     validation_rows = rows.take(validation)
     draft = _draft_baseline(columns, fitted_rows) if len(validation) else None
-    flow = flow.to(device)
     hiding = Hiding(columns.owners, columns.n_codes) if known.has_missing else None
-    history = _train(
-        flow, columns, fitted_rows, validation_rows, draft, training, hiding, generator
+    flow, history = _best_of(
+        [flow.to(device) for flow in flows],
+        lambda flow: _train(
+            flow, columns, fitted_rows, validation_rows, draft, training, hiding, generator
+        ),
     )
     baseline = None
     if draft is not None:
         baseline = _final_baseline(draft, flow, validation_rows, rows)
-    trained = flow.cpu().eval().requires_grad_(False)
-    precisions = ModulePrecisions(trained, training.device)
+    flow = flow.cpu().eval().requires_grad_(False)
+    precisions = ModulePrecisions(flow, training.device)
     density = TableDensity(columns, precisions, baseline, flow_spec, N.dtype, n_context)
     return density, _in_units(history, fitted_rows, validation_rows)
 
@@ -207,6 +214,7 @@ def _new_flow(
         shares = [column.shares for column in columns.discrete]
         numbers = [column.numbers for column in columns.discrete]
         categories = Categories(shares, numbers, has_missing)
+    assert not isinstance(spec.hidden_layer_sizes, str)
     return make_table_flow(
         categories,
         columns.presence_conditions,
@@ -220,6 +228,20 @@ def _new_flow(
         n_layers=spec.n_layers,
         n_bins=spec.n_bins,
     )
+
+
+def _best_of(
+    flows: list[TableFlow], train: Callable[[TableFlow], History]
+) -> tuple[TableFlow, History]:
+    """Train flows, until one is interrupted, and return the one that held-out rows favour."""
+    histories: list[History] = []
+    for flow in flows:
+        histories.append(train(flow))
+        if histories[-1].interrupted:
+            break
+    best = max(range(len(histories)), key=lambda i: histories[i].best_score)
+    interrupted = histories[-1].interrupted
+    return flows[best], replace(histories[best], interrupted=interrupted)
 
 
 def _train(

@@ -135,9 +135,11 @@ def _draw(
 
 def _hide(rows: Sequence[NoisyRows], x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Return the rows with some cells hidden, where the densities are to learn that."""
-    if rows[0].hiding is None:
-        return x
-    return torch.stack([own.hiding.hide(of_one, generator) for own, of_one in zip(rows, x)])
+    hidden = [
+        of_one if own.hiding is None else own.hiding.hide(of_one, generator)
+        for own, of_one in zip(rows, x)
+    ]
+    return torch.stack(hidden)
 
 
 @torch.no_grad()

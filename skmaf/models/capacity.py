@@ -1,0 +1,40 @@
+"""Which flows to try on a table where their size is left open: a small one, too, of few rows.
+
+Of few rows for each column some tables want a flow of many weights and others one of few, and
+nothing but rows held out tells which. The small one takes little time beside the other.
+"""
+
+from dataclasses import replace
+
+from .specs import FlowSpec
+
+SIZES = (128, 128)
+SMALL_SIZES = (32,)
+SMALL_LAYERS = 2
+ROWS_PER_COLUMN = 50  # from which none smaller is tried
+
+
+def candidates(spec: FlowSpec, n_rows: int, n_columns: int) -> list[FlowSpec]:
+    """Return what to fit and compare on held-out rows, the first of which serves without such.
+
+    Parameters
+    ----------
+    spec : FlowSpec
+        With sizes or "auto" as the user has them; a family other than "maf" has one size.
+    n_rows : int
+        Rows to train on.
+    n_columns : int
+        Columns of the flow.
+
+    Returns
+    -------
+    specs : list of FlowSpec
+        Without "auto" in their hidden layers.
+    """
+    if spec.hidden_layer_sizes != "auto":
+        return [spec]
+    specs = [replace(spec, hidden_layer_sizes=SIZES)]
+    if spec.family == "maf" and n_rows < ROWS_PER_COLUMN * n_columns:
+        n_layers = SMALL_LAYERS if spec.n_layers == "auto" else spec.n_layers
+        specs.append(replace(spec, hidden_layer_sizes=SMALL_SIZES, n_layers=n_layers))
+    return specs
