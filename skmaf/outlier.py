@@ -22,7 +22,7 @@ from .inference.explanation import Explainer
 from .models.estimator_density import EstimatorDensity
 from .models.first_look import usual_rows
 from .models.fold_ensemble import FoldEnsemble
-from .models.robust_score import robust_scores
+from .models.multiscale_score import multiscale_scores
 from .multiscale import MultiscaleDensity
 from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, take_rows
@@ -188,8 +188,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         held_out = [fold.held_out for fold in folds]
         densities = [self._density_of(estimator) for estimator in estimators.values()]
         scores: list[Any] = densities
-        if self.estimator is None and self.contamination != 0:
-            scores = robust_scores(densities, rows, held_out, seed)
+        if self.estimator is None:
+            scores = multiscale_scores(self.contamination == 0, densities, rows, held_out, seed)
         ensemble = FoldEnsemble.of(scores, rows, held_out)
         calibration = Calibration(ensemble.log_prob(rows), weights)
         keep_fitted(

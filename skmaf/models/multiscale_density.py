@@ -33,11 +33,13 @@ PEAK_RATE = 0.01
 WEIGHT_DECAY = 0.01
 MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
+MANY_ROWS = 500  # up to which steps become fewer: there is less to learn
+FEWEST_STEPS_OF_FEW_ROWS = 0.25
 N_NOISE_LEVELS = 9  # from the lowest to the highest
 KERNEL_ROWS = 5000  # of the kernel density, at most
 # that are scored together, always: products of other sizes are rounded in another way, and a row
 # must get the same score alone and among others
-BLOCK_ROWS = 256
+BLOCK_ROWS = 128
 # what a row may gain at a noise level by having been learned from: the larger of a share of the
 # spread of other rows' log-densities, and some nats
 GAIN_SHARE = 0.75
@@ -121,7 +123,6 @@ class MultiscaleTableDensity:
         """Return the density itself, which has no baseline."""
         return self
 
-    @isolated_torch()
     def log_prob(self, N: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
         """Return the log-density of each row, of the cells that it has, in nats and units of N.
 
@@ -135,15 +136,36 @@ class MultiscaleTableDensity:
         -------
         log_prob : ndarray of shape (n,), float64
         """
-        N = check_rows(N, len(self.columns.columns))
         check_context(context, len(N), n_context=0)
-        log_prob = np.empty(len(N))
+        by_network, by_kernel = self.log_prob_of_parts(N)
+        if self.kernel_share == 0:
+            return by_network
+        return np.logaddexp(
+            by_network + np.log1p(-self.kernel_share), by_kernel + np.log(self.kernel_share)
+        )
+
+    @isolated_torch()
+    def log_prob_of_parts(self, N: np.ndarray) -> np.ndarray:
+        """Return the log-densities of each row by the network, and by the kernel density.
+
+        Parameters
+        ----------
+        N : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        log_probs : ndarray of shape (2, n), float64
+            The second of zeros where the kernel density has no share.
+        """
+        N = check_rows(N, len(self.columns.columns))
+        log_probs = np.zeros((2, len(N)))
         with threads_for(1), torch.no_grad():
             for rows in gen_batches(len(N), BLOCK_ROWS):
                 Z = self.columns.to_flow(N[rows])
-                in_flow_space = self._log_prob_in_flow_space(_whole_block(Z))[: len(Z)]
-                log_prob[rows] = in_flow_space + self.columns.log_jacobian(N[rows])
-        return finite_log_prob(log_prob)
+                if Z.shape[1]:
+                    log_probs[:, rows] = self._log_probs_in_flow_space(Z)
+                log_probs[:, rows] += self.columns.log_jacobian(N[rows])
+        return finite_log_prob(log_probs)
 
     @isolated_torch()
     def sample(
@@ -215,27 +237,23 @@ class MultiscaleTableDensity:
         kernel = replace(self.kernel, bandwidths=self.noise.level(contexts))
         return replace(self, kernel=kernel, noise_contexts=contexts)
 
-    def _log_prob_in_flow_space(self, Z: np.ndarray) -> np.ndarray:
-        if Z.shape[1] == 0:
-            return np.zeros(len(Z))
-        of_levels = self._network_log_probs(Z, self.noise_contexts)
+    def _log_probs_in_flow_space(self, Z: np.ndarray) -> np.ndarray:
+        """Return the log-densities by the network and by the kernel density, shape (2, n)."""
+        block = _whole_block(Z)
+        of_levels = self._network_log_probs(block, self.noise_contexts)
         by_network = logsumexp(of_levels, axis=0) - np.log(len(self.noise_contexts))
-        if self.kernel_share == 0:
-            return by_network
-        return np.logaddexp(
-            by_network + np.log1p(-self.kernel_share),
-            self.kernel.log_prob(Z) + np.log(self.kernel_share),
-        )
+        by_kernel = self.kernel.log_prob(block) if self.kernel_share else np.zeros(len(block))
+        return np.stack([by_network, by_kernel])[:, : len(Z)]
 
     def _network_log_probs(self, Z: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         """Return the network's log-density of rows at each noise level, shape (n_levels, n)."""
         # in the precision that it was trained in: it resolves no more
         network = self.precisions.in_precision(np.dtype(np.float32))
         z = network.tensor(Z[:, self.order])
-        log_probs = [
-            network.log_prob(z, z.new_full((len(z), 1), context)) for context in contexts.tolist()
-        ]
-        return torch.stack(log_probs).cpu().double().numpy()
+        # all levels in one pass: small products cost as much as larger ones
+        context = network.tensor(contexts).repeat_interleave(len(z))[:, None]
+        log_probs = network.log_prob(z.repeat(len(contexts), 1), context)
+        return log_probs.view(len(contexts), len(z)).cpu().double().numpy()
 
     def _log_probs_of_levels(self, N: np.ndarray) -> np.ndarray:
         """Return the network's log-density at all noise levels, those not mixed included."""
@@ -435,7 +453,9 @@ def _train(drafts: list[_Draft], spec: MultiscaleSpec, seed: int) -> list[Histor
     n_columns = drafts[0].columns.n_values
     if n_columns == 0:
         return [History(best_score=0.0, converged=True) for _ in drafts]
+    n_rows = max(len(draft.rows.x) for draft in drafts)
     share = np.clip(MANY_COLUMNS / n_columns, FEWEST_STEPS, 1)
+    share *= np.clip(n_rows / MANY_ROWS, FEWEST_STEPS_OF_FEW_ROWS, 1)
     n_steps = max(1, round(spec.max_iter * share))
     budget = StepBudget(n_steps, BATCH_ROWS, PEAK_RATE, WEIGHT_DECAY)
     generator = torch.Generator().manual_seed(seed)

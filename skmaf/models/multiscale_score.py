@@ -1,7 +1,10 @@
-"""A score that clusters of anomalies among the rows cannot raise: a log-density and two robust
-looks.
+"""What scores rows in a fold of the detector: its density, pooled or with two robust looks.
 
-A density gives a few anomalies that lie together some of their due, however briefly it was trained.
+Rows that are trusted are scored by the logarithmic pool of the two parts of the density, network
+and kernel [2]_: a mean of their log-densities. A row must be likely by both, where the mixture
+asks it of one of them.
+
+A table may hold anomalies. A density gives a few anomalies that lie together some of their due, however briefly it was trained.
 With much noise it sees how far a row is from the mass of the table, and a forest [1]_ how easily
 random cuts isolate it; neither sees much else. Each is put in nats by its spread over the rows, so
 that none of the three outweighs the others.
@@ -9,6 +12,8 @@ that none of the three outweighs the others.
 References
 ----------
 .. [1] Liu, Ting and Zhou (2008). Isolation forest. ICDM.
+.. [2] Genest and Zidek (1986). Combining probability distributions: a critique and an annotated
+   bibliography. Statistical Science 1.
 """
 
 from collections.abc import Sequence
@@ -22,9 +27,27 @@ from sklearn.ensemble import IsolationForest
 from .contract import check_context
 from .multiscale_density import MultiscaleTableDensity
 
+POOL_WEIGHTS = (2 / 3, 1 / 3)  # of network and kernel
 N_TREES = 40  # of the forest of each fold
 COARSE_WEIGHT = 1.0  # of the density with most noise, beside the log-density itself
 FOREST_WEIGHT = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class PooledScore:
+    """The weighted mean of the log-densities of rows by the network and by the kernel density.
+
+    Attributes
+    ----------
+    density : MultiscaleTableDensity
+    """
+
+    density: MultiscaleTableDensity
+
+    def log_prob(self, N: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
+        """Return the score of each row, in nats."""
+        check_context(context, len(N), n_context=0)
+        return np.average(self.density.log_prob_of_parts(N), axis=0, weights=POOL_WEIGHTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +90,19 @@ class RobustScore:
         return np.column_stack([self.coarse.log_prob(N), isolation])
 
 
-def robust_scores(
+def multiscale_scores(
+    are_trusted: bool,
     densities: Sequence[MultiscaleTableDensity],
     N: np.ndarray,
     held_out: Sequence[np.ndarray],
     seed: int,
-) -> list[RobustScore]:
-    """Return the robust scores of folds.
+) -> list[Any]:
+    """Return what scores rows in each fold.
 
     Parameters
     ----------
+    are_trusted : bool
+        Whether the rows are known to be normal.
     densities : sequence of MultiscaleTableDensity
         For each fold.
     N : ndarray of shape (n, n_features)
@@ -85,6 +111,17 @@ def robust_scores(
         see.
     seed : int
     """
+    if are_trusted:
+        return [PooledScore(density) for density in densities]
+    return _robust_scores(densities, N, held_out, seed)
+
+
+def _robust_scores(
+    densities: Sequence[MultiscaleTableDensity],
+    N: np.ndarray,
+    held_out: Sequence[np.ndarray],
+    seed: int,
+) -> list[RobustScore]:
     scores = []
     for k, (density, rows) in enumerate(zip(densities, held_out)):
         seen = _without_missing(density, np.delete(N, rows, axis=0))

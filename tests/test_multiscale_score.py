@@ -1,0 +1,115 @@
+"""What scores rows in the folds of the default detector, and which rows are left out at first."""
+
+import numpy as np
+import pytest
+from scipy.stats import iqr, kendalltau
+
+from skmaf import DensityOutlierDetector, MultiscaleDensity
+from skmaf.models.first_look import FEWEST_ROWS, LEFT_OUT, tail_oddness, usual_rows
+from skmaf.models.multiscale_score import COARSE_WEIGHT, FOREST_WEIGHT, multiscale_scores
+
+
+def cloud(n, seed=0, d=3):
+    return np.random.default_rng(seed).standard_normal((n, d))
+
+
+def look(X, n_categories=None):
+    return usual_rows(X, np.ones(len(X)), n_categories or [None] * X.shape[1], seed=0)
+
+
+@pytest.fixture(scope="module")
+def densities():
+    X = cloud(100)
+    made = [
+        MultiscaleDensity(max_iter=20, hidden_layer_sizes=(16,), random_state=k).fit(X[k::2])
+        for k in range(2)
+    ]
+    return (
+        [estimator.density_ for estimator in made],
+        X,
+        [np.arange(1, 100, 2), np.arange(0, 100, 2)],
+    )
+
+
+def test_a_cluster_far_out_is_left_out():
+    X = np.vstack([cloud(190), 0.1 * cloud(10, 1) + 6])
+    usual = look(X)
+    assert not usual[-10:].any()
+    assert usual.sum() == len(X) - int(LEFT_OUT * len(X))
+
+
+def test_equal_rows_are_left_out_together_or_kept():
+    X = np.repeat(cloud(30), 3, axis=0)
+    usual = look(X).reshape(30, 3)
+    assert (usual.all(axis=1) | ~usual.any(axis=1)).all()
+    assert look(np.repeat(cloud(1), 40, axis=0)).all()  # and half a table of copies is not
+
+
+def test_few_rows_are_all_usual():
+    assert look(cloud(FEWEST_ROWS - 1)).all()
+    assert look(np.zeros((20, 2))).all()
+
+
+def test_missing_cells_and_rare_categories_can_be_looked_at():
+    X = cloud(200)
+    X[::7, 1] = np.nan
+    X[:, 2] = np.arange(200) % 3
+    X[:4, 2] = 3  # a category that four rows have, far out in another column, too
+    X[:4, 0] = 5
+    assert not look(X, [None, None, 4])[:4].any()
+
+
+def test_tails_are_counted_on_the_side_of_the_skew():
+    x = np.exp(cloud(500, d=1))
+    oddness = tail_oddness(x)
+    assert oddness.argmax() == x.argmax()
+    assert tail_oddness(-x).argmax() == x.argmax()
+    n = len(x)
+    assert oddness.max() == pytest.approx(np.log(n))
+
+
+def test_trusted_rows_are_scored_by_the_mean_of_network_and_kernel(densities):
+    made, X, held_out = densities
+    scores = multiscale_scores(True, made, X, held_out, seed=0)
+    for score, density in zip(scores, made):
+        by_network, by_kernel = density.log_prob_of_parts(X)
+        np.testing.assert_allclose(score.log_prob(X), (2 * by_network + by_kernel) / 3)
+        assert (score.log_prob(X) <= density.log_prob(X) + 1e-9).all()
+
+
+def test_robust_scores_are_the_log_density_moved_by_two_looks(densities):
+    made, X, held_out = densities
+    scores = multiscale_scores(False, made, X, held_out, seed=0)
+    looks = np.concatenate([score.looks(X[rows]) for score, rows in zip(scores, held_out)])
+    own = np.concatenate([density.log_prob(X[rows]) for density, rows in zip(made, held_out)])
+    for score, density in zip(scores, made):
+        np.testing.assert_allclose(
+            score.weights * iqr(looks, axis=0) / iqr(own), [COARSE_WEIGHT, FOREST_WEIGHT]
+        )
+        usual = np.median(looks, axis=0)
+        moved = score.log_prob(X) - density.log_prob(X)
+        np.testing.assert_allclose(moved, (score.looks(X) - usual) @ score.weights)
+        # each look calls rows far from all others odd
+        order = np.linalg.norm(X, axis=1)
+        assert (np.array([kendalltau(x, -order)[0] for x in score.looks(X).T]) > 0.5).all()
+
+
+def test_a_look_that_tells_no_rows_apart_has_no_say(densities):
+    made, X, held_out = densities
+    same = np.repeat(X[:1], 100, axis=0)
+    scores = multiscale_scores(False, made[:1] * 2, same, held_out, seed=0)
+    assert np.isfinite(scores[0].log_prob(X)).all()
+    assert (scores[0].weights == 0).all()
+
+
+@pytest.mark.slow
+def test_a_cluster_of_anomalies_cannot_vouch_for_itself():
+    """A tenth of the table in a tight cluster: found by default, not by trust in all rows."""
+    found = []
+    for contamination in ("auto", 0):
+        X = np.vstack([cloud(450, d=4), 0.05 * cloud(50, 1, d=4) + 2.5])
+        detector = DensityOutlierDetector(contamination=contamination, random_state=0).fit(X)
+        found.append(
+            np.mean(detector.score_samples(X)[:450] > detector.score_samples(X)[-50:].max())
+        )
+    assert found[0] > 0.9 and found[1] < 0.5
