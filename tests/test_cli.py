@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KernelDensity
 
 import skmaf
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, folds, outlier
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
 from skmaf.cli import analysis, command, files, report
 from skmaf.training import budget
 
@@ -71,7 +71,6 @@ def read_scores(path):
 @pytest.mark.slow
 def test_example(capsys, tmp_path, monkeypatch):
     """No argument: the shipped table, with the real defaults but for fewer steps and folds."""
-    monkeypatch.setattr(folds, "CROSS_ROWS", 100)
     monkeypatch.setitem(outlier.ROBUST, "max_iter", 30)
     monkeypatch.setitem(outlier.TRUSTED, "max_iter", 30)
     monkeypatch.setattr(budget, "MIN_STEPS", 100)
@@ -104,11 +103,11 @@ def test_scores_are_those_of_the_rows_in_order(quick, save, frame, capsys):
         density = MAFDensity(**QUICK, random_state=3).fit(X.iloc[train])
     log_density = density.score_samples(X)
     np.testing.assert_allclose(scores["log_density"], log_density, rtol=1e-12)
-    detector = DensityOutlierDetector(KERNEL, contamination=0.2, random_state=3).fit(X.iloc[train])
+    detector = DensityOutlierDetector(KERNEL, contamination=0.2, random_state=3).fit(X)
     expected = detector.score_samples(X)
     np.testing.assert_allclose(scores["score"], expected, rtol=1e-12)
     np.testing.assert_allclose(scores["p_value"], detector.p_values(X), rtol=1e-12)
-    np.testing.assert_array_equal(scores["outlier"], expected < np.percentile(expected[train], 20))
+    np.testing.assert_array_equal(scores["outlier"], expected < np.percentile(expected, 20))
     np.testing.assert_array_equal(scores["row"], np.arange(80))
     out = capsys.readouterr().out
     mean = report.number_text(log_density[held_out].mean())
@@ -117,7 +116,7 @@ def test_scores_are_those_of_the_rows_in_order(quick, save, frame, capsys):
     first = out.split("most anomalous")[1].splitlines()[2].split()
     assert int(first[0]) == lowest and first[1] == report.number_text(expected[lowest])
     assert "ROC" not in out
-    assert "15 of 72 fitted rows" in out  # 20%
+    assert "16 of 80 rows" in out  # 20%
 
 
 def test_label(quick, save, frame, capsys):

@@ -30,6 +30,7 @@ from .report import (
 )
 
 N_DRAWN = 5
+N_JOBS = 2  # of the detector, which has no use for more
 
 
 def run(args: argparse.Namespace) -> None:
@@ -38,7 +39,9 @@ def run(args: argparse.Namespace) -> None:
     train, held_out = split(table, args.seed)
     print(header_text(table, len(train)), flush=True)
     fitted = table.X.iloc[train]
-    density, detector, messages = fit(fitted, args)
+    # without labels the detector is asked about the rows of the table itself
+    judged = table.X if table.labels is None else fitted
+    density, detector, messages = fit(fitted, judged, table.labels is not None, args)
     scores = Scores(
         log_density=density.score_samples(table.X),
         score=detector.score_samples(table.X),
@@ -93,18 +96,22 @@ def split(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(
-    X: pd.DataFrame, args: argparse.Namespace
+    X: pd.DataFrame, judged: pd.DataFrame, are_trusted: bool, args: argparse.Namespace
 ) -> tuple[MAFDensity, DensityOutlierDetector, list[str]]:
-    """Fit a density and an outlier detector to the rows; return them, and what they warned of."""
+    """Fit a density to rows X, and a detector to those that are judged, or trusted.
+
+    Return both, and what they warned of.
+    """
     density = MAFDensity(random_state=args.seed, verbose=True)
+    contamination = args.contamination
+    if contamination is None:
+        contamination = 0 if are_trusted else "auto"
     detector = DensityOutlierDetector(
-        contamination="auto" if args.contamination is None else args.contamination,
-        random_state=args.seed,
-        verbose=True,
+        contamination=contamination, n_jobs=N_JOBS, random_state=args.seed, verbose=True
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        detector.fit(X)
+        detector.fit(judged)
         density.fit(X)
     return density, detector, [str(warning.message) for warning in caught]
 

@@ -19,7 +19,7 @@ examples:
   skmaf TABLE.csv                         your table; scores go to TABLE.scores.csv
   skmaf TABLE.csv --label fraud           fit the rows with fraud = 0, and measure how well \
 the others are found
-  skmaf TABLE.csv --contamination 0.01    call the lowest 1% of the training rows outliers
+  skmaf TABLE.csv --contamination 0.01    call the lowest 1% of the rows outliers
 
 The table has a header line, and commas, semicolons or tabs between cells; words are categories, \
 and cells
@@ -70,8 +70,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--contamination",
         type=float,
         metavar="SHARE",
-        help="share of the fitted rows to call outliers; without it, those that 5%% of normal "
-        "rows would not reach",
+        help="share of the rows to call outliers; without it, those that 5%% of normal rows would "
+        "not reach",
     )
     add("--top", type=int, default=10, metavar="N", help="how many anomalous rows to print (10)")
     add("--seed", type=int, default=0, help="seed of all draws (0)")

@@ -56,7 +56,7 @@ def quality_text(table: Table, scores: Scores, train: np.ndarray, held_out: np.n
     with np.errstate(over="ignore", invalid="ignore"):  # scores may be as low as float64 goes
         mean = kept.mean()
         error = kept.std(ddof=1) / np.sqrt(len(kept))
-    groups = {"fitted rows": train, "held-out rows": held_out}
+    groups = {"rows": np.arange(len(table.X))}
     lines = [
         f"Held-out log-likelihood  {number_text(mean)} nats per row "
         f"(standard error {number_text(error)}, {len(kept):,} rows)"
@@ -65,6 +65,7 @@ def quality_text(table: Table, scores: Scores, train: np.ndarray, held_out: np.n
         abnormal = np.flatnonzero(table.labels != table.normal)
         is_abnormal = np.repeat([0, 1], [len(held_out), len(abnormal)])
         auc = roc_auc_score(is_abnormal, -scores.score[np.concatenate([held_out, abnormal])])
+        groups = {"fitted rows": train, "held-out rows": held_out}
         groups[f"rows with {table.labels.name} = {table.labels.iloc[abnormal[0]]}"] = abnormal
         lines.append(
             f"ROC AUC                  {auc:.3f} "
