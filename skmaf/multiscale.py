@@ -59,7 +59,7 @@ class MultiscaleDensity(TableDensityEstimator):
     Attributes
     ----------
     noise_levels_ : ndarray
-        The noise levels that are mixed, in geometric steps: 9 from the lowest to the highest, or
+        The noise levels that are mixed, in geometric steps: 5 from the lowest to the highest, or
         fewer after `select_noise_levels`.
     columns_ : Columns
         What each column is: scale, grid step, constant.
@@ -251,7 +251,7 @@ class MultiscaleDensity(TableDensityEstimator):
 
         Returns
         -------
-        gap : ndarray of shape (9,)
+        gap : ndarray of shape (5,)
             The mean gain of a row, as a multiple of what is allowed. Means are without the lowest
             and the highest tenth of the rows, and the standard deviation is half the distance of
             the percentiles 16 and 84.
@@ -265,7 +265,7 @@ class MultiscaleDensity(TableDensityEstimator):
 
         Parameters
         ----------
-        gap : array-like of shape (9,)
+        gap : array-like of shape (5,)
             What `generalisation_gap` gives. The finest noise level that is mixed becomes that at
             which it falls to 1.
 

@@ -35,8 +35,8 @@ MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
 MANY_ROWS = 500  # up to which steps become fewer: there is less to learn
 FEWEST_STEPS_OF_FEW_ROWS = 0.25
-N_NOISE_LEVELS = 9  # from the lowest to the highest
-KERNEL_ROWS = 5000  # of the kernel density, at most
+N_NOISE_LEVELS = 5  # from the lowest to the highest
+KERNEL_ROWS = 2000  # of the kernel density, at most
 # that are scored together, always: products of other sizes are rounded in another way, and a row
 # must get the same score alone and among others
 BLOCK_ROWS = 128
