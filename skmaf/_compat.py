@@ -1,7 +1,7 @@
 """Every private or version-dependent import of scikit-learn, in one place."""
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in as check_feature_names_in,
 )
@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 __all__ = [
     "HasMethods",
     "Interval",
+    "Options",
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",

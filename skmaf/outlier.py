@@ -1,7 +1,7 @@
 """DensityOutlierDetector: the rows that do not belong, by a threshold on a density."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -12,20 +12,20 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import HasMethods, Interval, StrOptions, fit_context
+from ._compat import HasMethods, Interval, Options, StrOptions, fit_context
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
 from .folds import Fold, fit_folds, learn_codec, make_folds
 from .inference.calibration import Calibration
-from .inference.explanation import Explainer
 from .models.estimator_density import EstimatorDensity
-from .models.first_look import usual_rows
 from .models.fold_ensemble import FoldEnsemble
-from .models.multiscale_score import multiscale_scores
 from .multiscale import MultiscaleDensity
 from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, take_rows
+
+if TYPE_CHECKING:
+    from .inference.explanation import Explainer
 
 MIN_ROWS = 4  # two folds of two
 FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where no share is given
@@ -113,7 +113,11 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "score_samples"]), None],
-        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="both")],
+        "contamination": [
+            StrOptions({"auto"}),
+            Options(Real, {0}),
+            Interval(Real, 0, 0.5, closed="right"),
+        ],
         "n_folds": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "n_jobs": [Integral, None],
         "verbose": ["boolean"],
@@ -167,6 +171,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             If there are under 4 rows, the density estimator rejects X, or a parameter is out of its
             range.
         """
+        from .models.multiscale_score import multiscale_scores
+
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         fold_codec, N = learn_codec(self.fold_estimator(), X)
         codec: Any = fold_codec
@@ -210,6 +216,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _usual_rows(self, X: Any, order: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
         """Return which rows to fit on: all of them if they are trusted, or cannot be looked at."""
+        from .models.first_look import usual_rows
+
         if self.contamination == 0:
             return np.ones(len(order), dtype=bool)
         try:
@@ -232,8 +240,10 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         ensemble: FoldEnsemble,
         folds: list[Fold],
         calibration: Calibration,
-    ) -> Explainer:
+    ) -> "Explainer":
         """Return what explains rows; of those that it learns from, densities know nothing."""
+        from .inference.explanation import Explainer
+
         is_default = self.estimator is None
         return Explainer.learn(
             rows,

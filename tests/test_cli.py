@@ -297,7 +297,8 @@ def test_binary_missing_and_directory(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "option, value", [("--contamination", 2), ("--contamination", 0), ("--top", -1), ("--seed", -1)]
+    "option, value",
+    [("--contamination", 2), ("--contamination", -0.1), ("--top", -1), ("--seed", -1)],
 )
 def test_bad_options(quick, save, frame, capsys, option, value):
     path = save(frame)

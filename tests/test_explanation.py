@@ -314,7 +314,7 @@ def test_progress_is_for_the_verbose(gaussian, capsys, monkeypatch):
     monkeypatch.setattr("skmaf.inference.explanation.BAR_DELAY", 0)
     detector.explain(rows[:3])
     assert capsys.readouterr().err == ""
-    detector = DensityOutlierDetector(GaussianMixture(1), n_folds=1, verbose=True).fit(rows)
+    detector = DensityOutlierDetector(GaussianMixture(1), n_folds=2, verbose=True).fit(rows)
     capsys.readouterr()
     detector.explain(rows[:3])
     assert "3/3" in capsys.readouterr().err

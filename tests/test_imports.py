@@ -82,7 +82,7 @@ with open(sys.argv[2], "wb") as file:
 @pytest.mark.slow
 def test_fitted_pickles_load_in_a_fresh_process(fitted, rows, tmp_path):
     small = MultiscaleDensity(max_iter=2, hidden_layer_sizes=(8,), random_state=0)
-    detector = DensityOutlierDetector(small, n_folds=1, random_state=0).fit(rows)
+    detector = DensityOutlierDetector(small, n_folds=2, random_state=0).fit(rows)
     estimators = [fitted, detector]
     dumped = tmp_path / "estimators.pkl"
     dumped.write_bytes(pickle.dumps(estimators))

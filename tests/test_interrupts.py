@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 import skmaf
+import skmaf.training.loop
 from skmaf import (
     ConditionalMAFDensity,
     DensityOutlierDetector,
@@ -172,9 +173,27 @@ def test_an_interrupt_in_the_first_fold_reaches_the_user(monkeypatch, rows):
         check_is_fitted(detector)
 
 
-def test_the_default_densities_stop_too(monkeypatch, rows):
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 4)
-    interrupt_training(monkeypatch, at=2)
-    with pytest.warns(UserWarning, match="interrupted after 1 of 5 folds"):
-        detector = DensityOutlierDetector(random_state=0).fit(rows)
-    assert len(detector.densities_) == 1 and np.isfinite(detector.score_samples(rows)).all()
+@pytest.mark.parametrize("at, n_done", [(2, 0), (10, 3)])
+def test_the_default_densities_stop_too(monkeypatch, rows, at, n_done):
+    """Three are trained side by side, for 6 steps, and then two."""
+    from skmaf.flows.mixture import MixtureStack
+
+    monkeypatch.setitem(outlier.ROBUST, "max_iter", 19)
+    genuine = MixtureStack.log_prob
+    steps = []
+
+    def log_prob(self, x, context):
+        steps.append(None)
+        if len(steps) == at:
+            raise KeyboardInterrupt
+        return genuine(self, x, context)
+
+    monkeypatch.setattr(MixtureStack, "log_prob", log_prob)
+    detector = DensityOutlierDetector(random_state=0)
+    if n_done == 0:
+        with pytest.raises(KeyboardInterrupt):
+            detector.fit(rows)
+        return
+    with pytest.warns(UserWarning, match="interrupted after 3 of 5 folds"):
+        detector.fit(rows)
+    assert len(detector.densities_) == 3 and np.isfinite(detector.score_samples(rows)).all()

@@ -145,6 +145,7 @@ def test_training_that_is_interrupted(monkeypatch, fit):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("skmaf.training.loop._run_epoch", interrupt)
+    monkeypatch.setattr("skmaf.training.side_by_side._draw", interrupt)
     with pytest.warns(UserWarning, match="interrupted") as record:
         fit()
     check_lines(record, "Training was interrupted after 0 epochs")

@@ -224,9 +224,7 @@ class MixtureLogProb(torch.autograd.Function):
         return log_prob - total - 0.5 * math.log(2 * math.pi)
 
     @staticmethod
-    def backward(
-        ctx: Any, grad: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         """Return the gradients of the parameters, and of ``x`` where it is needed."""
         (gradient,) = ctx.saved_tensors
         of_x = -grad * gradient.chunk(3)[1].sum(0) if ctx.needs_input_grad[1] else None

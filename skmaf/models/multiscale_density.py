@@ -292,6 +292,7 @@ def _whole_block(Z: np.ndarray) -> np.ndarray:
     return np.concatenate([Z, np.repeat(Z[:1], n_missing, axis=0)]) if n_missing else Z
 
 
+@isolated_torch()
 def fit_multiscale_densities(
     N: np.ndarray,
     weights: np.ndarray,
@@ -329,11 +330,9 @@ def fit_multiscale_densities(
         are in nats and in the units of N.
     """
     seed = seed_from(random_state)
-    with isolated_torch():
-        drafts = [
-            _Draft.of(N[rows], weights[rows], spec, known, seed + k)
-            for k, rows in enumerate(fitted)
-        ]
+    drafts = [
+        _Draft.of(N[rows], weights[rows], spec, known, seed + k) for k, rows in enumerate(fitted)
+    ]
     groups = _groups_of_one_shape(drafts)
     trained = Parallel(n_jobs, prefer="threads", return_as="generator")(
         delayed(_train)([drafts[k] for k in group], spec, seed + group[0]) for group in groups

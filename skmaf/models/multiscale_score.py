@@ -4,10 +4,10 @@ Rows that are trusted are scored by the logarithmic pool of the two parts of the
 and kernel [2]_: a mean of their log-densities. A row must be likely by both, where the mixture
 asks it of one of them.
 
-A table may hold anomalies. A density gives a few anomalies that lie together some of their due, however briefly it was trained.
-With much noise it sees how far a row is from the mass of the table, and a forest [1]_ how easily
-random cuts isolate it; neither sees much else. Each is put in nats by its spread over the rows, so
-that none of the three outweighs the others.
+A table may hold anomalies. A density gives a few that lie together some of their due, however
+briefly it was trained. With much noise it sees how far a row is from the mass of the table, and a
+forest [1]_ how easily random cuts isolate it; neither sees much else. Each is put in nats by its
+spread over the rows, so that none of the three outweighs the others.
 
 References
 ----------

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .._interrupts import interrupt_ends_fit
 from ..flows.mixture import MixtureMADE, MixtureStack
@@ -170,7 +171,7 @@ class _Averages:
         """Move the average towards weights."""
         n = self.n_taken
         decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
-        torch._foreach_lerp_(self.weights, weights, 1 - decay)
+        get_ema_multi_avg_fn(decay)(self.weights, weights, n)
         self.n_taken += 1
 
 
