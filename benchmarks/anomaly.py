@@ -158,7 +158,8 @@ def measure(fit, train, test, y, seed, protocol):
     end = time.perf_counter()
     processor = time.process_time() - started
     # scores that overflow stand at the far end
-    scores = np.nan_to_num(-scores, nan=1e300, posinf=1e300, neginf=-1e300)
+    scores = -scores.astype(np.float64)
+    scores = np.nan_to_num(scores, nan=1e300, posinf=1e300, neginf=-1e300)
     return {
         "auc": 100 * roc_auc_score(y, scores),
         "ap": 100 * average_precision_score(y, scores),
