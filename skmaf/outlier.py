@@ -197,7 +197,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if self.estimator is None:
             scores = multiscale_scores(self.contamination == 0, densities, rows, held_out, seed)
         ensemble = FoldEnsemble.of(scores, rows, held_out)
-        calibration = Calibration(ensemble.log_prob(rows), weights)
+        judged = np.sort(np.concatenate(held_out))
+        calibration = Calibration(ensemble.log_prob(take_rows(rows, judged)), weights[judged])
         keep_fitted(
             self,
             codec,

@@ -153,7 +153,8 @@ def test_an_interrupt_stops_the_detector_with_the_folds_that_are_done(monkeypatc
     detector = DensityOutlierDetector(estimator, random_state=0)
     with pytest.warns(UserWarning, match="interrupted after 2 of 5 folds; the detector consists"):
         detector.fit(rows)
-    assert len(detector.estimators_) == len(detector.calibration_.scores) == 2
+    assert len(detector.estimators_) == 2
+    assert len(detector.calibration_.scores) == 80  # rows of the other folds were learned
     assert detector.p_values(rows).min() > 0 and set(detector.predict(rows)) == {-1, 1}
     monkeypatch.undo()
     with warnings.catch_warnings():
