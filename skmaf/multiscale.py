@@ -50,7 +50,7 @@ class MultiscaleDensity(TableDensityEstimator):
         normal at once, so 0 is better where there are such.
     max_iter : int, default=7000
         Steps of the optimiser, of 128 rows each. With more than 24 columns they become fewer, in
-        proportion, down to a twentieth, and with fewer than 500 rows, down to a quarter.
+        proportion, down to a twentieth, and with fewer than 500 rows, down to 250.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
     random_state : int, RandomState instance or None, default=None

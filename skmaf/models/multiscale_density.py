@@ -33,8 +33,8 @@ PEAK_RATE = 0.01
 WEIGHT_DECAY = 0.01
 MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
-MANY_ROWS = 500  # up to which steps become fewer: there is less to learn
-FEWEST_STEPS_OF_FEW_ROWS = 0.25
+MANY_ROWS = 500  # up to which steps beyond the first ones become fewer: there is less to learn
+ENOUGH_STEPS = 250
 N_NOISE_LEVELS = 5  # from the lowest to the highest
 KERNEL_ROWS = 2000  # of the kernel density, at most
 # that are scored together, always: products of other sizes are rounded in another way, and a row
@@ -453,9 +453,8 @@ def _train(drafts: list[_Draft], spec: MultiscaleSpec, seed: int) -> list[Histor
     if n_columns == 0:
         return [History(best_score=0.0, converged=True) for _ in drafts]
     n_rows = max(len(draft.rows.x) for draft in drafts)
-    share = np.clip(MANY_COLUMNS / n_columns, FEWEST_STEPS, 1)
-    share *= np.clip(n_rows / MANY_ROWS, FEWEST_STEPS_OF_FEW_ROWS, 1)
-    n_steps = max(1, round(spec.max_iter * share))
+    steps = max(min(spec.max_iter, ENOUGH_STEPS), spec.max_iter * min(1, n_rows / MANY_ROWS))
+    n_steps = max(1, round(steps * np.clip(MANY_COLUMNS / n_columns, FEWEST_STEPS, 1)))
     budget = StepBudget(n_steps, BATCH_ROWS, PEAK_RATE, WEIGHT_DECAY)
     generator = torch.Generator().manual_seed(seed)
     networks = [draft.network for draft in drafts]
