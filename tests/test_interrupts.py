@@ -179,7 +179,7 @@ def test_the_default_densities_stop_too(monkeypatch, rows, at, n_done):
     """Three are trained side by side, for 6 steps, and then two."""
     from skmaf.flows.mixture import MixtureStack
 
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 19)
+    monkeypatch.setitem(outlier.ROBUST, "max_iter", 6)
     genuine = MixtureStack.log_prob
     steps = []
 
