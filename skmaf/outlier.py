@@ -187,7 +187,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             )
         rows = take_rows(rows, order)
         seed = seed_from(self.random_state)
-        folds = make_folds(self._usual_rows(X, order, weights, seed), self.n_folds, seed)
+        usual = self._usual_rows(X, codec, rows, order, weights, seed)
+        folds = make_folds(usual, self.n_folds, seed)
         of_fit = None if sample_weight is None else weights
         estimators = fit_folds(self, rows, order, of_fit, fold_codec, folds, seed)
         folds = [folds[k] for k in estimators]
@@ -215,18 +216,22 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""
         return estimator.density_ if self.estimator is None else EstimatorDensity(estimator)
 
-    def _usual_rows(self, X: Any, order: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
+    def _usual_rows(
+        self, X: Any, codec: Any, rows: Any, order: np.ndarray, weights: np.ndarray, seed: int
+    ) -> np.ndarray:
         """Return which rows to fit on: all of them if they are trusted, or cannot be looked at."""
         from .models.first_look import usual_rows
 
         if self.contamination == 0:
             return np.ones(len(order), dtype=bool)
-        try:
-            codec, N, _ = TableCodec.learn(X)
-        except (TypeError, ValueError):
-            # a table that only the estimator reads
-            return np.ones(len(order), dtype=bool)
-        return usual_rows(N[order], weights, codec.schema.n_categories, seed)
+        if self.estimator is not None:
+            try:
+                codec, N, _ = TableCodec.learn(X)
+            except (TypeError, ValueError):
+                # a table that only the estimator reads
+                return np.ones(len(order), dtype=bool)
+            rows = N[order]
+        return usual_rows(rows, weights, codec.schema.n_categories, seed)
 
     def _offset(self, calibration: Calibration) -> float:
         """Return the threshold that ``contamination`` asks for."""

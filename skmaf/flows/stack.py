@@ -9,11 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from .masked import ACTIVATIONS, MaskedLinear, MaskedNetwork
-
-BLOCK = 128  # outputs of a layer that are multiplied together
-
-Blocks = list[tuple[slice, slice]]
+from .masked import ACTIVATIONS, Blocks, MaskedLinear, MaskedNetwork
 
 
 class NetworkStack(nn.Module):
@@ -41,7 +37,7 @@ class NetworkStack(nn.Module):
         self.activate = ACTIVATIONS[first.activation]
         layers = list(zip(*map(_layers, networks)))
         self.masks = [of_networks[0].mask for of_networks in layers]
-        self.blocks = [_blocks(mask) for mask in self.masks]
+        self.blocks = [of_networks[0].blocks for of_networks in layers]
         self.weights = nn.ParameterList(
             torch.stack([layer.masked_weight().detach() for layer in of_networks])
             for of_networks in layers
@@ -111,24 +107,13 @@ class StackProduct(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor, None, torch.Tensor | None]:
         """Return the gradients of bias, weight and ``x``, the last where it is needed."""
         weight, x = ctx.saved_tensors
-        of_weight = torch.empty_like(weight)
+        of_weight = torch.zeros_like(weight)
         of_x = torch.zeros_like(x) if ctx.needs_input_grad[3] else None
         for rows, seen in ctx.blocks:
             of_weight[:, rows, seen] = torch.bmm(grad[:, rows], x[:, seen].mT)
-            of_weight[:, rows, seen.stop :] = 0
             if of_x is not None:
                 of_x[:, seen].baddbmm_(weight[:, rows, seen].mT, grad[:, rows])
         return grad.sum(2, keepdim=True), of_weight, None, of_x
-
-
-def _blocks(mask: torch.Tensor) -> Blocks:
-    """Return slices of outputs, and for each the slice of inputs that any of them sees."""
-    blocks = []
-    for start in range(0, len(mask), BLOCK):
-        rows = slice(start, start + BLOCK)
-        seen = mask[rows].any(0).nonzero()[:, 0]
-        blocks.append((rows, slice(0, int(seen[-1]) + 1 if len(seen) else 1)))
-    return blocks
 
 
 def _layers(network: MaskedNetwork) -> Iterator[MaskedLinear]:

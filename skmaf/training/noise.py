@@ -28,7 +28,7 @@ def dequantise(
 
     Parameters
     ----------
-    x : tensor of shape (n_rows, n_dims)
+    x : tensor of shape (..., n_dims)
     steps : tensor that broadcasts to ``x``
         Widths of the steps; 0 where a value stays.
     n_context : int
@@ -37,12 +37,13 @@ def dequantise(
 
     Returns
     -------
-    tensor of shape (n_rows, n_dims)
+    tensor of shape (..., n_dims)
     """
     # numbers are drawn for the context too, and not used: what a seed gives stays as it was when
     # the context was part of the rows
-    places = torch.rand(len(x), x.shape[1] + n_context, generator=generator, dtype=x.dtype)
-    return x + (places[:, : x.shape[1]] - 0.5).to(x.device) * steps
+    shape = (*x.shape[:-1], x.shape[-1] + n_context)
+    places = torch.rand(shape, generator=generator, dtype=x.dtype)
+    return x + (places[..., : x.shape[-1]] - 0.5).to(x.device) * steps
 
 
 @dataclass(frozen=True)

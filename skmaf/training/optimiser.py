@@ -88,6 +88,29 @@ class AdamW:
         )
 
 
+class MovingAverage:
+    """A moving average of weights, which spans a tenth of the steps so far, at first.
+
+    Parameters
+    ----------
+    weights : list of tensor
+        Moved in place by `take`; at first they count as nothing.
+    """
+
+    def __init__(self, weights: list[torch.Tensor]) -> None:
+        self.weights = weights
+        self._n_taken = 0
+
+    @torch.no_grad()
+    def take(self, weights: list[torch.Tensor]) -> None:
+        """Move the average towards weights."""
+        # torch's AveragedModel does the same, and looks all weights up in each step
+        n = self._n_taken
+        decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
+        get_ema_multi_avg_fn(decay)(self.weights, weights, n)
+        self._n_taken += 1
+
+
 class FlowOptimiser:
     """Moves a flow towards its training rows, and keeps a moving average of its weights.
 
@@ -122,8 +145,7 @@ class FlowOptimiser:
         self.peak *= at_rate
         self._adam = AdamW(self.flow.parameters(), self.weight_decay)
         self.averaged = copy.deepcopy(self.flow)
-        self._averages = list(self.averaged.parameters())
-        self._n_averaged = 0
+        self._average = MovingAverage(list(self.averaged.parameters()))
 
     def step(
         self, x: torch.Tensor, weights: torch.Tensor, context: torch.Tensor | None = None
@@ -136,14 +158,6 @@ class FlowOptimiser:
         rate = self.peak * schedule(self.n_done, self.n_steps)
         if not torch.isfinite(loss) or not self._adam.step(loss, rate):
             return math.nan
-        self._move_average()
+        self._average.take(self._adam.weights)
         self.n_done += 1
         return loss.item()
-
-    @torch.no_grad()
-    def _move_average(self) -> None:
-        # torch's AveragedModel does the same, and looks all weights up in each step
-        n = self._n_averaged
-        decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
-        get_ema_multi_avg_fn(decay)(self._averages, self._adam.weights, n)
-        self._n_averaged += 1

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .._interrupts import interrupt_ends_fit
 from ..flows.mixture import MixtureMADE, MixtureStack
 from .hiding import Hiding
 from .loop import History
-from .noise import NoiseLevels
-from .optimiser import AVERAGE_DECAY, MAX_GRADIENT_NORM, AdamW, schedule
+from .noise import NoiseLevels, dequantise
+from .optimiser import MAX_GRADIENT_NORM, AdamW, MovingAverage, schedule
 
 CURVE_POINTS = 50  # of the loss curves
 
@@ -92,7 +91,7 @@ def train_side_by_side(
     stack = MixtureStack(densities)
     batches = torch.stack([_batches(len(own.x), budget, generator) for own in rows], dim=1)
     adam = AdamW(stack.networks.parameters(), budget.weight_decay)
-    averages = _Averages(adam.weights)
+    averages = MovingAverage([weight.detach().clone() for weight in adam.weights])
     losses: list[torch.Tensor] = []
     interrupted = False
     try:
@@ -130,8 +129,7 @@ def _draw(
     x = torch.stack([own.x[positions] for own, positions in zip(rows, batch)])
     weights = torch.stack([own.weights[positions] for own, positions in zip(rows, batch)])
     steps = torch.stack([own.steps for own in rows])
-    places = torch.rand(x.shape, generator=generator, dtype=x.dtype) - 0.5
-    return x + places.to(x.device) * steps, weights
+    return dequantise(x, steps, 0, generator), weights
 
 
 def _hide(rows: Sequence[NoisyRows], x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -157,22 +155,6 @@ def _clip_each(weights: Sequence[torch.Tensor], losses: torch.Tensor) -> None:
         return
     for gradient in gradients:
         gradient.copy_(torch.where(finite[:, None, None], gradient * factors[:, None, None], 0.0))
-
-
-class _Averages:
-    """A moving average of weights, which spans a tenth of the steps so far, at first."""
-
-    def __init__(self, weights: Sequence[torch.Tensor]) -> None:
-        self.weights = [weight.detach().clone() for weight in weights]
-        self.n_taken = 0
-
-    @torch.no_grad()
-    def take(self, weights: list[torch.Tensor]) -> None:
-        """Move the average towards weights."""
-        n = self.n_taken
-        decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
-        get_ema_multi_avg_fn(decay)(self.weights, weights, n)
-        self.n_taken += 1
 
 
 def _histories(losses: list[torch.Tensor], n_densities: int, interrupted: bool) -> list[History]:
