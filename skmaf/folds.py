@@ -21,6 +21,7 @@ from .table.codec import TableCodec
 from .table.frames import take_rows
 
 N_FOLDS = 5
+USUAL = 0.5  # trust from which on a row looks usual
 FITTED_ROWS = 2000  # that tell how well a density knows the rows that it was fitted on
 
 
@@ -32,38 +33,41 @@ class Fold:
     ----------
     held_out : ndarray of int
         The rows that are kept from the fold, to be scored by it.
-    usual : ndarray of int
-        Those of them that look usual, or all of them if none does.
-    fitted : ndarray of int
-        The rows that its density is fitted to: of all others, those that look usual.
+    others : ndarray of int
+    trust : ndarray of shape (n_rows,)
+        How much each row of the table is to count in a fit, from 0 to 1.
     """
 
     held_out: np.ndarray
-    usual: np.ndarray
-    fitted: np.ndarray
+    others: np.ndarray
+    trust: np.ndarray
 
-    @classmethod
-    def of(cls, others: np.ndarray, held_out: np.ndarray, is_usual: np.ndarray) -> "Fold":
-        """Return the fold of a split of the rows."""
-        usual = held_out[is_usual[held_out]]
-        return cls(held_out, usual if len(usual) else held_out, others[is_usual[others]])
+    @property
+    def fitted(self) -> np.ndarray:
+        """The rows that its density is fitted to: of all others, those that count."""
+        return self.others[self.trust[self.others] > 0]
+
+    def usual(self, rows: np.ndarray) -> np.ndarray:
+        """Return those of the rows that look usual, or all of them if none does."""
+        usual = rows[self.trust[rows] >= USUAL]
+        return usual if len(usual) else rows
 
 
-def make_folds(is_usual: np.ndarray, n_folds: int | str, seed: int) -> list[Fold]:
+def make_folds(trust: np.ndarray, n_folds: int | str, seed: int) -> list[Fold]:
     """Return the folds of a table.
 
     Parameters
     ----------
-    is_usual : ndarray of bool, shape (n_rows,)
-        Which rows look usual.
+    trust : ndarray of shape (n_rows,)
+        How much each row is to count in a fit, from 0 to 1.
     n_folds : int or "auto"
     seed : int
     """
     from sklearn.model_selection import KFold
 
-    n_splits = min(N_FOLDS if n_folds == "auto" else int(n_folds), len(is_usual) // 2)
-    splits = KFold(n_splits, shuffle=True, random_state=seed).split(is_usual)
-    return [Fold.of(others, held_out, is_usual) for others, held_out in splits]
+    n_splits = min(N_FOLDS if n_folds == "auto" else int(n_folds), len(trust) // 2)
+    splits = KFold(n_splits, shuffle=True, random_state=seed).split(trust)
+    return [Fold(held_out, others, trust) for others, held_out in splits]
 
 
 def learn_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, np.ndarray | None]:
@@ -183,7 +187,7 @@ def _fit_side_by_side(
 ) -> dict[int, MultiscaleDensity]:
     """Fit the default density to each fold, several of them side by side."""
     estimator = detector.fold_estimator().set_params(random_state=seed)
-    weights = np.ones(len(N)) if weights is None else weights
+    weights = folds[0].trust if weights is None else weights * folds[0].trust
     parts = [fold.fitted for fold in folds]
     fitted = estimator.fit_parts(codec, N, weights, parts, detector.n_jobs, detector.verbose)
     densities = [density for density, _ in fitted.values()]
@@ -203,8 +207,8 @@ def _with_noise_levels(densities: list, N: np.ndarray, folds: list[Fold], seed: 
     rng = np.random.RandomState(seed)
     gaps = []
     for density, fold in zip(densities, folds):
-        seen = rng.permutation(fold.fitted)[:FITTED_ROWS]
-        unseen = rng.permutation(fold.usual)[:FITTED_ROWS]
+        seen = rng.permutation(fold.usual(fold.fitted))[:FITTED_ROWS]
+        unseen = rng.permutation(fold.usual(fold.held_out))[:FITTED_ROWS]
         gaps.append(density.generalisation_gap(N[seen], N[unseen]))
     if len(gaps) == 1:
         return [densities[0].select_noise_levels(gaps[0])]

@@ -251,7 +251,7 @@ class MultiscaleDensity(TableDensityEstimator):
 
         Returns
         -------
-        gap : ndarray of shape (5,)
+        gap : ndarray of shape (9,)
             The mean gain of a row, as a multiple of what is allowed. Means are without the lowest
             and the highest tenth of the rows, and the standard deviation is half the distance of
             the percentiles 16 and 84.
@@ -265,7 +265,7 @@ class MultiscaleDensity(TableDensityEstimator):
 
         Parameters
         ----------
-        gap : array-like of shape (5,)
+        gap : array-like of shape (9,)
             What `generalisation_gap` gives. The finest noise level that is mixed becomes that at
             which it falls to 1.
 

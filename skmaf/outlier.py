@@ -33,7 +33,7 @@ TYPICAL = 0.5  # share of rows below the score from which on nothing is to be ex
 # of the default densities: rows that are trusted are remembered one by one, while a short training
 # learns little of the few that lie together, as anomalies may
 TRUSTED = {"max_iter": 1000}
-ROBUST = {"max_iter": 150, "kernel_share": 0.0}
+ROBUST = {"max_iter": 300, "kernel_share": 0.0}
 
 
 class DensityOutlierDetector(OutlierMixin, BaseEstimator):
@@ -51,15 +51,17 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         one. None is a `MultiscaleDensity`, whose folds tell each other how fine it may be.
     contamination : float or "auto", default="auto"
         What is known of the rows. "auto" is for a table that may hold outliers: rows that a forest
-        and the tails of the columns find odd are left out of the densities, and these are trained
-        briefly, so that anomalies that lie together do not vouch for each other. A float in (0,
+        and the tails of the columns find odd count less in the densities, the oddest not at all,
+        and these are trained briefly, so that anomalies that lie together do not vouch for each
+        other. A float in (0,
         0.5] is the share of the rows that the threshold is to call outliers; nothing else follows
         from it. 0 is for rows that are trusted to be normal: the densities learn all that they can
         from all of them.
     n_folds : int or "auto", default="auto"
         Number of folds, and so of fits, 2 at least; "auto" is 5.
     n_jobs : int or None, default=None
-        How many folds to fit at a time, as joblib takes it. Results are the same for any.
+        How many folds to fit at a time, as joblib takes it, and to ask for scores, in threads.
+        Results are the same for any.
     verbose : bool, default=False
         Whether to show a progress bar of the folds, and one of the rows that are explained where
         that takes long.
@@ -187,8 +189,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             )
         rows = take_rows(rows, order)
         seed = seed_from(self.random_state)
-        usual = self._usual_rows(X, codec, rows, order, weights, seed)
-        folds = make_folds(usual, self.n_folds, seed)
+        trust = self._trust_in_rows(X, codec, rows, order, weights, seed)
+        folds = make_folds(trust, self.n_folds, seed)
         of_fit = None if sample_weight is None else weights
         estimators = fit_folds(self, rows, order, of_fit, fold_codec, folds, seed)
         folds = [folds[k] for k in estimators]
@@ -199,7 +201,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             scores = multiscale_scores(self.contamination == 0, densities, rows, held_out, seed)
         ensemble = FoldEnsemble.of(scores, rows, held_out)
         judged = np.sort(np.concatenate(held_out))
-        calibration = Calibration(ensemble.log_prob(take_rows(rows, judged)), weights[judged])
+        calibration = Calibration(
+            ensemble.log_prob(take_rows(rows, judged), self.n_jobs), weights[judged]
+        )
         keep_fitted(
             self,
             codec,
@@ -216,22 +220,23 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""
         return estimator.density_ if self.estimator is None else EstimatorDensity(estimator)
 
-    def _usual_rows(
+    def _trust_in_rows(
         self, X: Any, codec: Any, rows: Any, order: np.ndarray, weights: np.ndarray, seed: int
     ) -> np.ndarray:
-        """Return which rows to fit on: all of them if they are trusted, or cannot be looked at."""
-        from .models.first_look import usual_rows
+        """Return how much each row is to count: all the same if they cannot be looked at."""
+        from .models.first_look import trust_in_rows
 
         if self.contamination == 0:
-            return np.ones(len(order), dtype=bool)
-        if self.estimator is not None:
-            try:
-                codec, N, _ = TableCodec.learn(X)
-            except (TypeError, ValueError):
-                # a table that only the estimator reads
-                return np.ones(len(order), dtype=bool)
-            rows = N[order]
-        return usual_rows(rows, weights, codec.schema.n_categories, seed)
+            return np.ones(len(order))
+        if self.estimator is None:
+            return trust_in_rows(rows, weights, codec.schema.n_categories, seed)
+        try:
+            codec, N, _ = TableCodec.learn(X)
+        except (TypeError, ValueError):
+            # a table that only the estimator reads
+            return np.ones(len(order))
+        # it may take no weights: a row counts or does not
+        return trust_in_rows(N[order], weights, codec.schema.n_categories, seed).round()
 
     def _offset(self, calibration: Calibration) -> float:
         """Return the threshold that ``contamination`` asks for."""
@@ -254,7 +259,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         return Explainer.learn(
             rows,
             ensemble.log_prob_of_variants(rows),
-            [fold.usual for fold in folds],
+            [fold.usual(fold.held_out) for fold in folds],
             typical=calibration.threshold(TYPICAL),
             categorical=[n is not None for n in codec.schema.n_categories] if is_default else None,
         )
@@ -291,7 +296,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             In nats.
         """
         rows = encode_rows(self, X)
-        return self.ensemble_.log_prob(rows)
+        return self.ensemble_.log_prob(rows, self.n_jobs)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-density above the threshold: negative for outliers.

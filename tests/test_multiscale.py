@@ -9,7 +9,11 @@ import torch
 from scipy import stats
 
 from skmaf import MultiscaleDensity
-from skmaf.models.multiscale_density import N_NOISE_LEVELS, MultiscaleTableDensity
+from skmaf.models.multiscale_density import (
+    N_GAP_LEVELS,
+    N_NOISE_LEVELS,
+    MultiscaleTableDensity,
+)
 from skmaf.table.codec import TableCodec
 from skmaf.training.noise import NoiseLevels
 
@@ -133,24 +137,23 @@ def test_selection_leaves_out_the_overfitted_noise_levels(line):
     density = copy.deepcopy(fitted)
     levels = np.geomspace(0.05, 1, N_NOISE_LEVELS)
     np.testing.assert_allclose(density.noise_levels_, levels, rtol=1e-5)
-    density.select_noise_levels(np.array([9.0, 4 / 3, 2 / 3, 0, 0, 0, 0, -1, 0]))
-    finest = np.sqrt(levels[1] * levels[2])  # half-way from 4/3 to 2/3
-    np.testing.assert_allclose(
-        density.noise_levels_, np.geomspace(finest, 1, N_NOISE_LEVELS - 2), rtol=1e-5
-    )
+    measured = np.geomspace(0.05, 1, N_GAP_LEVELS)
+
+    def selected(gap):
+        return density.select_noise_levels(np.asarray(gap)).noise_levels_
+
+    half_way = np.sqrt(measured[1] * measured[2])  # from 4/3 to 2/3
+    mixed = selected([9.0, 4 / 3, 2 / 3, 0, 0, 0, 0, -1, 0])
+    np.testing.assert_allclose(mixed, np.geomspace(half_way, 1, len(mixed)), rtol=1e-5)
+    # no farther from each other than over the whole range
+    assert mixed[1] / mixed[0] <= levels[1] / levels[0] < (mixed[1] / mixed[0]) ** 1.5
     assert density.score(X) < fitted.score(X)
-    np.testing.assert_allclose(
-        density.select_noise_levels(np.full(N_NOISE_LEVELS, 9.0)).noise_levels_, [1.0], rtol=1e-5
-    )
-    last = density.select_noise_levels(np.r_[np.full(N_NOISE_LEVELS - 1, 4.0), 2] / 3).noise_levels_
-    np.testing.assert_allclose(last, [np.sqrt(levels[-2])], rtol=1e-5)
-    second = density.select_noise_levels(
-        np.r_[4.0, np.full(N_NOISE_LEVELS - 1, 2.0)] / 3
-    ).noise_levels_
-    np.testing.assert_allclose(second[0], np.sqrt(levels[0] * levels[1]), rtol=1e-5)
-    np.testing.assert_allclose(
-        density.select_noise_levels(np.zeros(N_NOISE_LEVELS)).noise_levels_, levels, rtol=1e-5
-    )
+    np.testing.assert_allclose(selected(np.full(N_GAP_LEVELS, 9.0)), [1.0], rtol=1e-5)
+    last = selected(np.r_[np.full(N_GAP_LEVELS - 1, 4.0), 2] / 3)
+    np.testing.assert_allclose(last, [np.sqrt(measured[-2]), 1], rtol=1e-5)
+    second = selected(np.r_[4.0, np.full(N_GAP_LEVELS - 1, 2.0)] / 3)
+    np.testing.assert_allclose(second[0], np.sqrt(measured[0] * measured[1]), rtol=1e-5)
+    np.testing.assert_allclose(selected(np.zeros(N_GAP_LEVELS)), levels, rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -166,7 +169,7 @@ def test_generalisation_gap_grows_as_rows_become_fewer_and_noise_finer():
 def test_generalisation_gap_is_the_gain_beside_the_spread_of_rows(line, monkeypatch):
     density, X = line
     held_out = np.linspace(-1, 1, 1001)  # percentiles 16 and 84 are at -0.68 and 0.68
-    spreads = np.geomspace(0.1, 100, N_NOISE_LEVELS)[:, None]
+    spreads = np.geomspace(0.1, 100, N_GAP_LEVELS)[:, None]
     scores = iter([spreads * (held_out + 3), spreads * held_out])
     monkeypatch.setattr(
         MultiscaleTableDensity, "_log_probs_of_levels", lambda self, N: next(scores)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import iqr, kendalltau
 
 from skmaf import DensityOutlierDetector, MultiscaleDensity
-from skmaf.models.first_look import FEWEST_ROWS, LEFT_OUT, tail_oddness, usual_rows
+from skmaf.models.first_look import FEWEST_ROWS, FULL_TRUST, tail_oddness, trust_in_rows
 from skmaf.models.multiscale_score import COARSE_WEIGHT, FOREST_WEIGHT, multiscale_scores
 
 
@@ -14,7 +14,7 @@ def cloud(n, seed=0, d=3):
 
 
 def look(X, n_categories=None):
-    return usual_rows(X, np.ones(len(X)), n_categories or [None] * X.shape[1], seed=0)
+    return trust_in_rows(X, np.ones(len(X)), n_categories or [None] * X.shape[1], seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -31,23 +31,22 @@ def densities():
     )
 
 
-def test_a_cluster_far_out_is_left_out():
+def test_a_cluster_far_out_hardly_counts():
     X = np.vstack([cloud(190), 0.1 * cloud(10, 1) + 6])
-    usual = look(X)
-    assert not usual[-10:].any()
-    assert usual.sum() == len(X) - int(LEFT_OUT * len(X))
+    trust = look(X)
+    assert (trust[-10:] == 0).all()
+    assert np.mean(trust == 1) == pytest.approx(FULL_TRUST, abs=0.01)
 
 
-def test_equal_rows_are_left_out_together_or_kept():
-    X = np.repeat(cloud(30), 3, axis=0)
-    usual = look(X).reshape(30, 3)
-    assert (usual.all(axis=1) | ~usual.any(axis=1)).all()
-    assert look(np.repeat(cloud(1), 40, axis=0)).all()  # and half a table of copies is not
+def test_equal_rows_count_the_same():
+    trust = look(np.repeat(cloud(30), 3, axis=0)).reshape(30, 3)
+    assert (trust == trust[:, :1]).all()
+    assert (look(np.repeat(cloud(1), 40, axis=0)) == 1).all()
 
 
-def test_few_rows_are_all_usual():
-    assert look(cloud(FEWEST_ROWS - 1)).all()
-    assert look(np.zeros((20, 2))).all()
+def test_few_rows_all_count():
+    assert (look(cloud(FEWEST_ROWS - 1)) == 1).all()
+    assert (look(np.zeros((20, 2))) == 1).all()
 
 
 def test_missing_cells_and_rare_categories_can_be_looked_at():
@@ -56,7 +55,7 @@ def test_missing_cells_and_rare_categories_can_be_looked_at():
     X[:, 2] = np.arange(200) % 3
     X[:4, 2] = 3  # a category that four rows have, far out in another column, too
     X[:4, 0] = 5
-    assert not look(X, [None, None, 4])[:4].any()
+    assert (look(X, [None, None, 4])[:4] < 0.1).all()
 
 
 def test_tails_are_counted_on_the_side_of_the_skew():
@@ -68,29 +67,43 @@ def test_tails_are_counted_on_the_side_of_the_skew():
     assert oddness.max() == pytest.approx(np.log(n))
 
 
-def test_trusted_rows_are_scored_by_the_mean_of_network_and_kernel(densities):
+def test_trusted_rows_are_scored_by_mixture_and_pool(densities):
     made, X, held_out = densities
     scores = multiscale_scores(True, made, X, held_out, seed=0)
     for score, density in zip(scores, made):
         by_network, by_kernel = density.log_prob_of_parts(X)
-        np.testing.assert_allclose(score.log_prob(X), (2 * by_network + by_kernel) / 3)
+        pool = (by_network + by_kernel) / 2
+        np.testing.assert_allclose(2 * score.log_prob(X), density.log_prob(X) + pool)
 
 
-def test_robust_scores_are_the_log_density_moved_by_two_looks(densities):
+def test_robust_scores_are_those_of_the_network_lowered_by_two_looks(densities):
     made, X, held_out = densities
     scores = multiscale_scores(False, made, X, held_out, seed=0)
-    looks = np.concatenate([score.looks(X[rows]) for score, rows in zip(scores, held_out)])
-    own = np.concatenate([density.log_prob(X[rows]) for density, rows in zip(made, held_out)])
+    looks = np.concatenate([score.parts(X[rows])[1] for score, rows in zip(scores, held_out)])
+    own = [density.network_log_probs(X[rows])[0] for density, rows in zip(made, held_out)]
+    own = np.concatenate(own)
     for score, density in zip(scores, made):
         np.testing.assert_allclose(
             score.weights * iqr(looks, axis=0) / iqr(own), [COARSE_WEIGHT, FOREST_WEIGHT]
         )
         usual = np.median(looks, axis=0)
-        moved = score.log_prob(X) - density.log_prob(X)
-        np.testing.assert_allclose(moved, (score.looks(X) - usual) @ score.weights)
+        own_looks = score.parts(X)[1]
+        moved = density.network_log_probs(X)[0] - score.log_prob(X)
+        against = np.maximum(usual - own_looks, 0) @ score.weights
+        np.testing.assert_allclose(moved, against, atol=1e-12)
+        assert (against == 0).any()
         # each look calls rows far from all others odd
         order = np.linalg.norm(X, axis=1)
-        assert (np.array([kendalltau(x, -order)[0] for x in score.looks(X).T]) > 0.5).all()
+        assert (np.array([kendalltau(x, -order)[0] for x in own_looks.T]) > 0.5).all()
+
+
+def test_the_network_says_what_it_does_at_each_noise_level(densities):
+    """The mean density is that of levels, each as often; without a kernel it is the density."""
+    [density, _], X, _ = densities
+    mean, *of_levels = density.network_log_probs(X)
+    np.testing.assert_allclose(np.exp(mean), np.exp(of_levels).mean(axis=0))
+    np.testing.assert_allclose(mean, density.log_prob_of_parts(X)[0])
+    assert len(of_levels) == len(density.noise_levels)
 
 
 def test_a_look_that_tells_no_rows_apart_has_no_say(densities):

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
-from skmaf.models.multiscale_density import N_NOISE_LEVELS, MultiscaleTableDensity
+from skmaf.models.multiscale_density import N_GAP_LEVELS, MultiscaleTableDensity
 
 ESTIMATORS = {
     "MAFDensity": MAFDensity(
@@ -160,7 +160,7 @@ def test_other_folds_select_the_noise_levels(rows, short, monkeypatch):
     monkeypatch.setattr(
         MultiscaleTableDensity,
         "generalisation_gap",
-        lambda self, *rows: np.full(N_NOISE_LEVELS, float(next(excesses))),
+        lambda self, *rows: np.full(N_GAP_LEVELS, float(next(excesses))),
     )
 
     def select_noise_levels(self, gap):

@@ -1,9 +1,9 @@
-"""A first look at rows of which some may be outliers: which of them to fit a density on.
+"""A first look at rows of which some may be outliers: how far a density is to learn from each.
 
 A density learns what it is shown: anomalies that lie together vouch for each other. So rows that
-two tools which learn little find odd are left out of the fit: a forest, which isolates rows by
-random cuts [1]_, and the tails of the columns, each by itself [2]_. Neither takes a small cluster
-for normal. That rows are left out says nothing yet of what they are: the density scores them, too.
+two tools which learn little find odd have less of a say in the fit, and the oddest none: a forest,
+which isolates rows by random cuts [1]_, and the tails of the columns, each by itself [2]_. Neither
+takes a small cluster for normal. What a row is this does not say yet: the density scores it, too.
 
 References
 ----------
@@ -17,14 +17,15 @@ from sklearn.ensemble import IsolationForest
 
 from ..table.column_kinds import find_columns, standardised_column
 
-LEFT_OUT = 0.2  # of the rows
-FEWEST_ROWS = 10  # to leave any out
+FULL_TRUST = 0.7  # of the rows have it; beyond, it falls
+NO_TRUST = 0.95  # of the rows are less odd than those that have none
+FEWEST_ROWS = 10  # to distrust any
 
 
-def usual_rows(
+def trust_in_rows(
     N: np.ndarray, weights: np.ndarray, n_categories: list[int | None], seed: int
 ) -> np.ndarray:
-    """Return which rows of a table to fit on.
+    """Return how much each row of a table is to count in a fit.
 
     Parameters
     ----------
@@ -37,22 +38,19 @@ def usual_rows(
 
     Returns
     -------
-    usual : ndarray of bool, shape (n,)
-        All rows if they are few.
+    trust : ndarray of shape (n,)
+        From 0 to 1, equal for equal rows; 1 for all rows if they are few.
     """
     if len(N) < FEWEST_ROWS:
-        return np.ones(len(N), dtype=bool)
+        return np.ones(len(N))
     columns = find_columns(standardised_column, N, weights, n_categories)
     Z = np.nan_to_num(columns.to_flow(N))
     if Z.shape[1] == 0:
-        return np.ones(len(N), dtype=bool)
+        return np.ones(len(N))
     forest = IsolationForest(random_state=seed).fit(Z)
     oddness = rankdata(-forest.score_samples(Z)) + rankdata(tail_oddness(Z))
-    n_out = int(LEFT_OUT * len(N))
-    usual = np.ones(len(N), dtype=bool)
-    # of equal rows all are left out, or none
-    usual[oddness > np.sort(oddness)[len(N) - n_out - 1]] = False
-    return usual
+    place = rankdata(oddness) / len(N)
+    return np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1)
 
 
 def tail_oddness(Z: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from ..table.frames import take_rows
 from .contract import refuse_no_rows
@@ -62,12 +63,14 @@ class FoldEnsemble:
         known = self.keys[positions] == keys
         return np.where(known[:, None], self.unseen[positions], True)
 
-    def log_prob(self, rows: Any) -> np.ndarray:
+    def log_prob(self, rows: Any, n_jobs: int | None = None) -> np.ndarray:
         """Return the mean log-density of each row by the densities that have not seen it.
 
         Parameters
         ----------
         rows : ndarray or DataFrame of shape (n, n_features)
+        n_jobs : int or None, default=None
+            How many densities to ask at a time, in threads.
 
         Returns
         -------
@@ -80,7 +83,7 @@ class FoldEnsemble:
                 # it checks rows, and counts those that are wrong: it is to see them all
                 density.log_prob(rows)
                 break
-        return self._mean_log_prob(rows, self.speakers(rows))
+        return self._mean_log_prob(rows, self.speakers(rows), n_jobs)
 
     def log_prob_of_variants(self, rows: Any) -> Callable[[Any, np.ndarray], np.ndarray]:
         """Return a function that scores variants of rows as the rows themselves are scored.
@@ -90,12 +93,18 @@ class FoldEnsemble:
         speakers = self.speakers(rows)
         return lambda variants, owners: self._mean_log_prob(variants, speakers[owners])
 
-    def _mean_log_prob(self, rows: Any, speakers: np.ndarray) -> np.ndarray:
+    def _mean_log_prob(
+        self, rows: Any, speakers: np.ndarray, n_jobs: int | None = None
+    ) -> np.ndarray:
+        asked = [np.flatnonzero(speaks) for speaks in speakers.T]
+        log_probs = Parallel(n_jobs, prefer="threads", return_as="generator")(
+            delayed(density.log_prob)(take_rows(rows, positions))
+            for density, positions in zip(self.densities, asked)
+            if len(positions)
+        )
         total = np.zeros(len(speakers))
-        for density, speaks in zip(self.densities, speakers.T):
-            positions = np.flatnonzero(speaks)
-            if len(positions):
-                total[positions] += density.log_prob(take_rows(rows, positions))
+        for positions, log_prob in zip(filter(len, asked), log_probs):
+            total[positions] += log_prob
         return total / speakers.sum(axis=1)
 
 

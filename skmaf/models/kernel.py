@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
-from sklearn.metrics.pairwise import euclidean_distances
 
 NEGLIGIBLE = -80.0  # nats; numbers below its exponential slow float32 down many times
 
@@ -77,7 +75,7 @@ class Kernel:
         present = ~np.isnan(Z)
         known = ~np.isnan(self.centres)
         if present.all() and known.all():
-            return euclidean_distances(Z, self.centres, squared=True), None
+            return _squared_distances(Z, self.centres), None
         rows = np.where(present, Z, 0.0)
         centres = np.where(known, self.centres, 0.0)
         # as numbers, so that matrix products count columns
@@ -110,13 +108,24 @@ class Kernel:
 
     def _log_prob_of_whole_rows(self, squares: np.ndarray, log_sizes: np.ndarray) -> np.ndarray:
         """Return log-densities where no cell is missing: every kernel has the same shape."""
-        nearest = squares.min(axis=1, keepdims=True)
+        distances = torch.from_numpy(squares)
+        nearest = distances.amin(1, keepdim=True)
         # beyond the nearest centre float32 is exact enough, and its exponentials are fast
-        beyond = torch.from_numpy((squares - nearest).astype(np.float32))
+        beyond = (distances - nearest).float()
         shares = torch.from_numpy(self.shares.astype(np.float32))
+        parts = torch.empty_like(beyond)
         log_probs = []
         for h, log_size in zip(self.bandwidths, log_sizes):
-            sums = (beyond * (-0.5 / h**2)).clamp_(min=NEGLIGIBLE).exp_() @ shares
-            of_nearest = -nearest[:, 0] / (2 * h**2) - self.centres.shape[1] * log_size
-            log_probs.append(sums.double().log().numpy() + of_nearest)
-        return logsumexp(log_probs, axis=0) - np.log(len(log_probs))
+            torch.mul(beyond, -0.5 / h**2, out=parts)
+            sums = parts.clamp_(min=NEGLIGIBLE).exp_() @ shares
+            of_nearest = nearest[:, 0] / (-2 * h**2) - self.centres.shape[1] * log_size
+            log_probs.append(sums.double().log() + of_nearest)
+        return torch.stack(log_probs).logsumexp(0).numpy() - np.log(len(log_probs))
+
+
+def _squared_distances(Z: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Return the squared distances of rows and centres, shape (n_rows, n_centres)."""
+    # torch, whose threads are bounded: those of numpy wait for each other on a busy machine
+    products = torch.from_numpy(Z) @ torch.from_numpy(centres).T
+    squares = (Z**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1)
+    return np.maximum(np.subtract(squares, 2 * products.numpy(), out=squares), 0, out=squares)

@@ -1,14 +1,14 @@
 """The density of a table with normal noise of many levels, and the function that fits one."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from scipy.special import logsumexp
 from scipy.stats import trim_mean
 from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
@@ -35,7 +35,8 @@ MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
 MANY_ROWS = 500  # up to which steps beyond the first ones become fewer: there is less to learn
 ENOUGH_STEPS = 250
-N_NOISE_LEVELS = 5  # from the lowest to the highest
+N_NOISE_LEVELS = 5  # that are mixed, from the lowest to the highest
+N_GAP_LEVELS = 9  # at which the generalisation gap is measured
 KERNEL_ROWS = 2000  # of the kernel density, at most
 # that are scored together, always: products of other sizes are rounded in another way, and a row
 # must get the same score alone and among others
@@ -137,7 +138,11 @@ class MultiscaleTableDensity:
         log_prob : ndarray of shape (n,), float64
         """
         check_context(context, len(N), n_context=0)
-        by_network, by_kernel = self.log_prob_of_parts(N)
+        return self.mixed(self.log_prob_of_parts(N))
+
+    def mixed(self, log_prob_of_parts: np.ndarray) -> np.ndarray:
+        """Return the log-density of each row, of what `log_prob_of_parts` gives."""
+        by_network, by_kernel = log_prob_of_parts
         if self.kernel_share == 0:
             return by_network
         return np.logaddexp(
@@ -158,14 +163,28 @@ class MultiscaleTableDensity:
             The second of zeros where the kernel density has no share.
         """
         N = check_rows(N, len(self.columns.columns))
-        log_probs = np.zeros((2, len(N)))
-        with threads_for(1), torch.no_grad():
-            for rows in gen_batches(len(N), BLOCK_ROWS):
-                Z = self.columns.to_flow(N[rows])
-                if Z.shape[1]:
-                    log_probs[:, rows] = self._log_probs_in_flow_space(Z)
-                log_probs[:, rows] += self.columns.log_jacobian(N[rows])
-        return finite_log_prob(log_probs)
+        Z = self.columns.to_flow(N)
+        by_network = self._network_log_probs(Z, self.noise_contexts)
+        log_probs = np.stack([_mean_density(by_network), self._kernel_log_prob(Z)])
+        return finite_log_prob(log_probs + self.columns.log_jacobian(N))
+
+    @isolated_torch()
+    def network_log_probs(self, N: np.ndarray) -> np.ndarray:
+        """Return the network's log-densities of each row: the mean density, and by noise level.
+
+        Parameters
+        ----------
+        N : ndarray of shape (n, n_features)
+
+        Returns
+        -------
+        log_probs : ndarray of shape (1 + n_levels, n), float64
+            From the lowest noise level that is mixed to the highest.
+        """
+        N = check_rows(N, len(self.columns.columns))
+        of_levels = self._network_log_probs(self.columns.to_flow(N), self.noise_contexts)
+        log_probs = np.concatenate([_mean_density(of_levels)[None], of_levels])
+        return finite_log_prob(log_probs + self.columns.log_jacobian(N))
 
     @isolated_torch()
     def sample(
@@ -197,11 +216,11 @@ class MultiscaleTableDensity:
 
         Returns
         -------
-        gap : ndarray of shape (N_NOISE_LEVELS,)
+        gap : ndarray of shape (N_GAP_LEVELS,)
             The mean gain of a row at each noise level, as a multiple of what is allowed.
         """
         if self.columns.n_values == 0:
-            return np.zeros(N_NOISE_LEVELS)
+            return np.zeros(N_GAP_LEVELS)
         of_fitted = self._log_probs_of_levels(fitted)
         of_held_out = self._log_probs_of_levels(held_out)
         gains = trim_mean(of_fitted, TRIMMED, axis=1) - trim_mean(of_held_out, TRIMMED, axis=1)
@@ -214,57 +233,57 @@ class MultiscaleTableDensity:
 
         Parameters
         ----------
-        gap : ndarray of shape (N_NOISE_LEVELS,)
+        gap : ndarray of shape (N_GAP_LEVELS,)
             As `generalisation_gap` gives it. The finest noise level becomes that at which it
             falls to 1.
         """
-        contexts = self.noise.contexts(N_NOISE_LEVELS).numpy()
+        contexts = self.noise.contexts(N_GAP_LEVELS).numpy()
         high = np.flatnonzero(gap > 1)
         n_out = high[-1] + 1 if len(high) else 0
-        if n_out == 0:
-            return self._with_contexts(contexts)
-        if n_out == N_NOISE_LEVELS:
+        if n_out == N_GAP_LEVELS:
             return self._with_contexts(contexts[-1:])
-        neighbours = [n_out, n_out - 1]
-        finest = np.interp(1, gap[neighbours], contexts[neighbours])
-        return self._with_contexts(np.linspace(finest, 1, N_NOISE_LEVELS - n_out))
-
-    def with_highest_noise(self) -> "MultiscaleTableDensity":
-        """Return the density with the highest noise level alone."""
-        return self._with_contexts(self.noise_contexts[-1:])
+        finest = contexts[0]
+        if n_out:
+            neighbours = [n_out, n_out - 1]
+            finest = np.interp(1, gap[neighbours], contexts[neighbours])
+        # as close to each other as they are over the whole range
+        n_levels = 1 + math.ceil((contexts[-1] - finest) / 2 * (N_NOISE_LEVELS - 1))
+        return self._with_contexts(np.linspace(finest, contexts[-1], n_levels))
 
     def _with_contexts(self, contexts: np.ndarray) -> "MultiscaleTableDensity":
         kernel = replace(self.kernel, bandwidths=self.noise.level(contexts))
         return replace(self, kernel=kernel, noise_contexts=contexts)
 
-    def _log_probs_in_flow_space(self, Z: np.ndarray) -> np.ndarray:
-        """Return the log-densities by the network and by the kernel density, shape (2, n)."""
-        block = _whole_block(Z)
-        of_levels = self._network_log_probs(block, self.noise_contexts)
-        by_network = logsumexp(of_levels, axis=0) - np.log(len(self.noise_contexts))
-        by_kernel = self.kernel.log_prob(block) if self.kernel_share else np.zeros(len(block))
-        return np.stack([by_network, by_kernel])[:, : len(Z)]
+    def _kernel_log_prob(self, Z: np.ndarray) -> np.ndarray:
+        """Return the log-density of rows of flow space by the kernel; 0 where it has no share."""
+        if not (self.kernel_share and Z.shape[1]):
+            return np.zeros(len(Z))
+        with threads_for(1):
+            return np.concatenate([self.kernel.log_prob(block) for block in _blocks(Z)])[: len(Z)]
 
     def _network_log_probs(self, Z: np.ndarray, contexts: np.ndarray) -> np.ndarray:
-        """Return the network's log-density of rows at each noise level, shape (n_levels, n)."""
+        """Return the network's log-density of rows of flow space at noise levels.
+
+        Its shape is (n_levels, n).
+        """
+        if Z.shape[1] == 0:
+            return np.zeros((len(contexts), len(Z)))
         # in the precision that it was trained in: it resolves no more
         network = self.precisions.in_precision(np.dtype(np.float32))
-        z = network.tensor(Z[:, self.order])
         # all levels in one pass: small products cost as much as larger ones
-        context = network.tensor(contexts).repeat_interleave(len(z))[:, None]
-        log_probs = network.log_prob(z.repeat(len(contexts), 1), context)
-        return log_probs.view(len(contexts), len(z)).cpu().double().numpy()
+        context = network.tensor(contexts).repeat_interleave(BLOCK_ROWS)[:, None]
+        with threads_for(1), torch.no_grad():
+            of_blocks = [
+                network.log_prob(network.tensor(block).repeat(len(contexts), 1), context)
+                for block in _blocks(Z[:, self.order])
+            ]
+        log_probs = torch.stack(of_blocks).view(-1, len(contexts), BLOCK_ROWS).transpose(0, 1)
+        return log_probs.reshape(len(contexts), -1)[:, : len(Z)].cpu().double().numpy()
 
     def _log_probs_of_levels(self, N: np.ndarray) -> np.ndarray:
         """Return the network's log-density at all noise levels, those not mixed included."""
-        Z = self.columns.to_flow(N)
-        contexts = self.noise.contexts(N_NOISE_LEVELS).numpy()
-        with torch.no_grad(), threads_for(1):
-            parts = [
-                self._network_log_probs(Z[rows], contexts)
-                for rows in gen_batches(len(Z), BLOCK_ROWS)
-            ]
-        return np.concatenate(parts, axis=1)
+        contexts = self.noise.contexts(N_GAP_LEVELS).numpy()
+        return self._network_log_probs(self.columns.to_flow(N), contexts)
 
     def _draw(
         self,
@@ -286,10 +305,18 @@ class MultiscaleTableDensity:
         return Z
 
 
-def _whole_block(Z: np.ndarray) -> np.ndarray:
-    """Return rows, filled up to `BLOCK_ROWS` with copies of the first one."""
-    n_missing = BLOCK_ROWS - len(Z)
-    return np.concatenate([Z, np.repeat(Z[:1], n_missing, axis=0)]) if n_missing else Z
+def _mean_density(log_probs: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the mean density over the first axis."""
+    return np.logaddexp.reduce(log_probs, axis=0) - np.log(len(log_probs))
+
+
+def _blocks(Z: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield `BLOCK_ROWS` rows at a time, the last of them filled up with copies of the first."""
+    n_missing = -len(Z) % BLOCK_ROWS
+    if n_missing:
+        Z = np.concatenate([Z, np.repeat(Z[:1], n_missing, axis=0)])
+    for rows in gen_batches(len(Z), BLOCK_ROWS):
+        yield Z[rows]
 
 
 @isolated_torch()

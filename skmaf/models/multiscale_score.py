@@ -1,13 +1,14 @@
 """What scores rows in a fold of the detector: its density, pooled or with two robust looks.
 
-Rows that are trusted are scored by the logarithmic pool of the two parts of the density, network
-and kernel [2]_: a mean of their log-densities. A row must be likely by both, where the mixture
-asks it of one of them.
+Rows that are trusted are scored by the mean of two log-densities: that of the mixture of network
+and kernel, which asks of a row to be likely by one of them, and that of their logarithmic pool
+[2]_, which asks for both.
 
 A table may hold anomalies. A density gives a few that lie together some of their due, however
 briefly it was trained. With much noise it sees how far a row is from the mass of the table, and a
 forest [1]_ how easily random cuts isolate it; neither sees much else. Each is put in nats by its
-spread over the rows, so that none of the three outweighs the others.
+spread over the rows, so that none of the three outweighs the others, and speaks against a row
+where it finds it odder than most, never for one.
 
 References
 ----------
@@ -27,15 +28,14 @@ from sklearn.ensemble import IsolationForest
 from .contract import check_context
 from .multiscale_density import MultiscaleTableDensity
 
-POOL_WEIGHTS = (2 / 3, 1 / 3)  # of network and kernel
 N_TREES = 40  # of the forest of each fold
-COARSE_WEIGHT = 1.0  # of the density with most noise, beside the log-density itself
-FOREST_WEIGHT = 0.7
+COARSE_WEIGHT = 0.5  # of the density with most noise, beside the log-density itself
+FOREST_WEIGHT = 1.2
 
 
 @dataclass(frozen=True, eq=False)
 class PooledScore:
-    """The weighted mean of the log-densities of rows by the network and by the kernel density.
+    """The mean of the log-density and of the logarithmic pool of network and kernel.
 
     Attributes
     ----------
@@ -47,27 +47,25 @@ class PooledScore:
     def log_prob(self, N: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
         """Return the score of each row, in nats."""
         check_context(context, len(N), n_context=0)
-        return np.average(self.density.log_prob_of_parts(N), axis=0, weights=POOL_WEIGHTS)
+        parts = self.density.log_prob_of_parts(N)
+        return (self.density.mixed(parts) + parts.mean(axis=0)) / 2
 
 
 @dataclass(frozen=True, eq=False)
 class RobustScore:
-    """The log-density of rows, moved by what it is with much noise and by what a forest says.
+    """The network's log-density, lowered where it is low with much noise, or a forest says so.
 
     Attributes
     ----------
     density : MultiscaleTableDensity
-    coarse : MultiscaleTableDensity
-        The same density with the highest noise level alone.
     forest : IsolationForest
     weights : ndarray of shape (2,)
         Nats for each nat of the coarse log-density, and for each unit of the forest's score.
     centres : ndarray of shape (2,)
-        What both usually are: where a row has that, the score is its log-density.
+        What both usually are: where a row has that or more, the score is its log-density.
     """
 
     density: MultiscaleTableDensity
-    coarse: MultiscaleTableDensity
     forest: IsolationForest
     weights: np.ndarray
     centres: np.ndarray
@@ -82,12 +80,14 @@ class RobustScore:
         context : None
         """
         check_context(context, len(N), n_context=0)
-        return self.density.log_prob(N) + (self.looks(N) - self.centres) @ self.weights
+        own, looks = self.parts(N)
+        return own + np.minimum(looks - self.centres, 0) @ self.weights
 
-    def looks(self, N: np.ndarray) -> np.ndarray:
-        """Return what the two robust looks say of each row, shape (n, 2)."""
+    def parts(self, N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log-density of each row, and what the two robust looks say, shape (n, 2)."""
+        own, *_, coarse = self.density.network_log_probs(N)
         isolation = self.forest.score_samples(_without_missing(self.density, N))
-        return np.column_stack([self.coarse.log_prob(N), isolation])
+        return own, np.column_stack([coarse, isolation])
 
 
 def multiscale_scores(
@@ -126,10 +126,10 @@ def _robust_scores(
     for k, (density, rows) in enumerate(zip(densities, held_out)):
         seen = _without_missing(density, np.delete(N, rows, axis=0))
         forest = IsolationForest(n_estimators=N_TREES, random_state=seed + k).fit(seen)
-        coarse = density.with_highest_noise()
-        scores.append(RobustScore(density, coarse, forest, np.zeros(2), np.zeros(2)))
-    looks = np.concatenate([score.looks(N[rows]) for score, rows in zip(scores, held_out)])
-    spread = iqr(np.concatenate([d.log_prob(N[rows]) for d, rows in zip(densities, held_out)]))
+        scores.append(RobustScore(density, forest, np.zeros(2), np.zeros(2)))
+    parts = [score.parts(N[rows]) for score, rows in zip(scores, held_out)]
+    own, looks = map(np.concatenate, zip(*parts))
+    spread = iqr(own)
     spreads = iqr(looks, axis=0)
     # a look that tells no rows apart has no say
     weights = np.divide(spread, spreads, out=np.zeros(2), where=spreads > 0)
