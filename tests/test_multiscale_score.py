@@ -6,7 +6,12 @@ from scipy.stats import iqr, kendalltau
 
 from skmaf import DensityOutlierDetector, MultiscaleDensity
 from skmaf.models.first_look import FEWEST_ROWS, FULL_TRUST, tail_oddness, trust_in_rows
-from skmaf.models.multiscale_score import COARSE_WEIGHT, FOREST_WEIGHT, multiscale_scores
+from skmaf.models.multiscale_score import (
+    COARSE_WEIGHT,
+    FOREST_WEIGHT,
+    _say,
+    multiscale_scores,
+)
 
 
 def cloud(n, seed=0, d=3):
@@ -84,7 +89,8 @@ def test_robust_scores_are_those_of_the_network_lowered_by_two_looks(densities):
     own = np.concatenate(own)
     for score, density in zip(scores, made):
         np.testing.assert_allclose(
-            score.weights * iqr(looks, axis=0) / iqr(own), [COARSE_WEIGHT, FOREST_WEIGHT]
+            score.weights * iqr(looks, axis=0) / iqr(own),
+            _say(looks[:, 1]) * np.array([COARSE_WEIGHT, FOREST_WEIGHT]),
         )
         usual = np.median(looks, axis=0)
         own_looks = score.parts(X)[1]
@@ -95,6 +101,17 @@ def test_robust_scores_are_those_of_the_network_lowered_by_two_looks(densities):
         # each look calls rows far from all others odd
         order = np.linalg.norm(X, axis=1)
         assert (np.array([kendalltau(x, -order)[0] for x in own_looks.T]) > 0.5).all()
+
+
+def test_looks_are_silent_unless_the_forest_isolates_rows():
+    scores = np.linspace(-1, 1, 101)
+    assert _say(scores) == 0
+    assert _say(np.where(scores < 0, 1.4 * scores, scores)) == 0
+    assert _say(np.where(scores < 0, 2 * scores, scores)) == pytest.approx(0.5)
+    assert _say(np.where(scores < 0, 3 * scores, scores)) == 1
+    assert _say(np.where(scores > 0, 3 * scores, scores)) == 0  # no row is too normal
+    assert _say(np.where(scores < -0.8, scores, 0)) == 1
+    assert _say(np.zeros(10)) == 0
 
 
 def test_the_network_says_what_it_does_at_each_noise_level(densities):

@@ -8,7 +8,9 @@ A table may hold anomalies. A density gives a few that lie together some of thei
 briefly it was trained. With much noise it sees how far a row is from the mass of the table, and a
 forest [1]_ how easily random cuts isolate it; neither sees much else. Each is put in nats by its
 spread over the rows, so that none of the three outweighs the others, and speaks against a row
-where it finds it odder than most, never for one.
+where it finds it odder than most, never for one. Where the forest isolates no rows from the rest,
+because its scores reach hardly farther on the odd side than on the other, both are silent: then
+oddness is not a matter of distance, and they would only blur what the density sees.
 
 References
 ----------
@@ -29,8 +31,12 @@ from .contract import check_context
 from .multiscale_density import MultiscaleTableDensity
 
 N_TREES = 40  # of the forest of each fold
-COARSE_WEIGHT = 0.5  # of the density with most noise, beside the log-density itself
-FOREST_WEIGHT = 1.2
+COARSE_WEIGHT = 0.7  # of the density with most noise, beside the log-density itself
+FOREST_WEIGHT = 1.5
+# how many times as far the forest's scores reach on the odd side: up to the first both weights are
+# zero, from the second on they are whole
+SILENT_REACH = 1.5
+FULL_REACH = 2.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +135,21 @@ def _robust_scores(
         scores.append(RobustScore(density, forest, np.zeros(2), np.zeros(2)))
     parts = [score.parts(N[rows]) for score, rows in zip(scores, held_out)]
     own, looks = map(np.concatenate, zip(*parts))
-    spread = iqr(own)
-    spreads = iqr(looks, axis=0)
     # a look that tells no rows apart has no say
-    weights = np.divide(spread, spreads, out=np.zeros(2), where=spreads > 0)
-    weights = weights * [COARSE_WEIGHT, FOREST_WEIGHT]
+    spreads = iqr(looks, axis=0)
+    weights = np.divide(iqr(own), spreads, out=np.zeros(2), where=spreads > 0)
+    weights = weights * [COARSE_WEIGHT, FOREST_WEIGHT] * _say(looks[:, 1])
     centres = np.median(looks, axis=0)
     return [replace(score, weights=weights, centres=centres) for score in scores]
+
+
+def _say(isolation: np.ndarray) -> float:
+    """Return how much of a say robust looks have, from 0 to 1, by the forest's scores of rows."""
+    odd_end, middle, other_end = np.quantile(isolation, (0.05, 0.5, 0.95))
+    silent, full = np.array([SILENT_REACH, FULL_REACH]) * (other_end - middle)
+    if full == silent:
+        return float(odd_end < middle)
+    return float(np.clip((middle - odd_end - silent) / (full - silent), 0, 1))
 
 
 def _without_missing(density: MultiscaleTableDensity, N: np.ndarray) -> Any:
