@@ -294,6 +294,8 @@ def _read_classes(y: Any, estimator: Any) -> np.ndarray:
         raise ValueError(
             "Some labels in y are strings, and others are not: make all of them strings."
         )
+    if isinstance(y, (pd.Series, pd.DataFrame, pd.api.extensions.ExtensionArray)):
+        y = np.asarray(y)  # scikit-learn would make floats of nullable integers and truth values
     y = check_y(y, estimator=estimator)
     check_classification_targets(y)
     return y

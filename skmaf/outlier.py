@@ -393,6 +393,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if sum(wish is not None for wish in (rate, score, labelled)) != 1:
             raise ValueError("Give exactly one of rate, score and labelled.")
         if score is not None:
+            if not isinstance(score, Real) or not np.isfinite(float(score)):
+                raise ValueError(f"score must be a finite number, in nats, got {score!r}.")
             self.offset_ = float(score)
         elif rate is not None:
             _check_rate("rate", rate)
@@ -404,6 +406,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
                 )
             self.offset_ = self.calibration_.threshold(rate)
         else:
+            if not isinstance(labelled, (tuple, list)) or len(labelled) != 2:
+                raise ValueError("labelled must be a tuple (X, y): rows, and a label for each.")
             X, y = labelled
             self.offset_ = _best_threshold(self.score_samples(X), np.asarray(y))
         return self
