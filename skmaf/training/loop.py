@@ -91,10 +91,10 @@ class History:
 
     @property
     def diverged(self) -> bool:
-        """Whether losses were not finite, and those that were rose or were fewer."""
+        """Whether losses were not finite, and the others are no more than these, or rose."""
         losses = self.loss_curve
-        few = len(losses) < self.n_failed
-        return self.n_failed > 0 and (few or losses[-1] > losses[0])
+        is_half = len(losses) <= self.n_failed
+        return self.n_failed > 0 and (is_half or losses[-1] > losses[0])
 
 
 def joined(histories: Sequence[History]) -> History:
