@@ -53,9 +53,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         What is known of the rows. "auto" is for a table that may hold outliers: rows that a forest
         and the tails of the columns find odd are left out of the densities, and these are trained
         briefly, so that anomalies that lie together do not vouch for each other. A float in (0,
-        0.5] is the share of the rows that the threshold is to call outliers; nothing else follows
-        from it. 0 is for rows that are trusted to be normal: the densities learn all that they can
-        from all of them.
+        0.5] is the share of the rows that the threshold is to call outliers (of rows that tie there
+        all or none, whichever is nearer); nothing else follows from it. 0 is for rows that are
+        trusted to be normal: the densities learn all that they can from all of them.
     n_folds : int or "auto", default="auto"
         Number of folds, and so of fits, 2 at least; "auto" is 5.
     n_jobs : int or None, default=None
@@ -387,7 +387,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         ------
         ValueError
             If not exactly one of the three is given, if the rate is finer than the calibration rows
-            can tell, or the labels are not of both kinds.
+            can tell, the score is no finite number, or the labels are not of both kinds.
         """
         check_is_fitted(self)
         if sum(wish is not None for wish in (rate, score, labelled)) != 1:

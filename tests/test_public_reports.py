@@ -103,7 +103,7 @@ def test_a_value_that_repeats_makes_no_outliers_of_its_neighbours():
 
 
 # alibi-detect #10, #99 and #119: a threshold from a false-alarm rate or from labels is wished for.
-# alibi-detect pull request #832: a threshold came as a tensor or an array. Here it is a float.
+# alibi-detect pull request #832: a threshold was no float, in one backend. Here it is one.
 def test_a_threshold_from_labels(detector, rows):
     X = np.vstack([rows, FAR])
     y = np.repeat([1, -1], [len(rows), len(FAR)])
@@ -112,8 +112,8 @@ def test_a_threshold_from_labels(detector, rows):
     assert type(detector.offset_) is float
 
 
-# alibi-detect pull request #677: a rate that no calibration row can tell was taken. Here it is
-# refused, as is a threshold that is no number.
+# alibi-detect pull request #677: a review asks to refuse a rate that the rows cannot tell, as below
+# 1% from 100 rows. Here it is refused, as is a threshold that is no number.
 @pytest.mark.parametrize(
     "wish, message",
     [
@@ -162,7 +162,7 @@ NAMED = {
 
 
 # scikit-learn #25844: fit warns of its own frame where contamination is a number.
-# scikit-learn #21577: a frame in fit and an array later warn. Here too, once, at the user's line.
+# scikit-learn #21577: names in fit and none later warn. Here too, once, and at the user's line.
 # PyOD #540 and pull request #475: a frame in fit and the same frame later warn. Here they do not.
 @pytest.mark.parametrize("name", NAMED)
 def test_names_are_kept(name, rows):
@@ -240,7 +240,7 @@ def test_no_density_beats_the_true_one(family, tiny):
 
 # scikit-learn #15647 and #4394: mixtures and kernel densities took no weights. Here they count.
 # skorch #630: weights of 1 gave another model than none. Here ratios matter alone.
-# MAPIE pull request #48: rows of weight 0 had to be dropped first. Here they are as if not there.
+# MAPIE pull request #48: rows of weight 0 are to be left out. Here they are as if not there.
 def test_weights_count(tiny, rows):
     plain = tiny().fit(rows).score_samples(rows)
     for weights in (np.ones(200), np.full(200, 0.3)):
@@ -322,7 +322,7 @@ def test_coverage_that_the_rows_cannot_tell_is_refused(regressor, rows):
 
 
 # SDV #157: no seed reached the draws. SDV #1130: draws could not be had again.
-# skorch #834 (pull request #879): seeds had to be set outside, for data and weights apart.
+# skorch pull request #879: seeds have to be set outside, for the data and the weights apart.
 # skorch #1073: does a second fit start from the weights of the first? Here it starts anew.
 def test_a_seed_repeats_draws_and_fits(fitted, tiny, rows):
     again = tiny(max_iter=30)

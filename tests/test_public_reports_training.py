@@ -83,8 +83,8 @@ def overfitted():
     return density.fit(X), X
 
 
-# skorch #808 and #449: after early stopping the last weights were kept, not the best.
-# skorch pull request #754 and pzflow pull request #88 mend this there. Here the best are kept: a
+# skorch #808 and #449: after early stopping the last weights were kept, not the best; pull request
+# #754 mends it. pzflow pull request #88: there were no rows to validate. Here the best are kept: a
 # warm start that hardly moves begins with their score.
 @pytest.mark.filterwarnings("ignore:Training reached max_iter")
 def test_the_weights_of_the_best_epoch_are_kept(overfitted):
@@ -96,8 +96,9 @@ def test_the_weights_of_the_best_epoch_are_kept(overfitted):
     assert again.validation_scores_[-1] == pytest.approx(max(scores), abs=1e-4)
 
 
-# scikit-learn pull request #24683, skorch #746 and #851: what there is of scores, and under which
-# names, depended on early stopping; asking for the other raised. Here both are always there.
+# scikit-learn pull request #24683 and skorch #746: which scores there were depended on early
+# stopping, and asking for others raised. skorch #851: are there validation scores without a split?
+# Here both curves are always there, and that of validation is empty without such rows.
 def test_curves_are_there_with_and_without_early_stopping(overfitted, fitted):
     density, _ = overfitted
     assert len(density.loss_curve_) == len(density.validation_scores_) == density.n_iter_
@@ -123,8 +124,10 @@ def test_two_rows():
 # worse than where it started.
 @pytest.mark.parametrize("rate", [1e3, 1e10, 1e30])
 def test_training_that_diverges(rate, tiny, rows):
-    with pytest.warns(ConvergenceWarning, match="Training diverged: the loss was not finite in"):
+    message = "Training diverged: the loss was not finite in"
+    with pytest.warns(ConvergenceWarning, match=message) as caught:
         density = tiny(max_iter=20, learning_rate_init=rate).fit(rows)
+    assert [warning.filename for warning in caught] == [__file__]
     start = tiny(max_iter=1, learning_rate_init=1e-12).fit(rows)
     assert density.score(rows) >= start.score(rows) - 1e-6
     assert np.isfinite(density.loss_curve_).all()
@@ -147,7 +150,7 @@ def test_predictions_of_training_that_diverges(early_stopping, rows):
 # PyOD #609: columns that were not standardised made an autoencoder give NaN. Here units are free.
 # madminer #451: a flow gave NaN for new rows, though not for those of fit. Here the farthest row
 # has a finite score.
-# pzflow pull request #82 (issue #81): a product of many densities overflowed. Here logarithms add.
+# pzflow pull request #82: the product of many densities overflowed. Here logarithms are added.
 def test_units_and_numbers_of_columns_do_not_matter(tiny):
     rng = np.random.default_rng(0)
     mixed = rng.normal(size=(200, 3)) * [1e9, 1e-9, 1.0] + [0.0, 5.0, 0.0]
