@@ -393,8 +393,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if sum(wish is not None for wish in (rate, score, labelled)) != 1:
             raise ValueError("Give exactly one of rate, score and labelled.")
         if score is not None:
-            if not isinstance(score, Real) or not np.isfinite(float(score)):
-                raise ValueError(f"score must be a finite number, in nats, got {score!r}.")
+            _check_score(score)
             self.offset_ = float(score)
         elif rate is not None:
             _check_rate("rate", rate)
@@ -526,3 +525,8 @@ def _best_threshold(scores: np.ndarray, y: np.ndarray) -> float:
 def _check_rate(name: str, rate: Any) -> None:
     if not (isinstance(rate, Real) and 0 < float(rate) < 1):
         raise ValueError(f"{name} must be a number between 0 and 1, got {rate!r}.")
+
+
+def _check_score(score: Any) -> None:
+    if not (isinstance(score, Real) and np.isfinite(float(score))):
+        raise ValueError(f"score must be a finite number, in nats, got {score!r}.")
