@@ -2,6 +2,8 @@
 
 import inspect
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 # whose frames stand between the user's line and the place of the warning
@@ -16,6 +18,16 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
         frame = frame.f_back
         stacklevel += 1
     warnings.warn(message, category, stacklevel=stacklevel)
+
+
+@contextmanager
+def at_user_line() -> Iterator[None]:
+    """Let warnings of scikit-learn inside point at the line of `warn_user`, too."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        warn_user(str(warning.message), warning.category)
 
 
 def _is_library(frame: FrameType) -> bool:

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import check_sample_weight
 from ._validation import check_count, seed_from, tagged
-from ._warnings import warn_user
+from ._warnings import at_user_line, warn_user
 from .inference.imputation import fill
 from .models.specs import TableKnowledge
 from .table.codec import TableCodec
@@ -52,7 +52,8 @@ def encode_rows(estimator: Any, X: Any) -> np.ndarray:
     """Return rows like those of `fit` as numbers, with a warning for each finding."""
     check_is_fitted(estimator)
     X = as_table(X)
-    validate_data(estimator, X, reset=False, skip_check_array=True)
+    with at_user_line():
+        validate_data(estimator, X, reset=False, skip_check_array=True)
     N, findings = estimator.codec_.encode(X)
     warn_of(findings)
     return N

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._compat import check_y, fit_context
 from ._validation import check_count, seed_from, tagged, weigh
+from ._warnings import at_user_line
 from .base import RowWriter, encode_rows, knowledge_of, learn_table, without_weightless
 from .flow_estimator import FlowEstimator
 from .table.codec import TableCodec
@@ -294,8 +295,11 @@ def _read_classes(y: Any, estimator: Any) -> np.ndarray:
         raise ValueError(
             "Some labels in y are strings, and others are not: make all of them strings."
         )
-    y = check_y(y, estimator=estimator)
-    check_classification_targets(y)
+    if isinstance(y, (pd.Series, pd.DataFrame, pd.api.extensions.ExtensionArray)):
+        y = np.asarray(y)  # scikit-learn would make floats of nullable integers and truth values
+    with at_user_line():
+        y = check_y(y, estimator=estimator)
+        check_classification_targets(y)
     return y
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -409,7 +410,7 @@ def _read_targets(y: Any, estimator: Any) -> tuple[np.ndarray, bool]:
     Y = check_y(y, multi_output=True, estimator=estimator)
     is_numbers = Y.dtype.kind in "biuf"
     if Y.dtype == object:
-        is_numbers = all(isinstance(cell, Real) for cell in Y.flat)
+        is_numbers = all(isinstance(cell, (Real, Decimal)) for cell in Y.flat)
     if not is_numbers:
         raise ValueError("y must hold numbers; for classes use MAFClassifier.")
     Y = Y.astype(np.float64)

@@ -178,7 +178,13 @@ class FlowEstimator(FittedDensity):
     def _warn_of_training(self, history: "History") -> None:
         warn_if_interrupted(history)
         is_short = not (history.converged or history.interrupted)
-        if self.max_iter != "auto" and self.early_stopping and is_short:
+        if history.diverged:
+            warn_user(
+                f"Training diverged: the loss was not finite in {history.n_failed} epochs. Lower "
+                "learning_rate_init, or leave it at 'auto'.",
+                ConvergenceWarning,
+            )
+        elif self.max_iter != "auto" and self.early_stopping and is_short:
             warn_user(
                 f"Training reached max_iter={self.max_iter} before the held-out score stopped "
                 "rising; the best weights so far are kept. Raise max_iter, or leave it at 'auto'.",

@@ -53,10 +53,10 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         What is known of the rows. "auto" is for a table that may hold outliers: rows that a forest
         and the tails of the columns find odd count less in the densities, the oddest not at all,
         and these are trained briefly, so that anomalies that lie together do not vouch for each
-        other. A float in (0,
-        0.5] is the share of the rows that the threshold is to call outliers; nothing else follows
-        from it. 0 is for rows that are trusted to be normal: the densities learn all that they can
-        from all of them.
+        other. A float in (0, 0.5] is the share of the rows that the threshold is to call outliers
+        (of rows that tie there all or none, whichever is nearer); nothing else follows from it. 0
+        is for rows that are trusted to be normal: the densities learn all that they can from all
+        of them.
     n_folds : int or "auto", default="auto"
         Number of folds, and so of fits, 2 at least; "auto" is 5.
     n_jobs : int or None, default=None
@@ -392,12 +392,13 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         ------
         ValueError
             If not exactly one of the three is given, if the rate is finer than the calibration rows
-            can tell, or the labels are not of both kinds.
+            can tell, the score is no finite number, or the labels are not of both kinds.
         """
         check_is_fitted(self)
         if sum(wish is not None for wish in (rate, score, labelled)) != 1:
             raise ValueError("Give exactly one of rate, score and labelled.")
         if score is not None:
+            _check_score(score)
             self.offset_ = float(score)
         elif rate is not None:
             _check_rate("rate", rate)
@@ -409,6 +410,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
                 )
             self.offset_ = self.calibration_.threshold(rate)
         else:
+            if not isinstance(labelled, (tuple, list)) or len(labelled) != 2:
+                raise ValueError("labelled must be a tuple (X, y): rows, and a label for each.")
             X, y = labelled
             self.offset_ = _best_threshold(self.score_samples(X), np.asarray(y))
         return self
@@ -527,3 +530,8 @@ def _best_threshold(scores: np.ndarray, y: np.ndarray) -> float:
 def _check_rate(name: str, rate: Any) -> None:
     if not (isinstance(rate, Real) and 0 < float(rate) < 1):
         raise ValueError(f"{name} must be a number between 0 and 1, got {rate!r}.")
+
+
+def _check_score(score: Any) -> None:
+    if not (isinstance(score, Real) and np.isfinite(float(score))):
+        raise ValueError(f"score must be a finite number, in nats, got {score!r}.")

@@ -408,12 +408,9 @@ def test_numbers_drawn_for_a_context_change_no_place():
     assert ((double - x).abs() <= steps / 2).all()
 
 
-def test_noise_tells_the_flow_its_level(monkeypatch):
-    seen = record_batches(monkeypatch)
-    rows = weighted(torch.zeros(4000, 2))
+def test_noise_comes_with_its_level():
     noise = NoiseLevels(0.1, 10.0)
-    run(new_flow(n_context=1), rows, None, n_epochs=1, batch_size=4000, noise=noise)
-    [(x, context)] = seen
+    x, context = noise.add(torch.zeros(4000, 2), torch.Generator().manual_seed(0))
     assert context.shape == (4000, 1)
     assert context.min() < -0.99 and context.max() > 0.99
     standardised = x / noise.level(context)

@@ -113,6 +113,21 @@ def test_new_categories_inside_of_other_estimators():
     check_lines(record, NEW_CATEGORY)
 
 
+def test_names_that_are_missing(models):
+    with pytest.warns(UserWarning) as record:
+        models["maf"].score_samples(X.to_numpy(dtype=object))
+    check_lines(record, "X does not have valid feature names, but MAFDensity was fitted with")
+
+
+@pytest.mark.parametrize(
+    "y, message", [(pd.DataFrame(Y > 0), "A column-vector y was passed"), (np.arange(40), "unique")]
+)
+def test_classes_that_look_wrong(y, message):
+    with pytest.warns(UserWarning) as record:
+        MAFClassifier(**SILENT).fit(X, y)
+    check_lines(record, message)
+
+
 FITS = {
     "MAFDensity": lambda: MAFDensity(**TINY).fit(X),
     "ConditionalMAFDensity": lambda: ConditionalMAFDensity(**TINY).fit(X, Y),

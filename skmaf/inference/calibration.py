@@ -83,6 +83,13 @@ class Calibration:
         return float(self.scores[max(int(n_allowed) - 1, 0)])
 
     def quantile(self, share: float) -> float:
-        """Return the score below which a share of the rows lies, by weight."""
+        """Return the score below which a share of the rows lies, by weight.
+
+        Of rows that tie there all are below or none, whichever is nearer to the share.
+        """
         places = self._cumulative[:-1] / max(self.total - self.weights[-1], ROUNDING)
-        return float(np.interp(share, places, self.scores))
+        score = float(np.interp(share, places, self.scores))
+        below = self._cumulative[np.searchsorted(self.scores, score, side="left")]
+        up_to = self._cumulative[np.searchsorted(self.scores, score, side="right")]
+        is_nearer_with_ties = below < up_to and below + up_to < 2 * share * self.total
+        return float(np.nextafter(score, np.inf)) if is_nearer_with_ties else score

@@ -23,6 +23,7 @@ from .transforms import Transform
 
 MAX_STANDARDISED = 1e15  # where standardised values are cut: squares must fit float32
 ABSENT = -1  # code of a cell that is missing
+MIN_TRANSFORMED_STEP = 1e-9  # below it a difference of transformed values has rounding errors
 SAME_VALUE = 1e-3  # of a step: numbers nearer than this are one number in single precision
 # A number far above all others may stand for "unknown". Distances between neighbouring categories
 # are cut at this many times their median before networks are shown them.
@@ -149,10 +150,12 @@ class Continuous(Column):
         if self.transform is not None:
             log_derivative = self.transform.log_derivative(x)
         if self.step and self.transform is not None:
-            # a value on a grid has the mean derivative over its step
+            # a value on a grid has the mean derivative over its step, as far as that is not rounded
+            step = self._transformed_step(x)
             with np.errstate(divide="ignore"):
-                mean_derivative = np.log(self._transformed_step(x) / self.step)
-            log_derivative = np.where(np.isneginf(log_derivative), -np.inf, mean_derivative)
+                mean_derivative = np.log(step / self.step)
+            is_exact = ~np.isneginf(log_derivative) & (step > MIN_TRANSFORMED_STEP)
+            log_derivative = np.where(is_exact, mean_derivative, log_derivative)
         return np.where(np.isnan(x), 0.0, log_derivative - np.log(self.scale))
 
     def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:

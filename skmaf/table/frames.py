@@ -135,6 +135,9 @@ def unwrapped(name: str, X: Any) -> Any:
         What messages call it.
     X : array-like, data frame or Series
     """
+    if isinstance(X, pd.DataFrame):
+        _refuse_equal_names(name, X)
+        return X
     if hasattr(X, "detach"):  # a tensor of torch
         X = X.detach().cpu()
         return (X.float() if X.dtype.itemsize < 4 and X.is_floating_point() else X).numpy()
@@ -163,6 +166,14 @@ def _refuse_series(X: Any) -> None:
         raise ValueError(
             "Expected a 2-dimensional container but got a Series, which is one column: give a "
             "table, such as X.to_frame()."
+        )
+
+
+def _refuse_equal_names(name: str, X: pd.DataFrame) -> None:
+    equal = X.columns[X.columns.duplicated()]
+    if len(equal):
+        raise ValueError(
+            f"{name} has several columns called {equal[0]!r}: give each a name of its own."
         )
 
 

@@ -14,7 +14,7 @@ from .._interrupts import interrupt_ends_fit
 from ..flows.layers import RowDensity
 from .budget import Budget
 from .hiding import Hiding
-from .noise import NoiseLevels, dequantise
+from .noise import dequantise
 from .optimiser import FlowOptimiser
 
 BASELINE_SHARE = 0.1  # of a baseline beside the flow in the scores of validation rows
@@ -78,6 +78,8 @@ class History:
         Whether training ended because the validation score no longer rose.
     interrupted : bool
         Whether a KeyboardInterrupt ended it.
+    n_failed : int
+        Epochs with a loss that was not finite, which are in neither curve.
     """
 
     loss_curve: list[float] = field(default_factory=list)
@@ -85,6 +87,14 @@ class History:
     best_score: float = -math.inf
     converged: bool = False
     interrupted: bool = False
+    n_failed: int = 0
+
+    @property
+    def diverged(self) -> bool:
+        """Whether losses were not finite, and the others are no more than these, or rose."""
+        losses = self.loss_curve
+        is_half = len(losses) <= self.n_failed
+        return self.n_failed > 0 and (is_half or losses[-1] > losses[0])
 
 
 def joined(histories: Sequence[History]) -> History:
@@ -100,6 +110,7 @@ def joined(histories: Sequence[History]) -> History:
         best_score=sum(history.best_score for history in histories),
         converged=all(history.converged for history in histories),
         interrupted=any(history.interrupted for history in histories),
+        n_failed=sum(history.n_failed for history in histories),
     )
 
 
@@ -118,7 +129,6 @@ def train(
     tol: float,
     generator: torch.Generator,
     on_epoch: Callable[[History], object],
-    noise: NoiseLevels | None = None,
     hiding: Hiding | None = None,
 ) -> History:
     """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights.
@@ -143,12 +153,9 @@ def train(
         by more than ``tol``.
     tol : float
     generator : torch.Generator
-        Draws the order of the rows, their place in the steps, the noise, and the cells to hide.
+        Draws the order of the rows, their place in the steps, and the cells to hide.
     on_epoch : callable
         Called with the history after each epoch.
-    noise : NoiseLevels or None, default=None
-        Noise that every row gets, anew in each epoch. Its level is the context of the flow, in
-        place of one of the rows.
     hiding : Hiding or None, default=None
         Hides cells, anew in each epoch.
 
@@ -166,9 +173,10 @@ def train(
     steps = steps.expand_as(rows.x)
     try:
         for _ in range(budget.n_epochs):
-            loss = _run_epoch(optimiser, rows, steps, noise, hiding, n_batches, generator)
+            loss = _run_epoch(optimiser, rows, steps, hiding, n_batches, generator)
             if not math.isfinite(loss):
-                flow.load_state_dict(best.state)
+                history.n_failed += 1
+                best.go_back(flow, rows)
                 optimiser.restart(at_rate=0.5)
                 continue
             history.loss_curve.append(loss)
@@ -184,7 +192,10 @@ def train(
         if interrupt_ends_fit():
             raise
         history.interrupted = True
-    flow.load_state_dict(best.state)
+    if history.n_failed:
+        best.go_back(flow, rows)
+    else:
+        flow.load_state_dict(best.state)
     return history
 
 
@@ -222,7 +233,6 @@ def _run_epoch(
     optimiser: FlowOptimiser,
     rows: WeightedRows,
     steps: torch.Tensor,
-    noise: NoiseLevels | None,
     hiding: Hiding | None,
     n_batches: int,
     generator: torch.Generator,
@@ -237,8 +247,6 @@ def _run_epoch(
         batch = batch.to(rows.x.device)
         x = dequantise(rows.x[batch], steps[batch], n_context, generator)
         context = None if rows.context is None else rows.context[batch]
-        if noise is not None:
-            x, context = noise.add(x, generator)
         if hiding is not None:
             x = hiding.hide(x, generator)
         loss = optimiser.step(x, rows.weights[batch], context)
@@ -266,8 +274,25 @@ class _Best:
         self.n_stale_epochs = 0
         self.score = -math.inf
         self.state = copy.deepcopy(flow.state_dict())
+        self._start = self.state
         self._last_rise = -math.inf  # the score when it last rose by more than `tol`
         self.compare(flow, 0.0)
+
+    def go_back(self, flow: RowDensity, rows: WeightedRows) -> None:
+        """Give ``flow`` the weights to go on from after a loss that was not finite.
+
+        Without validation rows the last weights count, unless they are worse for the training rows
+        than those of the start.
+        """
+
+        def score(state: dict) -> float:
+            flow.load_state_dict(state)
+            return mean_log_prob(flow, rows)
+
+        if self.validation is None:
+            # the start comes first: it stays where the other score is not a number
+            self.state = max([self._start, copy.deepcopy(self.state)], key=score)
+        flow.load_state_dict(self.state)
 
     def compare(self, flow: RowDensity, tol: float) -> None:
         """Keep the weights of ``flow`` if they are the best."""
