@@ -32,7 +32,7 @@ FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where 
 TYPICAL = 0.5  # share of rows below the score from which on nothing is to be explained
 # of the default densities: rows that are trusted are remembered one by one, while a short training
 # learns little of the few that lie together, as anomalies may
-TRUSTED = {"max_iter": 1000}
+TRUSTED = {"max_iter": 800}
 ROBUST = {"max_iter": 300, "kernel_share": 0.0}
 
 
