@@ -10,6 +10,7 @@ import pandas as pd
 
 from .cells import decode_cells
 from .frames import ARRAY, container_of, write_frame
+from .timeline import Timeline
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,8 @@ class Schema:
         The values of each column in the order of their codes, or None for a column of numbers.
     cell_types : list of set
         What the cells of each column may be, among the names of `CELL_TYPES`.
+    timelines : list of Timeline or None
+        How the dates, times or durations of each column are numbered, None where it has none.
     """
 
     names: list | None
@@ -35,6 +38,7 @@ class Schema:
     dtypes: list
     categories: list
     cell_types: list
+    timelines: list[Timeline | None]
 
     @classmethod
     def blank(cls, X: Any) -> "Schema":
@@ -44,11 +48,12 @@ class Schema:
         unknown = [None] * n_columns
         numbers = [{"numbers"} for _ in range(n_columns)]
         if container == ARRAY:
-            return cls(None, container, [X.dtype] * n_columns, unknown, numbers)
+            return cls(None, container, [X.dtype] * n_columns, unknown, numbers, unknown)
         if container == "pandas":
-            return cls(list(X.columns), container, list(X.dtypes), unknown, numbers)
+            return cls(list(X.columns), container, list(X.dtypes), unknown, numbers, unknown)
         schema = nw.from_native(X).schema
-        return cls(list(schema.names()), container, list(schema.dtypes()), unknown, numbers)
+        dtypes = list(schema.dtypes())
+        return cls(list(schema.names()), container, dtypes, unknown, numbers, unknown)
 
     @property
     def n_categories(self) -> list[int | None]:
@@ -61,6 +66,9 @@ class Schema:
 
     def decode(self, j: int, numbers: np.ndarray) -> np.ndarray:
         """Return the values of a column from its numbers or codes."""
+        timeline = self.timelines[j]
+        if timeline is not None:
+            return timeline.decode(numbers)
         return decode_cells(numbers, self.categories[j])
 
     def write(self, N: np.ndarray, container: str | None = None) -> Any:
@@ -87,7 +95,8 @@ class Schema:
             return write_frame(container, dict(zip(names, whole)), dtypes)
         table = np.column_stack(columns)
         dtype = self.dtypes[0]
-        return table.astype(dtype) if dtype.name in ("bool", "float32") else table
+        has_form = dtype.name in ("bool", "float32") or dtype.kind in "mM"
+        return table.astype(dtype) if has_form else table
 
 
 def _whole(values: np.ndarray, dtype: Any) -> np.ndarray:
