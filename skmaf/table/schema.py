@@ -1,6 +1,7 @@
 """The form of a user's table: names, container, dtypes and categories."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .cells import decode_cells
-from .frames import ARRAY, container_of, write_frame
+from .frames import ARRAY, container_of, stack_columns, write_frame
 from .timeline import Timeline
 
 
@@ -38,7 +39,7 @@ class Schema:
     dtypes: list
     categories: list
     cell_types: list
-    timelines: list[Timeline | None]
+    timelines: Sequence[Timeline | None]
 
     @classmethod
     def blank(cls, X: Any) -> "Schema":
@@ -93,7 +94,7 @@ class Schema:
         if container != ARRAY:
             whole = [_whole(*column) for column in zip(columns, dtypes)]
             return write_frame(container, dict(zip(names, whole)), dtypes)
-        table = np.column_stack(columns)
+        table = stack_columns(columns)
         dtype = self.dtypes[0]
         has_form = dtype.name in ("bool", "float32") or dtype.kind in "mM"
         return table.astype(dtype) if has_form else table
