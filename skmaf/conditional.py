@@ -145,7 +145,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         if is_warm:
             encoder = self.context_encoder_
         else:
-            encoder = ContextEncoder.learn(N, weights, codec.schema.n_categories)
+            schema = codec.schema
+            encoder = ContextEncoder.learn(N, weights, schema.n_categories, schema.cycles)
         context = encoder.encode(N)
         seed = seed_from(self.random_state)
         fitted, calibration = set_aside(len(Y), self.validation_fraction, seed)

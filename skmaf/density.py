@@ -314,7 +314,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         for i in range(n_codes):
             if names[i] in names[n_codes:]:
                 names[i] += "_code"
-                while names[i] in known:
+                while names[i] in known or names[i] in names[:i]:
                     names[i] += "_"
         return np.array(names, dtype=object)
 

@@ -198,7 +198,9 @@ def _find_columns(
     rows: Any = fitted if is_known else slice(None)
     has_context = FAMILIES[flow_spec.family].layer_type is None
     make_column = exact_column if has_context else continuous_column
-    return find_columns(make_column, N[rows], weights[rows], known.n_categories, known.declared)
+    return find_columns(
+        make_column, N[rows], weights[rows], known.n_categories, known.declared, known.cycles
+    )
 
 
 def _new_flow(

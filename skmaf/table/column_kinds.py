@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .calendar import Calendar, Cycles, WithPhases, find_labels
 from .columns import Column, Columns, Constant, Continuous, Discrete, OneHot, PointMasses, moments
 from .transforms import Asinh, Transform, bounds_transform
 
@@ -129,6 +130,7 @@ def find_columns(
     weights: np.ndarray,
     n_categories: Sequence[int | None],
     declared: Mapping[int, Kind] | None = None,
+    cycles: Mapping[int, Cycles] | None = None,
 ) -> Columns:
     """Return the `Columns` of a table.
 
@@ -143,13 +145,17 @@ def find_columns(
         For each column; None if it holds numbers.
     declared : mapping, default=None
         Positions of columns to their kinds; only for `exact_column`.
+    cycles : mapping, default=None
+        Positions of columns of dates to the cycles that these are in.
     """
     resolution = float(np.finfo(N.dtype).eps)
     declared = declared or {}
     columns = []
     for j, x in enumerate(N.T.astype(np.float64)):
         present = ~np.isnan(x)
-        kind = {"kind": declared[j]} if j in declared else {}
+        kind: dict[str, Any] = {"kind": declared[j]} if j in declared else {}
+        if cycles and j in cycles:
+            kind["cycles"] = cycles[j]
         if present.any():
             column = make_column(x[present], resolution, weights[present], n_categories[j], **kind)
         else:  # nothing is known of the column: it is described as if it held one zero
@@ -164,7 +170,8 @@ def exact_column(
     weights: np.ndarray,
     n_categories: int | None = None,
     kind: Kind | None = None,
-) -> Constant | Discrete | PointMasses | Continuous:
+    cycles: Cycles | None = None,
+) -> Column:
     """Return what a column is, for a density that gives discrete values probabilities.
 
     Parameters
@@ -178,6 +185,8 @@ def exact_column(
         How many categories there are, in a column of codes.
     kind : str, tuple or None, default=None
         One of `KINDS`, or bounds ``(low, high)``, or None to find it out.
+    cycles : Cycles or None, default=None
+        Of a column of dates.
     """
     if n_categories is not None:
         return Discrete.of(x, weights, np.arange(n_categories), ordered=False)
@@ -193,7 +202,13 @@ def exact_column(
     transform = _transform(x[is_other], weights[is_other], kind)
     has_step = kind != "continuous"
     others = _continuous(x[is_other], resolution, weights[is_other], transform, has_step)
-    return PointMasses.of(x, weights, points, others) if len(points) else others
+    if len(points):
+        return PointMasses.of(x, weights, points, others)
+    dates = find_labels(cycles, x) if cycles is not None and kind is None else None
+    if dates is None:
+        return others
+    line = _continuous(dates.split(x)[1], resolution, weights)
+    return Calendar.of(dates, line, x, weights)
 
 
 def continuous_column(
@@ -202,6 +217,7 @@ def continuous_column(
     weights: np.ndarray,
     n_categories: int | None = None,
     kind: Kind | None = None,
+    cycles: Cycles | None = None,
 ) -> Column:
     """Return what a column is, for a density that has none but continuous columns.
 
@@ -214,8 +230,12 @@ def continuous_column(
 
 
 def standardised_column(
-    x: np.ndarray, resolution: float, weights: np.ndarray, n_categories: int | None = None
-) -> Constant | Continuous | OneHot:
+    x: np.ndarray,
+    resolution: float,
+    weights: np.ndarray,
+    n_categories: int | None = None,
+    cycles: Cycles | None = None,
+) -> Column:
     """Return what a column is, for a density of values with noise.
 
     Numbers are standardised, categories become standardised indicators. The parameters are those
@@ -224,7 +244,8 @@ def standardised_column(
     if _is_constant(x, resolution):
         return _constant(x, resolution)
     if n_categories is None:
-        return _continuous(x, resolution, weights)
+        line = _continuous(x, resolution, weights)
+        return line if cycles is None else WithPhases.of(line, cycles, x, weights)
     categories, codes = np.unique(x, return_inverse=True)
     return OneHot(categories, np.bincount(codes, weights) / weights.sum())
 

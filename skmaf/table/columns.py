@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +42,17 @@ class Column(ABC):
     @property
     @abstractmethod
     def n_codes(self) -> int:
-        """Dimensions of flow space that hold a code of the column: 0 or 1."""
+        """Dimensions of flow space that hold a code of the column."""
 
     @property
     @abstractmethod
     def n_values(self) -> int:
         """Dimensions of flow space that hold standardised values of the column."""
+
+    @property
+    def coded(self) -> list["Column"]:
+        """What each code is of, with ``shares`` and ``numbers``: most often the column itself."""
+        return [self] if self.n_codes else []
 
     def codes(self, x: np.ndarray) -> np.ndarray:
         """Return the codes, shape (n, `n_codes`)."""
@@ -450,9 +456,9 @@ class Columns:
         return np.concatenate([of_codes, of_values])
 
     @property
-    def discrete(self) -> list[Discrete | PointMasses]:
-        """The columns that have codes, in their order."""
-        return [column for column in self.columns if isinstance(column, Discrete | PointMasses)]
+    def discrete(self) -> list[Any]:
+        """What has a code, in the order of the codes."""
+        return [part for column in self.columns for part in column.coded]
 
     @property
     def presence_conditions(self) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from .calendar import Cycles
 from .cells import decode_cells
 from .frames import ARRAY, container_of, stack_columns, write_frame
 from .timeline import Timeline
@@ -60,6 +61,15 @@ class Schema:
     def n_categories(self) -> list[int | None]:
         """How many categories each column has, None for one of numbers."""
         return [None if known is None else len(known) for known in self.categories]
+
+    @property
+    def cycles(self) -> dict[int, Cycles]:
+        """What cycles of the calendar columns of dates are in, by position."""
+        return {
+            j: timeline.cycles
+            for j, timeline in enumerate(self.timelines)
+            if timeline is not None and timeline.cell_type != "durations"
+        }
 
     def label(self, j: int) -> str:
         """Return what messages call a column."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .calendar import Cycles
 from .cells import TIMELIKE
 from .date_text import DateText
 
@@ -105,6 +106,13 @@ class Timeline:
     def day(self) -> float | None:
         """How many units a day has; None where the unit is a month."""
         return PER_DAY.get(self.unit)
+
+    @property
+    def cycles(self) -> Cycles:
+        """Where numbers are in the cycles of the calendar."""
+        per_day = self.day
+        start, rest = divmod(self.origin, 1 if per_day is None else int(per_day))
+        return Cycles(per_day, start, float(rest), self.cell_type == "dates")
 
     def read(self, cells: np.ndarray) -> np.ndarray:
         """Return cells, of which none is missing, as datetime64, NaT where one has another form."""
