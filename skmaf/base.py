@@ -86,7 +86,8 @@ def keep_fitted(estimator: Any, codec: Any, **attributes: Any) -> None:
 def knowledge_of(codec: TableCodec) -> TableKnowledge:
     """Return what a codec knows of its table."""
     schema = codec.schema
-    return TableKnowledge(schema.n_categories, codec.declared, codec.has_missing, schema.cycles)
+    declared = {**schema.periods, **codec.declared}
+    return TableKnowledge(schema.n_categories, declared, codec.has_missing, schema.cycles)
 
 
 def weighted_mean(scores: np.ndarray, sample_weight: Any, X: Any) -> float:

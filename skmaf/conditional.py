@@ -21,6 +21,7 @@ from .models.specs import TableKnowledge
 from .table.codec import TableCodec
 from .table.column_kinds import check_declared, declared_kinds
 from .table.frames import as_table, unwrapped
+from .table.periodic import is_periodic
 from .table.schema import Schema
 from .training.budget import set_aside
 
@@ -215,6 +216,11 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         if "categorical" in declared.values():
             raise ValueError(
                 "column_kinds calls a target categorical: for classes use MAFClassifier."
+            )
+        if any(map(is_periodic, declared.values())):
+            raise ValueError(
+                "column_kinds calls a target periodic, which has neither a mean nor quantiles: "
+                "give its sine and its cosine as two targets."
             )
         return declared
 

@@ -76,8 +76,9 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
     column_kinds : dict, default=None
         What columns are, by name or position, where it should not be found out: "continuous",
-        "grid" (integers, rounded), "categorical", "heavy-tailed", or bounds as a tuple ``(low,
-        high)`` of which one may be None.
+        "grid" (integers, rounded), "categorical", "heavy-tailed", bounds as a tuple ``(low, high)``
+        of which one may be None, or ``("periodic", 360)`` for angles: on a circle, on which 359 and
+        0 are neighbours.
     verbose : bool, default=False
         Whether to show a progress bar with the held-out score.
     random_state : int, RandomState instance or None, default=None

@@ -131,6 +131,7 @@ class _FlowRows:
         generator: torch.Generator,
     ) -> "_FlowRows":
         """Return rows of numbers and codes in flow space."""
+        N = columns.copies(N)[0]
         Z = columns.to_flow(N)
         steps = columns.steps(N)
         n_context = 0 if context is None else context.shape[1]

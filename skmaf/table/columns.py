@@ -62,6 +62,10 @@ class Column(ABC):
         """Return the standardised values, shape (n, `n_values`)."""
         return np.empty((len(x), 0))
 
+    def copies(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the values whose densities add up to that of ``x``: of most columns x itself."""
+        return (x,)
+
     def steps(self, x: np.ndarray) -> np.ndarray:
         """Return the steps of the values in flow space, shape (n, 1), or (1, 1) if all are alike.
 
@@ -489,6 +493,15 @@ class Columns:
             next_value = values.stop
         return dimensions
 
+    def copies(self, N: np.ndarray) -> list[np.ndarray]:
+        """Return the rows whose densities add up to those of rows: more than one for circles."""
+        copies = [N]
+        for j, column in enumerate(self.columns):
+            parts = column.copies(N[:, j])
+            if len(parts) > 1:
+                copies = [_with_column(copy, j, part) for part in parts for copy in copies]
+        return copies
+
     def to_flow(self, N: np.ndarray) -> np.ndarray:
         """Return rows in flow space.
 
@@ -538,6 +551,13 @@ class Columns:
         for x, column in zip(_float64(N).T, self.columns):
             total += column.log_jacobian(x)
         return total
+
+
+def _with_column(N: np.ndarray, j: int, x: np.ndarray) -> np.ndarray:
+    """Return rows with other values in one column."""
+    N = N.copy()
+    N[:, j] = x
+    return N
 
 
 def _float64(N: np.ndarray) -> np.ndarray:

@@ -71,6 +71,15 @@ class Schema:
             if timeline is not None and timeline.cell_type != "durations"
         }
 
+    @property
+    def periods(self) -> dict[int, tuple[str, float]]:
+        """The kind of columns of times of day, by position: midnight comes again."""
+        return {
+            j: ("periodic", timeline.day)
+            for j, timeline in enumerate(self.timelines)
+            if timeline is not None and timeline.cell_type == "times" and timeline.day
+        }
+
     def label(self, j: int) -> str:
         """Return what messages call a column."""
         return f"Column {j}" if self.names is None else f"Column {self.names[j]!r}"
