@@ -187,7 +187,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows; at least 2. An array, or a DataFrame of pandas or polars; columns of text, of
-            truth values and of a categorical dtype are categories; cells may be missing (NaN, None,
+            truth values and of a categorical dtype are categories; dates, times, durations and
+            text that is such throughout are numbers of steps; cells may be missing (NaN, None,
             pd.NA).
         y : None
             Ignored.
@@ -207,7 +208,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         Raises
         ------
         ValueError
-            If X holds dates, infinity, a column without values or of too many categories, has under
+            If X holds infinity, a column without values or of too many categories, has under
             2 rows or no column; if weights are negative or not positive in 2 rows; if a parameter
             is out of its range, ``column_kinds`` does not fit the columns, or with ``warm_start`` a
             parameter that shapes the flow has changed.

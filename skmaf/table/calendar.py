@@ -1,12 +1,13 @@
 """Columns of dates: what density they have in the cycles of a calendar, and what networks see.
 
-A date is written as its month, its weekday and its hour, which are categories, and its place among
-the dates that share these: the dates of one month, weekday and hour, put side by side, are a line
-without gaps. That is one to one, so densities stay exact, and a flow needs not bend to each week.
+A date is written as its weekday and its hour, which are categories, and its place among the dates
+that share these: all Mondays at nine, put side by side, are a line without gaps. So are the months
+of one name in a column of months. That is one to one, so densities stay exact, and a flow needs not
+bend to each week. Days have no label for their month: all Januaries put side by side leave nothing
+smooth of a trend, which cost 0.15 nats on dates with one.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from .columns import Column, Continuous, Discrete, moments
 LABELS = {"month": 12, "weekday": 7, "hour": 24}
 DAYS_OF_CYCLE = {"month": 365.2425, "weekday": 7.0, "hour": 1.0}
 HARMONICS = {"month": 1, "weekday": 3, "hour": 2}  # with 3 of them all weekdays are told apart
-GREGORIAN = 146097  # days of 400 years, after which months and weekdays come again
 THURSDAY = 3  # the weekday of 1970-01-01
 ROWS_PER_LABEL = 20  # with fewer nothing is learned of a cycle
 LEAST_PLACES = 4  # on the line of each label
@@ -50,6 +50,11 @@ class Cycles:
         hour = ("hour",) if self.per_day >= 24 else ()
         return hour + (("weekday", "month") if self.has_dates else ())
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The cycles whose parts may be labels."""
+        return tuple(name for name in self.names if name != "month" or self.per_day is None)
+
     def days(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return whole days, or months, since 1970, and the units after their start."""
         per_day = self.per_day or 1.0
@@ -68,31 +73,6 @@ class Cycles:
     def span(self, x: np.ndarray) -> float:
         """Return how many days there are between the first and the last number."""
         return float(np.ptp(x)) / self.per_day if self.per_day else float(np.ptp(x)) * 30.44
-
-
-@lru_cache(maxsize=8)
-def _day_labels(names: frozenset, has_days: bool) -> tuple[np.ndarray, ...]:
-    """Return labels of the days, or months, of a whole cycle of the calendar, and their places.
-
-    The labels of each day; its rank among those of its label; all days by label; how many days
-    each label has; and where those of a label start among all days by label.
-    """
-    if has_days:
-        number = np.arange(GREGORIAN)
-        month = number.astype("M8[D]").astype("M8[M]").astype(np.int64) % 12
-        labels = np.zeros(GREGORIAN, dtype=np.int64)
-        if "month" in names:
-            labels = month
-        if "weekday" in names:
-            labels = labels * 7 + (number + THURSDAY) % 7
-    else:
-        labels = np.arange(12)
-    by_label = np.argsort(labels, kind="stable")
-    counts = np.bincount(labels)
-    starts = np.cumsum(counts) - counts
-    ranks = np.empty_like(labels)
-    ranks[by_label] = np.arange(len(labels)) - starts[labels[by_label]]
-    return labels, ranks, by_label, counts, starts
 
 
 @dataclass(frozen=True)
@@ -117,61 +97,49 @@ class LabelledLine:
         return float(np.prod([LABELS[name] for name in self.names]))
 
     @property
-    def _width(self) -> float:
+    def width(self) -> float:
         """The units of the column that a label has in a day, or month."""
         per_day = self.cycles.per_day or 1.0
         return per_day / 24 if "hour" in self.names else per_day
 
     @property
-    def _table(self) -> tuple[np.ndarray, ...]:
-        return _day_labels(frozenset(self.names), self.cycles.per_day is not None)
+    def _group(self) -> tuple[str, int, int]:
+        """The cycle that days, or months, are labelled by, how many labels it has, and its shift.
 
-    def _offset(self, day_label: np.ndarray) -> np.ndarray:
-        """Return how many days of a label there are before the origin, up to whole cycles."""
-        _, _, by_label, counts, starts = self._table
-        length = len(by_label)
-        whole, part = divmod(self.cycles.origin, length)
-        before = np.array(
-            [np.searchsorted(by_label[start : start + n], part) for start, n in zip(starts, counts)]
-        )
-        return whole * counts[day_label] + before[day_label]
+        Without such a cycle all days have one label.
+        """
+        if "weekday" in self.names:
+            return "weekday", LABELS["weekday"], THURSDAY
+        return ("month", LABELS["month"], 0) if "month" in self.names else ("", 1, 0)
 
     def split(self, x: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return labels by the names of cycles, and places; NaN for NaN."""
-        missing = np.isnan(x)
-        days, rest = self.cycles.days(np.where(missing, 0.0, x))
-        all_labels, ranks, by_label, counts, _ = self._table
-        whole, part = np.divmod(days, len(by_label))
-        day_label = all_labels[part]
-        labels = self._named(day_label)
+        name, n_labels, shift = self._group
+        days, rest = self.cycles.days(np.nan_to_num(x))
+        rank, label = np.divmod(days + shift, n_labels)
+        labels = {name: label} if name else {}
         if "hour" in self.names:
-            labels["hour"] = np.floor(rest / self._width)
-            rest = rest - labels["hour"] * self._width
-        rank = whole * counts[day_label] + ranks[part] - self._offset(day_label)
-        places = (rank * self._width + rest) * self.stretch
-        named = {name: np.where(missing, np.nan, label) for name, label in labels.items()}
-        return named, np.where(missing, np.nan, places)
+            labels["hour"] = np.floor(rest / self.width)
+            rest = rest - labels["hour"] * self.width
+        rank = rank - (self.cycles.origin + shift) // n_labels
+        places = (rank * self.width + rest) * self.stretch
+        named = {name: np.where(np.isnan(x), np.nan, label) for name, label in labels.items()}
+        return named, np.where(np.isnan(x), np.nan, places)
 
-    def _named(self, day_label: np.ndarray) -> dict[str, np.ndarray]:
-        if "weekday" not in self.names:
-            return {"month": day_label} if "month" in self.names else {}
-        named = {"weekday": day_label % 7}
-        return {**named, "month": day_label // 7} if "month" in self.names else named
+    def around(self, x: np.ndarray) -> np.ndarray:
+        """Return the dates about each in all hours and weekdays that have labels, shape (n, k)."""
+        n = int(self.stretch)
+        return x[:, None] + (np.arange(n) - n // 2) * self.width
 
     def join(self, labels: dict[str, np.ndarray], places: np.ndarray) -> np.ndarray:
         """Return the dates that have these labels and places."""
-        zero = np.zeros(len(places), dtype=np.int64)
-        number = {name: labels.get(name, zero).astype(np.int64) for name in LABELS}
-        has_weekday = "weekday" in self.names
-        day_label = number["month"] * 7 + number["weekday"] if has_weekday else number["month"]
-        _, _, by_label, counts, starts = self._table
+        name, n_labels, shift = self._group
         units = places / self.stretch
-        rank = np.floor(units / self._width)
-        rest = units - rank * self._width + number["hour"] * self._width
-        whole, part = np.divmod(rank.astype(np.int64) + self._offset(day_label), counts[day_label])
-        days = whole * len(by_label) + by_label[starts[day_label] + part]
-        per_day = self.cycles.per_day or 1.0
-        return (days - self.cycles.origin) * per_day + rest - self.cycles.rest
+        rank = np.floor(units / self.width)
+        rest = units - rank * self.width + labels.get("hour", 0) * self.width
+        rank = rank + (self.cycles.origin + shift) // n_labels
+        days = rank * n_labels + labels.get(name, 0) - shift
+        return (days - self.cycles.origin) * (self.cycles.per_day or 1.0) + rest - self.cycles.rest
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,23 +154,33 @@ class Calendar(Column):
         The labels of each cycle.
     line : Continuous
         The places.
+    whole : Continuous
+        The dates as numbers, without their labels.
     """
 
     dates: LabelledLine
     parts: tuple[Discrete, ...]
     line: Continuous
+    whole: Continuous
 
     n_values = 1
 
     @classmethod
-    def of(cls, dates: LabelledLine, line: Continuous, x: np.ndarray, w: np.ndarray) -> "Calendar":
+    def of(
+        cls,
+        dates: LabelledLine,
+        line: Continuous,
+        whole: Continuous,
+        x: np.ndarray,
+        w: np.ndarray,
+    ) -> "Calendar":
         """Return the column of training dates with weights."""
         labels, _ = dates.split(x)
         parts = [
             Discrete.of(labels[name], w, np.unique(labels[name]), ordered=False)
             for name in dates.names
         ]
-        return cls(dates, tuple(parts), line)
+        return cls(dates, tuple(parts), line, whole)
 
     @property
     def n_codes(self) -> int:
@@ -250,11 +228,11 @@ def find_labels(cycles: Cycles, x: np.ndarray) -> LabelledLine | None:
     """
     names: tuple[str, ...] = ()
     span = cycles.span(x)
-    for name in cycles.names:
+    for name in cycles.label_names:
         with_it = LabelledLine(cycles, (*names, name))
         labels = with_it.split(x)[0][name]
         is_seen = span >= 2 * DAYS_OF_CYCLE[name] and len(np.unique(labels)) > 1
-        n_places = span * (cycles.per_day or 1 / 30.44) / (with_it.stretch * with_it._width)
+        n_places = span * (cycles.per_day or 1 / 30.44) / (with_it.stretch * with_it.width)
         if is_seen and n_places >= LEAST_PLACES and len(x) >= ROWS_PER_LABEL * LABELS[name]:
             names = (*names, name)
     return LabelledLine(cycles, names) if names else None

@@ -82,6 +82,7 @@ class TableCodec:
             N, schema = _learn_columns(X, schema, declared)
         for j in np.flatnonzero(np.isnan(N).all(axis=0)):
             raise ValueError(f"{schema.label(int(j))} has no value in any row: drop it.")
+        _refuse_limits(declared, schema)
         check_declared(declared, N, schema)
         has_missing = bool(np.isnan(N).any())
         return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, []
@@ -225,6 +226,17 @@ def refuse_missing(N: np.ndarray, schema: Schema) -> None:
             "missing in fit: impute it (SimpleImputer) or drop those rows, or fit on rows of "
             "which some have missing cells too."
         )
+
+
+def _refuse_limits(declared: dict, schema: Schema) -> None:
+    """Refuse bounds and periods of dates, whose numbers the user does not know."""
+    for j, kind in declared.items():
+        timeline = schema.timelines[j]
+        if isinstance(kind, tuple) and timeline is not None:
+            raise ValueError(
+                f"{schema.label(j)} holds {timeline.cell_type}, which column_kinds calls {kind!r}: "
+                "leave it out of column_kinds, since draws keep the range of dates."
+            )
 
 
 def _check_names(names: np.ndarray | None, known: np.ndarray | None) -> None:

@@ -41,7 +41,7 @@ TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal 
 TAIL_REACH = 8  # standard deviations that a value must be from the median for it
 KINDS = ("continuous", "grid", "categorical", "heavy-tailed")
 
-Kind = str | tuple[float | None, float | None] | tuple[str, float]
+Kind = str | tuple[Any, Any]
 
 
 class Described(Protocol):
@@ -129,7 +129,7 @@ def check_declared(declared: Mapping[int, Kind], N: np.ndarray, schema: Describe
                 f"{schema.label(j)} holds categories, which column_kinds calls {kind!r}: "
                 "leave it out of column_kinds."
             )
-        if _is_bounds(kind):
+        if isinstance(kind, tuple) and not is_periodic(kind):
             low, high = _limits(kind)
             outside = (N[:, j] < low) | (N[:, j] > high)
             if outside.any():
@@ -227,7 +227,7 @@ def exact_column(
     if dates is None:
         return others
     line = _continuous(dates.split(x)[1], resolution, weights)
-    return Calendar.of(dates, line, x, weights)
+    return Calendar.of(dates, line, _continuous(x, resolution, weights), x, weights)
 
 
 def continuous_column(
