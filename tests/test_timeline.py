@@ -197,3 +197,15 @@ def test_drawn_dates_keep_their_weekday_and_the_range_of_the_table():
     assert drawn.between("2024-01-01", "2024-02-29").all()
     assert not unlimited.between("2024-01-01", "2024-02-29").all()
     assert (drawn.dt.day_of_week == unlimited.dt.day_of_week).all()
+
+
+def test_repeated_dates_as_text_give_valid_dates_of_their_range(tiny):
+    i = np.arange(600)
+    days = pd.to_datetime({"year": 2024, "month": 1 + i % 12, "day": 1 + i % 28})
+    frame = pd.DataFrame({"day": days.dt.strftime("%Y-%m-%d"), "x": 7 * i % 83})
+    density = tiny().fit(frame)
+    drawn = density.sample(500, random_state=0)
+    parsed = pd.to_datetime(drawn["day"], format="%Y-%m-%d")
+    assert parsed.between("2024-01-01", "2024-12-28").all()
+    assert parsed.dt.strftime("%Y-%m-%d").tolist() == drawn["day"].tolist()
+    assert np.isfinite(density.score_samples(frame.assign(day="2025-07-01"))).all()
