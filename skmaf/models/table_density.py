@@ -75,8 +75,9 @@ class TableDensity:
         """
         N = check_rows(N, len(self.columns.columns))
         context = check_context(context, len(N), self.n_context)
-        parts = [self._log_prob(copy, context) for copy in self.columns.copies(N)]
-        return finite_log_prob(np.logaddexp.reduce(parts, axis=0))
+        copies = self.columns.copies(N)
+        parts = [finite_log_prob(self._log_prob(copy, context)) for copy in copies]
+        return np.logaddexp.reduce(parts, axis=0)
 
     def _log_prob(self, N: np.ndarray, context: np.ndarray | None) -> np.ndarray:
         """Return the log-density of each row where it lies, on circles at one place of two."""
