@@ -94,7 +94,7 @@ def _cell_ranks(cells: np.ndarray) -> np.ndarray:
     present = ~pd.isna(cells)
     values = cells[present]
     is_number = [isinstance(cell, numbers.Real) and not isinstance(cell, bool) for cell in values]
-    if all(is_number):
+    if all(is_number) and values.dtype.kind != "m":  # to Python a time span of NumPy is a number
         ranks[present] = values.astype(np.float64)
     else:
         ranks[present] = np.unique(values.astype(str), return_inverse=True)[1]

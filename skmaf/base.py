@@ -86,7 +86,9 @@ def keep_fitted(estimator: Any, codec: Any, **attributes: Any) -> None:
 
 def knowledge_of(codec: TableCodec) -> TableKnowledge:
     """Return what a codec knows of its table."""
-    return TableKnowledge(codec.schema.n_categories, codec.declared, codec.has_missing)
+    schema = codec.schema
+    declared = {**schema.periods, **codec.declared}
+    return TableKnowledge(schema.n_categories, declared, codec.has_missing, schema.cycles)
 
 
 def weighted_mean(scores: np.ndarray, sample_weight: Any, X: Any) -> float:
@@ -234,7 +236,8 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
             If ``n_samples`` is not a positive integer.
         """
         check_is_fitted(self)
-        return self._write(self.density_.sample(n_samples, random_state))
+        N = self.density_.sample(n_samples, random_state)
+        return self._write(self.codec_.keep_dates(N))
 
     def impute(self, X: Any, n_draws: int = 1, random_state: Any = None) -> Any:
         """Draw the missing cells, each given the other cells of its row.
@@ -271,4 +274,5 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         missing = np.isnan(rows)
         fill(rows, self.density_, np.random.RandomState(seed_from(random_state)))
         shown = take_rows(X, np.tile(np.arange(len(N)), n_draws))
-        return self.codec_.restore(self._write(rows), shown, missing)
+        filled = self._write(self.codec_.keep_dates(rows))
+        return self.codec_.restore(filled, shown, missing)

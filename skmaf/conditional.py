@@ -22,6 +22,7 @@ from .models.specs import TableKnowledge
 from .table.codec import TableCodec
 from .table.column_kinds import check_declared, declared_kinds
 from .table.frames import as_table, unwrapped
+from .table.periodic import is_periodic
 from .table.schema import Schema
 from .training.budget import set_aside
 
@@ -146,7 +147,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         if is_warm:
             encoder = self.context_encoder_
         else:
-            encoder = ContextEncoder.learn(N, weights, codec.schema.n_categories)
+            schema = codec.schema
+            encoder = ContextEncoder.learn(N, weights, schema.n_categories, schema.cycles)
         context = encoder.encode(N)
         seed = seed_from(self.random_state)
         fitted, calibration = set_aside(len(Y), self.validation_fraction, seed)
@@ -208,12 +210,18 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             dtypes=[Y.dtype] * n_targets,
             categories=[None] * n_targets,
             cell_types=[{"numbers"}] * n_targets,
+            timelines=[None] * n_targets,
         )
         declared = declared_kinds(named, self.column_kinds)
         check_declared(declared, Y, schema)
         if "categorical" in declared.values():
             raise ValueError(
                 "column_kinds calls a target categorical: for classes use MAFClassifier."
+            )
+        if any(map(is_periodic, declared.values())):
+            raise ValueError(
+                "column_kinds calls a target periodic, which has neither a mean nor quantiles: "
+                "give its sine and its cosine as two targets."
             )
         return declared
 

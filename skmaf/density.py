@@ -76,8 +76,9 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
     column_kinds : dict, default=None
         What columns are, by name or position, where it should not be found out: "continuous",
-        "grid" (integers, rounded), "categorical", "heavy-tailed", or bounds as a tuple ``(low,
-        high)`` of which one may be None.
+        "grid" (integers, rounded), "categorical", "heavy-tailed", bounds as a tuple ``(low, high)``
+        of which one may be None, or ``("periodic", 360)`` for angles: on a circle, on which 359 and
+        0 are neighbours.
     verbose : bool, default=False
         Whether to show a progress bar with the held-out score.
     random_state : int, RandomState instance or None, default=None
@@ -186,7 +187,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows; at least 2. An array, or a DataFrame of pandas or polars; columns of text, of
-            truth values and of a categorical dtype are categories; cells may be missing (NaN, None,
+            truth values and of a categorical dtype are categories; dates, times, durations and
+            text that is such throughout are numbers of steps; cells may be missing (NaN, None,
             pd.NA).
         y : None
             Ignored.
@@ -206,7 +208,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         Raises
         ------
         ValueError
-            If X holds dates, infinity, a column without values or of too many categories, has under
+            If X holds infinity, a column without values or of too many categories, has under
             2 rows or no column; if weights are negative or not positive in 2 rows; if a parameter
             is out of its range, ``column_kinds`` does not fit the columns, or with ``warm_start`` a
             parameter that shapes the flow has changed.
@@ -314,7 +316,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         for i in range(n_codes):
             if names[i] in names[n_codes:]:
                 names[i] += "_code"
-                while names[i] in known:
+                while names[i] in known or names[i] in names[:i]:
                     names[i] += "_"
         return np.array(names, dtype=object)
 

@@ -22,7 +22,7 @@ from .models.estimator_density import EstimatorDensity
 from .models.fold_ensemble import FoldEnsemble
 from .multiscale import MultiscaleDensity
 from .table.codec import PassthroughCodec, TableCodec
-from .table.frames import as_table, take_rows
+from .table.frames import as_table, fill_cells, stack_columns, take_rows
 
 if TYPE_CHECKING:
     from .inference.explanation import Explainer
@@ -480,7 +480,8 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             self.ensemble_.log_prob_of_variants(rows), rows, self.verbose
         )
         decoded = [self.codec_.decode_column(j, x) for j, x in enumerate(values)]
-        return gains, np.column_stack(decoded)
+        # a category that no row of `fit` held has no name but in the row itself
+        return gains, fill_cells(stack_columns(decoded), as_table(X))
 
     def repair(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Deprecated: `counterfactuals`."""

@@ -204,7 +204,8 @@ def test_kind_of_categories(make_column, expected, n):
         (
             {"a": "integer"},
             r"column_kinds\['a'\] must be one of continuous, grid, categorical, heavy-tailed, or "
-            r"bounds \(low, high\) of which one may be None; got 'integer'",
+            r"bounds \(low, high\) of which one may be None, or "
+            r"\('periodic', period\); got 'integer'",
         ),
         ({"a": (1, 0)}, r"column_kinds\['a'\] must be one of"),
         ({"a": (None, None)}, r"column_kinds\['a'\] must be one of"),

@@ -276,7 +276,7 @@ class Donors:
 
 
 def _holds_numbers(x: np.ndarray) -> bool:
-    if x.dtype.kind in "biuf":
+    if x.dtype.kind in "biufmM":
         return True
     known = x[~pd.isna(x)]
     return bool(
@@ -290,4 +290,6 @@ def _numbers(x: np.ndarray) -> np.ndarray:
     """Return cells as numbers; what is none, in a column of numbers, is beyond all of them."""
     if x.dtype.kind in "biuf":
         return x.astype(np.float64)
+    if x.dtype.kind in "mM":
+        return x.astype(f"{x.dtype.kind}8[us]").astype(np.int64).astype(np.float64)
     return pd.to_numeric(pd.Series(x), errors="coerce").fillna(np.inf).to_numpy(np.float64)

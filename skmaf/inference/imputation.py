@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..models.contract import ColumnDensity
+from ..table.calendar import Calendar
 from ..table.columns import Constant, Continuous, Discrete, OneHot
 
 START = np.sinh(np.linspace(-4.2, 4.2, 43))  # dense in the middle, up to 33 standard deviations
@@ -66,6 +67,11 @@ def _draw(
     if isinstance(column, (Discrete, OneHot)):
         options = np.tile(column.categories, (n, 1)).astype(float)
         return _choose(column.categories, score(options), rng)
+    if isinstance(column, Calendar):
+        number, _ = _draw_number(column.whole, score, flow_score, n, rng)
+        options = column.dates.around(column.whole.snap(number))
+        position = _choose(np.arange(options.shape[1]), score(options), rng)
+        return options[np.arange(n), position]
     if column.n_codes == 0:
         return column.snap(_draw_number(column, score, flow_score, n, rng)[0])
     point_masses = column.points

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..table.calendar import Cycles
 from ..table.column_kinds import find_columns, standardised_column
 from ..table.columns import Columns
 
@@ -33,7 +34,11 @@ class ContextEncoder:
 
     @classmethod
     def learn(
-        cls, N: np.ndarray, weights: np.ndarray, n_categories: Sequence[int | None]
+        cls,
+        N: np.ndarray,
+        weights: np.ndarray,
+        n_categories: Sequence[int | None],
+        cycles: Mapping[int, Cycles] | None = None,
     ) -> ContextEncoder:
         """The encoder of a table's columns.
 
@@ -44,8 +49,10 @@ class ContextEncoder:
         weights : ndarray of shape (n_rows,)
         n_categories : sequence of int or None
             For each column; None if it holds numbers.
+        cycles : mapping, default=None
+            What cycles of the calendar columns of dates are in, by position.
         """
-        columns = find_columns(standardised_column, N, weights, n_categories)
+        columns = find_columns(standardised_column, N, weights, n_categories, cycles=cycles)
         return cls(columns, np.isnan(columns.to_flow(N)).any(axis=0))
 
     def encode(self, N: np.ndarray) -> np.ndarray:

@@ -112,7 +112,7 @@ def _keys(rows: Any) -> np.ndarray:
     """Return a number for each row, the same for equal rows, whatever their numbers' dtypes."""
     table = pd.DataFrame(rows)
     # whole numbers equal floats, and zero has one sign
-    numeric = table.select_dtypes("number").columns
+    numeric = table.select_dtypes("number", exclude="timedelta").columns
     table = table.astype(dict.fromkeys(numeric, np.float64))
     table[numeric] += 0.0
     return pd.util.hash_pandas_object(table, index=False).to_numpy()

@@ -57,8 +57,11 @@ class TableKnowledge:
         Kinds of columns that the user declared, by position.
     has_missing : bool
         Whether cells may be missing.
+    cycles : dict of int to Cycles
+        What cycles of the calendar columns of dates are in, by position.
     """
 
     n_categories: list
     declared: dict = field(default_factory=dict)
     has_missing: bool = False
+    cycles: dict = field(default_factory=dict)

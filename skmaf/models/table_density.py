@@ -75,6 +75,12 @@ class TableDensity:
         """
         N = check_rows(N, len(self.columns.columns))
         context = check_context(context, len(N), self.n_context)
+        copies = self.columns.copies(N)
+        parts = [finite_log_prob(self._log_prob(copy, context)) for copy in copies]
+        return np.logaddexp.reduce(parts, axis=0)
+
+    def _log_prob(self, N: np.ndarray, context: np.ndarray | None) -> np.ndarray:
+        """Return the log-density of each row where it lies, on circles at one place of two."""
         flow = self.precisions.in_precision(N.dtype)
         log_prob = np.empty(len(N))
         with threads_for(1), torch.no_grad():
@@ -87,7 +93,7 @@ class TableDensity:
                 else:
                     in_flow_space = self.baseline.mix((of_codes, of_values), Z, batch_context)
                 log_prob[rows] = in_flow_space + self.columns.log_jacobian(N[rows])
-        return finite_log_prob(log_prob)
+        return log_prob
 
     @isolated_torch()
     def sample(
@@ -115,6 +121,7 @@ class TableDensity:
         check_context(None, len(N), self.n_context)
         flow = self.precisions.in_precision(N.dtype)
         Z = np.empty((len(N), len(self.columns.owners)), dtype=N.dtype)
+        N = self.columns.copies(N)[0]
         with threads_for(1), torch.no_grad():
             for rows in gen_batches(len(N), flow.batch_rows):
                 Z[rows] = flow.to_base(flow.tensor(self.columns.to_flow(N[rows]))).cpu().numpy()

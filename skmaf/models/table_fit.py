@@ -131,6 +131,7 @@ class _FlowRows:
         generator: torch.Generator,
     ) -> "_FlowRows":
         """Return rows of numbers and codes in flow space."""
+        N = columns.copies(N)[0]
         Z = columns.to_flow(N)
         steps = columns.steps(N)
         n_context = 0 if context is None else context.shape[1]
@@ -198,7 +199,9 @@ def _find_columns(
     rows: Any = fitted if is_known else slice(None)
     has_context = FAMILIES[flow_spec.family].layer_type is None
     make_column = exact_column if has_context else continuous_column
-    return find_columns(make_column, N[rows], weights[rows], known.n_categories, known.declared)
+    return find_columns(
+        make_column, N[rows], weights[rows], known.n_categories, known.declared, known.cycles
+    )
 
 
 def _new_flow(

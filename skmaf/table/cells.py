@@ -14,11 +14,14 @@ FEW_CATEGORIES = 20  # however few rows there are
 # the first that fits counts: to Python a truth value is a number, and to NumPy a time span is one
 CELL_TYPES: dict[str, tuple[type, ...]] = {
     "truth values": (bool, np.bool_),
-    "dates": (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period),
+    "dates": (date, np.datetime64, pd.Period),
+    "times": (time,),
+    "durations": (timedelta, np.timedelta64),
     "numbers": (Real, Decimal),
     "complex numbers": (Complex,),
     "text": (str, bytes),
 }
+TIMELIKE = {"dates", "times", "durations"}
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,10 @@ def _type_name(cell_type: type) -> str:
 def _refuse_types(cell_types: set[str], label: str) -> None:
     for name in sorted(cell_types - CELL_TYPES.keys()):
         raise TypeError(f"{label} holds {name}: argument must be a string or a number.")
-    if "dates" in cell_types:
+    if cell_types & TIMELIKE and len(cell_types) > 1:
         raise ValueError(
-            f"{label} holds dates: turn it into numbers (days since a date, hour, weekday) or "
-            "drop it."
+            f"{label} holds {' and '.join(sorted(cell_types))}: give all of its cells one kind, "
+            "and leave those empty that have none."
         )
     if "complex numbers" in cell_types:
         raise ValueError(f"Complex data not supported: {label} holds complex numbers.")

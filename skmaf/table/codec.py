@@ -13,16 +13,18 @@ import pandas as pd
 
 from .._compat import get_feature_names
 from .cells import NewCategories, check_finite, encode_cells, learn_categories, read_cells, types_of
-from .column_kinds import check_declared, declared_kinds
+from .column_kinds import Kind, check_declared, declared_kinds
 from .frames import as_pandas, as_table, column_series, put_back
 from .schema import Schema
+from .timeline import Timeline, are_date_integers
 
 
 @dataclass(frozen=True, eq=False)
 class TableCodec:
     """Reads a table as a matrix of numbers: NaN for missing cells, codes 0, 1, ... for categories.
 
-    Text and truth values are categories, and so are columns of a categorical dtype. A table of
+    Text and truth values are categories, and so are columns of a categorical dtype. Dates, times
+    and durations, and text that is such throughout, are numbers of their own step. A table of
     nothing but float32 stays float32, all else becomes float64.
 
     Attributes
@@ -66,21 +68,21 @@ class TableCodec:
         Raises
         ------
         ValueError
-            If X is no table, or a column has no values, infinite ones, dates, too many
-            categories, or another kind than is declared.
+            If X is no table, or a column has no values, infinite ones, too many categories, or
+            another kind than is declared.
         TypeError
-            If a cell holds neither a number nor text nor a truth value.
+            If a cell holds neither a number nor text nor a truth value nor a date.
         """
         X = as_table(X, min_rows=2)
         declared = declared_kinds(X, column_kinds)
         schema = Schema.blank(X)
-        categorical = {j for j, kind in declared.items() if kind == "categorical"}
-        if _is_plain(X) and not categorical:
+        if _is_plain(X) and "categorical" not in declared.values() and not _holds_date_integers(X):
             N = _read_plain(X, schema)
         else:
-            N, schema = _learn_columns(X, schema, categorical)
+            N, schema = _learn_columns(X, schema, declared)
         for j in np.flatnonzero(np.isnan(N).all(axis=0)):
             raise ValueError(f"{schema.label(int(j))} has no value in any row: drop it.")
+        _refuse_limits(declared, schema)
         check_declared(declared, N, schema)
         has_missing = bool(np.isnan(N).any())
         return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, []
@@ -109,13 +111,13 @@ class TableCodec:
             If X has other columns, cells of other types, infinite ones, or missing ones where
             none was missing.
         TypeError
-            If a cell holds neither a number nor text nor a truth value.
+            If a cell holds neither a number nor text nor a truth value nor a date.
         """
         X = as_table(X)
         if X.shape[1] != self.n_features:
             raise ValueError(f"X has {X.shape[1]} columns, and {self.n_features} in fit.")
         _check_names(get_feature_names(X), self.feature_names)
-        if _is_plain(X) and not any(self.schema.n_categories):
+        if _is_plain(X) and not any(self.schema.n_categories) and not any(self.schema.timelines):
             N = _read_plain(X, self.schema)
             findings: list[NewCategories] = []
         else:
@@ -131,6 +133,9 @@ class TableCodec:
             label = self.schema.label(j)
             cells, cell_types = read_cells(column, label)
             _check_types(cell_types, self.schema.cell_types[j], label)
+            timeline = self.schema.timelines[j]
+            if timeline is not None:
+                cells = timeline.encode(cells, label)
             if self.schema.categories[j] is not None:
                 cells, found = encode_cells(cells, self.schema.categories[j], label)
                 findings += found
@@ -140,6 +145,14 @@ class TableCodec:
     def decode(self, N: np.ndarray, container: str | None = None) -> Any:
         """Return a matrix of numbers as a table of the user's kind, or in another container."""
         return self.schema.write(N, container)
+
+    def keep_dates(self, N: np.ndarray) -> np.ndarray:
+        """Return rows that were drawn with dates moved to the range that they had in `fit`."""
+        N = N.copy()
+        for j, timeline in enumerate(self.schema.timelines):
+            if timeline is not None:
+                N[:, j] = timeline.within_ends(N[:, j])
+        return N
 
     def decode_column(self, j: int, numbers: np.ndarray) -> np.ndarray:
         """Return the values of a column from its numbers or codes."""
@@ -215,6 +228,17 @@ def refuse_missing(N: np.ndarray, schema: Schema) -> None:
         )
 
 
+def _refuse_limits(declared: dict, schema: Schema) -> None:
+    """Refuse bounds and periods of dates, whose numbers the user does not know."""
+    for j, kind in declared.items():
+        timeline = schema.timelines[j]
+        if isinstance(kind, tuple) and timeline is not None:
+            raise ValueError(
+                f"{schema.label(j)} holds {timeline.cell_type}, which column_kinds calls {kind!r}: "
+                "leave it out of column_kinds, since draws keep the range of dates."
+            )
+
+
 def _check_names(names: np.ndarray | None, known: np.ndarray | None) -> None:
     """Refuse columns of other names, or in another order; a table without names may be any."""
     if names is not None and known is not None and not np.array_equal(names, known):
@@ -228,28 +252,44 @@ def _is_plain(X: Any) -> bool:
     return isinstance(X, np.ndarray) and X.dtype.kind in "iuf"
 
 
+def _holds_date_integers(X: np.ndarray) -> bool:
+    is_exact = X.dtype.kind in "iu" or X.dtype == np.float64
+    return is_exact and any(are_date_integers(x[~np.isnan(x)]) for x in X.T)
+
+
 def _read_plain(X: np.ndarray, schema: Schema) -> np.ndarray:
     N = X.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
     check_finite(N, [schema.label(j) for j in range(X.shape[1])])
     return N
 
 
-def _learn_columns(X: Any, schema: Schema, categorical: set) -> tuple[np.ndarray, Schema]:
+def _learn_columns(X: Any, schema: Schema, declared: dict) -> tuple[np.ndarray, Schema]:
     """Return a table as numbers, column by column, and the schema with what was learned."""
-    numbers = []
-    categories = []
-    all_types = []
-    for j, column in enumerate(column_series(X)):
-        label = schema.label(j)
-        cells, cell_types = read_cells(column, label)
-        known = learn_categories(column, cells, label, j in categorical)
-        if known is not None:
-            cells, _ = encode_cells(cells, known, label)
-            cell_types = cell_types | types_of(known)
-        numbers.append(cells)
-        categories.append(known)
-        all_types.append(cell_types)
-    return np.column_stack(numbers), replace(schema, categories=categories, cell_types=all_types)
+    learned = [
+        _learn_column(column, schema.label(j), declared.get(j))
+        for j, column in enumerate(column_series(X))
+    ]
+    numbers, categories, cell_types, timelines = map(list, zip(*learned))
+    schema = replace(schema, categories=categories, cell_types=cell_types, timelines=timelines)
+    return np.column_stack(numbers), schema
+
+
+def _learn_column(
+    column: pd.Series, label: str, kind: Kind | None
+) -> tuple[np.ndarray, pd.Index | None, set, Timeline | None]:
+    """Return a column as numbers, and its categories, types of cells and timeline."""
+    cells, cell_types = read_cells(column, label)
+    timeline = None
+    may_be_dates = not isinstance(column.dtype, pd.CategoricalDtype) and kind != "categorical"
+    if may_be_dates and (kind is None or cells.dtype == object):
+        timeline = Timeline.learn(cells, cell_types, label)
+    if timeline is not None:
+        return timeline.encode(cells, label), None, timeline.accepted, timeline
+    known = learn_categories(column, cells, label, kind == "categorical")
+    if known is not None:
+        cells, _ = encode_cells(cells, known, label)
+        cell_types = cell_types | types_of(known)
+    return cells, known, cell_types, None
 
 
 def _check_types(cell_types: set, known: set, label: str) -> None:

@@ -13,7 +13,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .columns import Column, Columns, Constant, Continuous, Discrete, OneHot, PointMasses, moments
+from .calendar import Calendar, Cycles, WithPhases, find_labels
+from .columns import (
+    SAME_VALUE,
+    Column,
+    Columns,
+    Constant,
+    Continuous,
+    Discrete,
+    OneHot,
+    PointMasses,
+    moments,
+)
+from .periodic import Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
 from .transforms import Asinh, Transform, bounds_transform
 
 MIN_STEP = 1e-6  # a step below this share of the range is floating-point resolution, not a grid
@@ -29,7 +41,7 @@ TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal 
 TAIL_REACH = 8  # standard deviations that a value must be from the median for it
 KINDS = ("continuous", "grid", "categorical", "heavy-tailed")
 
-Kind = str | tuple[float | None, float | None]
+Kind = str | tuple[Any, Any]
 
 
 class Described(Protocol):
@@ -51,7 +63,7 @@ def declared_kinds(X: ArrayLike, column_kinds: Mapping[Any, Kind] | None) -> dic
     X : array-like or DataFrame of shape (n_samples, n_features)
     column_kinds : mapping or None
         Names or positions of columns to one of `KINDS`, or to bounds ``(low, high)`` of which one
-        may be None.
+        may be None, or to ``("periodic", period)``.
 
     Raises
     ------
@@ -67,13 +79,17 @@ def declared_kinds(X: ArrayLike, column_kinds: Mapping[Any, Kind] | None) -> dic
             raise ValueError(
                 f"column_kinds names {name!r}, which is no column; there are {names[:10]}."
             )
-        if kind not in KINDS and not _is_bounds(kind):
+        if kind not in KINDS and not _is_bounds(kind) and not _has_period(kind):
             raise ValueError(
                 f"column_kinds[{name!r}] must be one of {', '.join(KINDS)}, or bounds (low, high) "
-                f"of which one may be None; got {kind!r}."
+                f"of which one may be None, or ('periodic', period); got {kind!r}."
             )
         kinds[names.index(name) if name in names else int(name)] = kind
     return kinds
+
+
+def _has_period(kind: Any) -> bool:
+    return is_periodic(kind) and isinstance(kind[1], Real) and 0 < float(kind[1]) < np.inf
 
 
 def _is_bounds(kind: Any) -> bool:
@@ -113,7 +129,7 @@ def check_declared(declared: Mapping[int, Kind], N: np.ndarray, schema: Describe
                 f"{schema.label(j)} holds categories, which column_kinds calls {kind!r}: "
                 "leave it out of column_kinds."
             )
-        if isinstance(kind, tuple):
+        if isinstance(kind, tuple) and not is_periodic(kind):
             low, high = _limits(kind)
             outside = (N[:, j] < low) | (N[:, j] > high)
             if outside.any():
@@ -129,6 +145,7 @@ def find_columns(
     weights: np.ndarray,
     n_categories: Sequence[int | None],
     declared: Mapping[int, Kind] | None = None,
+    cycles: Mapping[int, Cycles] | None = None,
 ) -> Columns:
     """Return the `Columns` of a table.
 
@@ -143,13 +160,17 @@ def find_columns(
         For each column; None if it holds numbers.
     declared : mapping, default=None
         Positions of columns to their kinds; only for `exact_column`.
+    cycles : mapping, default=None
+        Positions of columns of dates to the cycles that these are in.
     """
     resolution = float(np.finfo(N.dtype).eps)
     declared = declared or {}
     columns = []
     for j, x in enumerate(N.T.astype(np.float64)):
         present = ~np.isnan(x)
-        kind = {"kind": declared[j]} if j in declared else {}
+        kind: dict[str, Any] = {"kind": declared[j]} if j in declared else {}
+        if cycles and j in cycles:
+            kind["cycles"] = cycles[j]
         if present.any():
             column = make_column(x[present], resolution, weights[present], n_categories[j], **kind)
         else:  # nothing is known of the column: it is described as if it held one zero
@@ -164,7 +185,8 @@ def exact_column(
     weights: np.ndarray,
     n_categories: int | None = None,
     kind: Kind | None = None,
-) -> Constant | Discrete | PointMasses | Continuous:
+    cycles: Cycles | None = None,
+) -> Column:
     """Return what a column is, for a density that gives discrete values probabilities.
 
     Parameters
@@ -177,12 +199,18 @@ def exact_column(
     n_categories : int or None, default=None
         How many categories there are, in a column of codes.
     kind : str, tuple or None, default=None
-        One of `KINDS`, or bounds ``(low, high)``, or None to find it out.
+        One of `KINDS`, or bounds ``(low, high)``, or ``("periodic", period)``, or None to find it
+        out.
+    cycles : Cycles or None, default=None
+        Of a column of dates.
     """
     if n_categories is not None:
         return Discrete.of(x, weights, np.arange(n_categories), ordered=False)
     if _is_constant(x, resolution):
         return _constant(x, resolution)
+    if is_periodic(kind):
+        assert kind is not None
+        return _periodic(x, resolution, weights, float(kind[1]))
     values, counts = np.unique(x, return_counts=True)
     points = _point_masses(values, counts, kind)
     n_others = (~np.isin(values, points)).sum()
@@ -193,7 +221,13 @@ def exact_column(
     transform = _transform(x[is_other], weights[is_other], kind)
     has_step = kind != "continuous"
     others = _continuous(x[is_other], resolution, weights[is_other], transform, has_step)
-    return PointMasses.of(x, weights, points, others) if len(points) else others
+    if len(points):
+        return PointMasses.of(x, weights, points, others)
+    dates = find_labels(cycles, x) if cycles is not None and kind is None else None
+    if dates is None:
+        return others
+    line = _continuous(dates.split(x)[1], resolution, weights)
+    return Calendar.of(dates, line, _continuous(x, resolution, weights), x, weights)
 
 
 def continuous_column(
@@ -202,6 +236,7 @@ def continuous_column(
     weights: np.ndarray,
     n_categories: int | None = None,
     kind: Kind | None = None,
+    cycles: Cycles | None = None,
 ) -> Column:
     """Return what a column is, for a density that has none but continuous columns.
 
@@ -214,8 +249,12 @@ def continuous_column(
 
 
 def standardised_column(
-    x: np.ndarray, resolution: float, weights: np.ndarray, n_categories: int | None = None
-) -> Constant | Continuous | OneHot:
+    x: np.ndarray,
+    resolution: float,
+    weights: np.ndarray,
+    n_categories: int | None = None,
+    cycles: Cycles | None = None,
+) -> Column:
     """Return what a column is, for a density of values with noise.
 
     Numbers are standardised, categories become standardised indicators. The parameters are those
@@ -224,7 +263,8 @@ def standardised_column(
     if _is_constant(x, resolution):
         return _constant(x, resolution)
     if n_categories is None:
-        return _continuous(x, resolution, weights)
+        line = _continuous(x, resolution, weights)
+        return line if cycles is None else WithPhases.of(line, cycles, x, weights)
     categories, codes = np.unique(x, return_inverse=True)
     return OneHot(categories, np.bincount(codes, weights) / weights.sum())
 
@@ -253,6 +293,21 @@ def _continuous(
         step = float(np.median(np.diff(values)))
         return Continuous(mean, scale, step, values[counts > 1], transform=transform)
     return Continuous(mean, scale, transform=transform)
+
+
+def _periodic(x: np.ndarray, resolution: float, weights: np.ndarray, period: float) -> Column:
+    """Return a column on a circle; it has no step where the period is no multiple of it."""
+    start = find_start(x, period)
+    if np.ptp(from_start(x, start, period)) == 0:
+        return _constant(x, resolution)
+    cut = find_cut(x, weights, period)
+    turns = TwoTurns(cut - period / 2, cut + 1.5 * period)
+    laid_out = from_start(x, cut, period)
+    line = _continuous(laid_out, resolution, weights, turns)
+    n_steps = period / line.step if line.step else 0.0
+    if not line.regular or abs(n_steps - round(n_steps)) > SAME_VALUE:
+        line = _continuous(laid_out, resolution, weights, turns, has_step=False)
+    return Periodic(period, start, cut, line)
 
 
 def _transform(x: np.ndarray, weights: np.ndarray, kind: Kind | None) -> Transform | None:

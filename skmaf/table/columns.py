@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -42,12 +43,17 @@ class Column(ABC):
     @property
     @abstractmethod
     def n_codes(self) -> int:
-        """Dimensions of flow space that hold a code of the column: 0 or 1."""
+        """Dimensions of flow space that hold a code of the column."""
 
     @property
     @abstractmethod
     def n_values(self) -> int:
         """Dimensions of flow space that hold standardised values of the column."""
+
+    @property
+    def coded(self) -> list["Column"]:
+        """What each code is of, with ``shares`` and ``numbers``: most often the column itself."""
+        return [self] if self.n_codes else []
 
     def codes(self, x: np.ndarray) -> np.ndarray:
         """Return the codes, shape (n, `n_codes`)."""
@@ -56,6 +62,10 @@ class Column(ABC):
     def values(self, x: np.ndarray) -> np.ndarray:
         """Return the standardised values, shape (n, `n_values`)."""
         return np.empty((len(x), 0))
+
+    def copies(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the values whose densities add up to that of ``x``: of most columns x itself."""
+        return (x,)
 
     def steps(self, x: np.ndarray) -> np.ndarray:
         """Return the steps of the values in flow space, shape (n, 1), or (1, 1) if all are alike.
@@ -453,9 +463,9 @@ class Columns:
         return np.concatenate([of_codes, of_values])
 
     @property
-    def discrete(self) -> list[Discrete | PointMasses]:
-        """The columns that have codes, in their order."""
-        return [column for column in self.columns if isinstance(column, Discrete | PointMasses)]
+    def discrete(self) -> list[Any]:
+        """What has a code, in the order of the codes."""
+        return [part for column in self.columns for part in column.coded]
 
     @property
     def presence_conditions(self) -> list[tuple[int, int]]:
@@ -485,6 +495,15 @@ class Columns:
             next_code = codes.stop
             next_value = values.stop
         return dimensions
+
+    def copies(self, N: np.ndarray) -> list[np.ndarray]:
+        """Return the rows whose densities add up to those of rows: more than one for circles."""
+        copies = [N]
+        for j, column in enumerate(self.columns):
+            parts = column.copies(N[:, j])
+            if len(parts) > 1:
+                copies = [_with_column(copy, j, part) for part in parts for copy in copies]
+        return copies
 
     def to_flow(self, N: np.ndarray) -> np.ndarray:
         """Return rows in flow space.
@@ -535,6 +554,13 @@ class Columns:
         for x, column in zip(_float64(N).T, self.columns):
             total += column.log_jacobian(x)
         return total
+
+
+def _with_column(N: np.ndarray, j: int, x: np.ndarray) -> np.ndarray:
+    """Return rows with other values in one column."""
+    N = N.copy()
+    N[:, j] = x
+    return N
 
 
 def _float64(N: np.ndarray) -> np.ndarray:

@@ -85,6 +85,23 @@ def write_frame(container: str, columns: dict[Any, np.ndarray], dtypes: list) ->
     return nw.concat([column.to_frame() for column in series], how="horizontal").to_native()
 
 
+def stack_columns(columns: list[np.ndarray]) -> np.ndarray:
+    """Return columns as an array: of objects, unless all are numbers or of one dtype."""
+    is_number = [column.dtype.kind in "iuf" for column in columns]
+    if all(is_number) or all(column.dtype == columns[0].dtype for column in columns):
+        return np.column_stack(columns)
+    return np.column_stack([column.astype(object) for column in columns])
+
+
+def fill_cells(values: np.ndarray, X: Any) -> np.ndarray:
+    """Return cells with those of a table where there are none."""
+    missing = pd.isna(values)
+    if missing.any():
+        own = stack_columns([column.to_numpy() for column in column_series(X)])
+        values = np.where(missing, own, values)
+    return values
+
+
 def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
     """Return ``table`` with the cells of ``X`` that are not missing, which are thus as they were.
 
@@ -99,7 +116,7 @@ def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
     if container == "pandas":
         table.index = X.index
         for j in range(X.shape[1]):
-            table.isetitem(j, X.iloc[:, j].where(~missing[:, j], table.iloc[:, j]))
+            table.isetitem(j, _filled(X.iloc[:, j], table.iloc[:, j], missing[:, j]))
         return table
     frame = nw.from_native(table)
     for j, column in enumerate(nw.from_native(X).iter_columns()):
@@ -108,6 +125,18 @@ def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
             column = column.zip_with(kept, frame[column.name].cast(column.dtype))
         frame = frame.with_columns(column)
     return frame.to_native()
+
+
+def _filled(column: pd.Series, values: pd.Series, missing: np.ndarray) -> pd.Series:
+    """Return a column with values where it is missing; they may be no categories of its own."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+        categories = column.cat.categories
+        new = [cell for cell in pd.unique(values[missing]) if cell not in categories]
+        dtype = pd.CategoricalDtype([*categories, *new], column.cat.ordered)
+        column = column.astype(dtype)
+        values = values.where(missing, None).astype(dtype)
+    return column.where(~missing, values)
 
 
 def take_rows(X: Any, positions: np.ndarray) -> Any:
@@ -204,6 +233,9 @@ def _to_series(column: nw.Series) -> pd.Series:
 
 def _new_series(name: str, values: np.ndarray, dtype: Any, backend: Any) -> nw.Series:
     if values.dtype == object:
+        is_mixed = len({type(cell) for cell in values if cell is not None}) > 1
+        if dtype is None and is_mixed:  # of one column most libraries want cells of one type
+            values = np.array([cell if cell is None else str(cell) for cell in values], object)
         return nw.new_series(name, values.tolist(), dtype, backend=backend)
     series = nw.new_series(name, values, nw.Float64, backend=backend)
     missing = np.isnan(values)

@@ -1,6 +1,7 @@
 """The form of a user's table: names, container, dtypes and categories."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,10 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from .calendar import Cycles
 from .cells import decode_cells
-from .frames import ARRAY, container_of, write_frame
+from .frames import ARRAY, container_of, stack_columns, write_frame
+from .timeline import Timeline
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,8 @@ class Schema:
         The values of each column in the order of their codes, or None for a column of numbers.
     cell_types : list of set
         What the cells of each column may be, among the names of `CELL_TYPES`.
+    timelines : list of Timeline or None
+        How the dates, times or durations of each column are numbered, None where it has none.
     """
 
     names: list | None
@@ -35,6 +40,7 @@ class Schema:
     dtypes: list
     categories: list
     cell_types: list
+    timelines: Sequence[Timeline | None]
 
     @classmethod
     def blank(cls, X: Any) -> "Schema":
@@ -44,16 +50,35 @@ class Schema:
         unknown = [None] * n_columns
         numbers = [{"numbers"} for _ in range(n_columns)]
         if container == ARRAY:
-            return cls(None, container, [X.dtype] * n_columns, unknown, numbers)
+            return cls(None, container, [X.dtype] * n_columns, unknown, numbers, unknown)
         if container == "pandas":
-            return cls(list(X.columns), container, list(X.dtypes), unknown, numbers)
+            return cls(list(X.columns), container, list(X.dtypes), unknown, numbers, unknown)
         schema = nw.from_native(X).schema
-        return cls(list(schema.names()), container, list(schema.dtypes()), unknown, numbers)
+        dtypes = list(schema.dtypes())
+        return cls(list(schema.names()), container, dtypes, unknown, numbers, unknown)
 
     @property
     def n_categories(self) -> list[int | None]:
         """How many categories each column has, None for one of numbers."""
         return [None if known is None else len(known) for known in self.categories]
+
+    @property
+    def cycles(self) -> dict[int, Cycles]:
+        """What cycles of the calendar columns of dates are in, by position."""
+        return {
+            j: timeline.cycles
+            for j, timeline in enumerate(self.timelines)
+            if timeline is not None and timeline.cell_type != "durations"
+        }
+
+    @property
+    def periods(self) -> dict[int, tuple[str, float]]:
+        """The kind of columns of times of day, by position: midnight comes again."""
+        return {
+            j: ("periodic", timeline.day)
+            for j, timeline in enumerate(self.timelines)
+            if timeline is not None and timeline.cell_type == "times" and timeline.day
+        }
 
     def label(self, j: int) -> str:
         """Return what messages call a column."""
@@ -61,6 +86,9 @@ class Schema:
 
     def decode(self, j: int, numbers: np.ndarray) -> np.ndarray:
         """Return the values of a column from its numbers or codes."""
+        timeline = self.timelines[j]
+        if timeline is not None:
+            return timeline.decode(numbers)
         return decode_cells(numbers, self.categories[j])
 
     def write(self, N: np.ndarray, container: str | None = None) -> Any:
@@ -85,9 +113,10 @@ class Schema:
         if container != ARRAY:
             whole = [_whole(*column) for column in zip(columns, dtypes)]
             return write_frame(container, dict(zip(names, whole)), dtypes)
-        table = np.column_stack(columns)
+        table = stack_columns(columns)
         dtype = self.dtypes[0]
-        return table.astype(dtype) if dtype.name in ("bool", "float32") else table
+        has_form = dtype.name in ("bool", "float32") or dtype.kind in "mM"
+        return table.astype(dtype) if has_form else table
 
 
 def _whole(values: np.ndarray, dtype: Any) -> np.ndarray:
