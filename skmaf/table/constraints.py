@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .codec import TableCodec
 from .missing import MissingPatterns
-from .relation_search import column_keys, relations_of
+from .relation_search import relations_of
 from .relations import Determines, Relation
 from .rounding import decimals_of
 
@@ -50,16 +49,24 @@ class RowConstraints:
 
     @classmethod
     def learn(
-        cls, N: np.ndarray, weights: np.ndarray, codec: TableCodec, relations: Any
+        cls,
+        N: np.ndarray,
+        weights: np.ndarray,
+        keys: Sequence[Hashable],
+        are_numbers: Sequence[bool],
+        relations: Any,
     ) -> RowConstraints:
         """Learn what all rows of a table have in common.
 
         Parameters
         ----------
         N : ndarray of shape (n, n_features)
-            Training rows, as the codec reads them.
+            Training rows: numbers, and codes of categories; NaN where a cell is missing.
         weights : ndarray of shape (n,)
-        codec : TableCodec
+        keys : sequence
+            What relations call the columns.
+        are_numbers : sequence of bool
+            Which columns hold numbers.
         relations : "auto", None or sequence of Relation
             "auto" finds them, None is none.
 
@@ -68,8 +75,6 @@ class RowConstraints:
         ValueError
             If a relation that is given names an unknown column, or rows break it.
         """
-        keys = column_keys(codec)
-        are_numbers = [known is None for known in codec.schema.categories]
         if isinstance(relations, str):
             found = relations_of(N, keys, are_numbers)
         else:

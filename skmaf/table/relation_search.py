@@ -21,7 +21,7 @@ from .rounding import decimals_of
 
 MIN_ROWS = 50
 CHANCE = 1e-3  # of a false relation of each kind in a table of unrelated columns
-MOST_ROWS = 5000  # to search; what is found must hold in all
+MOST_ROWS = 3000  # to search; what is found must hold in all
 FIRST_ROWS = 300  # rule most pairs out
 MOST_DIGITS = 6  # of a coefficient
 FAR = 4  # standard deviations beyond which no row is: the normal distribution has 3e-5 there
@@ -53,14 +53,14 @@ def find_relations(X: Any) -> list[Relation]:
     total = salary + bonus, salary <= total
     """
     codec, N, _ = TableCodec.learn(X)
-    return relations_of(N, column_keys(codec), [known is None for known in codec.schema.categories])
+    keys = column_keys(codec.schema.names, codec.n_features)
+    return relations_of(N, keys, [known is None for known in codec.schema.categories])
 
 
-def column_keys(codec: TableCodec) -> list[Hashable]:
+def column_keys(names: Sequence[Hashable] | None, n_columns: int) -> list[Hashable]:
     """Return what relations call the columns: their names, or positions if they have none."""
-    names = codec.schema.names
     if names is None or len(set(names)) < len(names):
-        return list(range(codec.n_features))
+        return list(range(n_columns))
     return list(names)
 
 
@@ -83,7 +83,7 @@ def relations_of(
     chosen = np.arange(len(N))
     if len(N) > MOST_ROWS:
         chosen = np.sort(np.random.RandomState(0).choice(len(N), MOST_ROWS, replace=False))
-    rows = N[chosen].astype(np.float64)
+    rows = np.asfortranarray(N[chosen], dtype=np.float64)
     varying = np.array([len(np.unique(x[~np.isnan(x)])) > 1 for x in rows.T])
     numbers = np.flatnonzero(varying & np.asarray(are_numbers))
     cells = dict(zip(keys, N.T))

@@ -160,7 +160,7 @@ class Sum(Relation):
     def sums(self, cells: Cells) -> np.ndarray:
         """Return the sum of the parts in each row."""
         terms = [factor * cells[part] for factor, part in zip(self._coefficients, self.parts)]
-        return np.sum(terms, axis=0, dtype=np.float64) + self.constant
+        return np.asarray(np.sum(terms, axis=0, dtype=np.float64) + self.constant)
 
     def learned(self, cells: Cells) -> "Sum":
         total = cells[self.total]
