@@ -9,17 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .ends import Ends
 from .missing import MissingPatterns
 from .relation_search import relations_of
 from .relations import Determines, Relation
 from .rounding import decimals_of
-
-# Rows pile up at an end of a column if of two stretches of the same length the one at the end has
-# at least this share of the rows of the other. In the tail of a normal distribution it has a tenth.
-PILE_RATIO = 0.5
-END_SHARE = 0.02  # of the rows, in the stretch at the end
-END_ROWS = 10
-MIN_ROWS = 100  # to tell an end from the last row of a tail
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +26,8 @@ class RowConstraints:
         What relations call the columns.
     relations : list of Relation
         In the order in which cells are computed by them.
-    lowest, highest : ndarray of shape (n_features,)
-        The ends of columns at which rows pile up; infinite for others.
+    ends : Ends
+        The ends of columns at which rows pile up.
     decimals : sequence of int or None
         To which numbers are rounded.
     missing : MissingPatterns or None
@@ -42,8 +36,7 @@ class RowConstraints:
 
     keys: Sequence[Hashable]
     relations: list[Relation]
-    lowest: np.ndarray
-    highest: np.ndarray
+    ends: Ends
     decimals: Sequence[int | None]
     missing: MissingPatterns | None
 
@@ -79,17 +72,14 @@ class RowConstraints:
             found = relations_of(N, keys, are_numbers)
         else:
             found = _checked(relations or [], N, keys, are_numbers)
-        ends = [
-            _ends(x) if is_number else (-np.inf, np.inf) for x, is_number in zip(N.T, are_numbers)
-        ]
-        lowest, highest = np.array(ends).T
         decimals = [decimals_of(x) if is_number else None for x, is_number in zip(N.T, are_numbers)]
-        return cls(keys, found, lowest, highest, decimals, MissingPatterns.learn(N, weights))
+        ends = Ends.learn(N, decimals, are_numbers)
+        return cls(keys, found, ends, decimals, MissingPatterns.learn(N, weights))
 
     @property
     def ranges(self) -> dict:
         """The columns at whose ends rows pile up, and these ends; infinite for one that is open."""
-        ends = zip(self.keys, self.lowest.tolist(), self.highest.tolist())
+        ends = zip(self.keys, self.ends.lowest.tolist(), self.ends.highest.tolist())
         return {key: (low, high) for key, low, high in ends if (low, high) != (-np.inf, np.inf)}
 
     @cached_property
@@ -126,7 +116,7 @@ class RowConstraints:
                 return
 
     def compute(self, N: np.ndarray, drawn: np.ndarray) -> None:
-        """Compute the drawn cells of columns that others determine, in place.
+        """Bring drawn cells between the ends, and compute those that others determine, in place.
 
         Parameters
         ----------
@@ -135,6 +125,7 @@ class RowConstraints:
         drawn : ndarray of bool, shape (n, n_features)
             Which cells may change.
         """
+        self.ends.hold(N, drawn)
         self._round(N, drawn)
         before = N.copy()
         for relation in self._computing:
@@ -148,8 +139,7 @@ class RowConstraints:
 
     def broken(self, N: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         """Return which rows break a relation, or have drawn cells beyond the ends of columns."""
-        outside = drawn & (np.clip(N, self.lowest, self.highest) != N)
-        broken = outside.any(axis=1)
+        broken = (self.ends.outside(N) & drawn).any(axis=1)
         cells = self._cells(N)
         moves = self._cells(drawn)
         for relation in self.relations:
@@ -160,7 +150,7 @@ class RowConstraints:
     def project(self, N: np.ndarray, drawn: np.ndarray) -> None:
         """Move drawn cells, as little as is needed, so that rows break nothing; in place."""
         for _ in range(len(self.relations) + 1):
-            N[drawn] = np.clip(N, self.lowest, self.highest)[drawn]
+            self.ends.hold(N, drawn)
             for relation in self.relations:
                 relation.project(self._cells(N), self._cells(drawn))
             self._round(N, drawn)
@@ -205,21 +195,3 @@ def _checked(
             )
         learned.append(complete)
     return learned
-
-
-def _ends(x: np.ndarray) -> tuple[float, float]:
-    """Return the ends of a column at which rows pile up, infinite where they do not."""
-    x = np.sort(x[~np.isnan(x)]).astype(np.float64)
-    if len(x) < MIN_ROWS or x[0] == x[-1]:
-        return -np.inf, np.inf
-    low = x[0] if _piles_up(x - x[0]) else -np.inf
-    high = x[-1] if _piles_up(x[-1] - x[::-1]) else np.inf
-    return low, high
-
-
-def _piles_up(distances: np.ndarray) -> bool:
-    """Return whether rows pile up at an end, by their distances from it in rising order."""
-    reach = distances[max(END_ROWS, int(END_SHARE * len(distances))) - 1]
-    n_at_end = np.searchsorted(distances, reach, side="right")
-    n_beyond = np.searchsorted(distances, 2 * reach, side="right") - n_at_end
-    return bool(n_at_end >= PILE_RATIO * n_beyond)
