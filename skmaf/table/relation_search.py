@@ -355,8 +355,17 @@ def _log_chance_of_order(low: np.ndarray, high: np.ndarray) -> float:
     if spread == 0:
         return 0.0
     distance = difference.mean() / spread
-    of_normal = n * log_ndtr(distance) if distance < FAR else -np.inf
-    n_before = np.arange(n)
-    n_below = np.searchsorted(np.sort(low[there]), np.sort(high[there]), side="right")
-    of_pairings = np.log((n_below - n_before) / (n - n_before)).sum()
+    is_far = distance * (1 - np.sqrt(2 / n)) > FAR  # by two standard errors of the spread
+    of_normal = -np.inf if is_far else n * log_ndtr(distance)
+    of_pairings = _log_share_of_pairings(low[there], high[there])
     return float(max(of_normal, of_pairings))
+
+
+def _log_share_of_pairings(low: np.ndarray, high: np.ndarray) -> float:
+    """Return the logarithm of the share of all pairings in which each low is at most its high.
+
+    From the least high on, each may have any of the lows up to it that those before it have not.
+    """
+    n_before = np.arange(len(low))
+    n_below = np.searchsorted(np.sort(low), np.sort(high), side="right")
+    return float(np.log((n_below - n_before) / (len(low) - n_before)).sum())
