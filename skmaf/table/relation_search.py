@@ -129,14 +129,19 @@ def _sums(N: np.ndarray, numbers: np.ndarray, keys: Sequence[Hashable]) -> list[
 
 
 def _complete(N: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return as many columns as have enough rows where none is missing, and these rows."""
+    """Return as many columns as have enough rows where none is missing, and these rows.
+
+    A column that has one value in all of them is left out.
+    """
     missing = np.isnan(N[:, numbers])
     order = np.argsort(missing.sum(axis=0), kind="stable")
     n_complete = (~np.logical_or.accumulate(missing[:, order], axis=1)).sum(axis=0)
     # as many rows beside as there are columns: or else rows that say nothing may be dependent
     enough = n_complete >= MIN_ROWS + 2 * np.arange(1, len(order) + 1)
     chosen = np.sort(numbers[order[: enough.sum()]])
-    return chosen, N[~np.isnan(N[:, chosen]).any(axis=1)][:, chosen]
+    rows = N[~np.isnan(N[:, chosen]).any(axis=1)][:, chosen]
+    varies = (rows != rows[:1]).any(axis=0)
+    return chosen[varies], rows[:, varies]
 
 
 def _null_vectors(rows: np.ndarray, numbers: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
