@@ -47,7 +47,7 @@ def find_relations(X: Any) -> list[Relation]:
     >>> import pandas as pd
     >>> from skmaf import find_relations
     >>> rng = np.random.default_rng(0)
-    >>> pay = pd.DataFrame({"salary": rng.integers(20, 90, 200), "bonus": rng.poisson(3, 200)})
+    >>> pay = pd.DataFrame({"salary": rng.integers(20, 90, 500), "bonus": rng.poisson(3, 500)})
     >>> pay["total"] = pay["salary"] + pay["bonus"]
     >>> print(*find_relations(pay), sep=", ")
     total = salary + bonus, salary <= total
