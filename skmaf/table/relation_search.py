@@ -207,7 +207,8 @@ def _plain(
             constant = np.round(np.median(rest), decimals)
             if np.abs(rest - constant).max() <= tolerance:
                 return plain, constant
-    return factors, np.median(total - parts @ factors)
+    constant = np.median(total - parts @ factors)
+    return factors, constant if abs(constant) > tolerance else 0.0
 
 
 def _alike(rows: np.ndarray) -> list[tuple[int, int]]:
