@@ -13,25 +13,35 @@ if TYPE_CHECKING:
     from .density import MAFDensity
     from .multiscale import MultiscaleDensity
     from .outlier import DensityOutlierDetector
+    from .table.relation_search import find_relations
+    from .table.relations import Determines, Order, Sum
     from .variational import VariationalFlow
 
 __all__ = [
     "ConditionalMAFDensity",
     "DensityOutlierDetector",
+    "Determines",
     "MAFClassifier",
     "MAFDensity",
     "MultiscaleDensity",
+    "Order",
+    "Sum",
     "VariationalFlow",
+    "find_relations",
 ]
 __version__ = "0.1.0"
 
 _MODULES = {
     "ConditionalMAFDensity": "conditional",
     "DensityOutlierDetector": "outlier",
+    "Determines": "table.relations",
     "MAFClassifier": "classifier",
     "MAFDensity": "density",
     "MultiscaleDensity": "multiscale",
+    "Order": "table.relations",
+    "Sum": "table.relations",
     "VariationalFlow": "variational",
+    "find_relations": "table.relation_search",
 }
 
 if not TYPE_CHECKING:  # type checkers read the imports above, and refuse other names

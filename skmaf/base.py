@@ -7,12 +7,14 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import check_sample_weight
-from ._validation import check_count, seed_from, tagged
+from ._validation import check_count, seed_from, tagged, weigh
 from ._warnings import at_user_line, warn_user
-from .inference.imputation import fill
+from .inference.drawing import draw_rows, fill_rows
 from .models.specs import TableKnowledge
 from .table.codec import TableCodec
+from .table.constraints import RowConstraints
 from .table.frames import as_table, take_rows
+from .table.relation_search import column_keys
 
 if TYPE_CHECKING:
     from .training.loop import History
@@ -91,6 +93,21 @@ def knowledge_of(codec: TableCodec) -> TableKnowledge:
     return TableKnowledge(schema.n_categories, declared, codec.has_missing, schema.cycles)
 
 
+def learn_constraints(
+    codec: TableCodec, N: np.ndarray, sample_weight: Any, relations: Any
+) -> RowConstraints:
+    """Return what rows that are drawn are held to, learned from the rows of a table."""
+    rows, weights = weigh(N, sample_weight)
+    schema = codec.schema
+    keys = column_keys(schema.names, codec.n_features)
+    # dates of two columns are counted in units and from origins of their own
+    are_numbers = [
+        categories is None and timeline is None
+        for categories, timeline in zip(schema.categories, schema.timelines)
+    ]
+    return RowConstraints.learn(N[rows], weights, keys, are_numbers, relations)
+
+
 def weighted_mean(scores: np.ndarray, sample_weight: Any, X: Any) -> float:
     """Return the mean of the scores of the rows of X."""
     if sample_weight is None:
@@ -108,6 +125,7 @@ class FittedDensity(BaseEstimator):
 
     codec_: TableCodec
     density_: Any
+    constraints_: RowConstraints
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "density_")
@@ -121,6 +139,16 @@ class FittedDensity(BaseEstimator):
     def schema_(self) -> Any:
         """The form of the table X: names, dtypes, categories."""
         return self.codec_.schema
+
+    @property
+    def relations_(self) -> list:
+        """The relations that rows keep which are drawn; ``str`` says each in words."""
+        return list(self.constraints_.relations)
+
+    @property
+    def ranges_(self) -> dict:
+        """The columns at whose ends rows pile up, and the ends, which no drawn row passes."""
+        return self.constraints_.ranges
 
     @property
     def flow_(self) -> Any:
@@ -215,14 +243,21 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         """
         return weighted_mean(self.score_samples(X), sample_weight, X)
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, *, complete: bool = False
+    ) -> Any:
         """Draw rows from the density.
+
+        They keep what all rows in `fit` keep: `relations_`, `ranges_` and decimals.
 
         Parameters
         ----------
         n_samples : int, default=1
         random_state : int, RandomState instance or None, default=None
             Governs the draw; with None every call draws afresh.
+        complete : bool, default=False
+            Whether no cell is to be missing. Else cells are missing as often, and together, as
+            they were in `fit`.
 
         Returns
         -------
@@ -236,11 +271,15 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
             If ``n_samples`` is not a positive integer.
         """
         check_is_fitted(self)
-        N = self.density_.sample(n_samples, random_state)
+        check_count("n_samples", n_samples)
+        N = draw_rows(self.density_, self.constraints_, n_samples, random_state, complete=complete)
         return self._write(self.codec_.keep_dates(N))
 
     def impute(self, X: Any, n_draws: int = 1, random_state: Any = None) -> Any:
         """Draw the missing cells, each given the other cells of its row.
+
+        What follows from other cells by `relations_` is computed, and all that is drawn keeps them,
+        `ranges_` and decimals.
 
         The conditional density of a cell is followed on a grid of some 230 values, refined where
         the probability is; that many rows are scored for each missing cell, or one for each
@@ -272,7 +311,8 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         N = encode_rows(self, X)
         rows = np.tile(N, (n_draws, 1))
         missing = np.isnan(rows)
-        fill(rows, self.density_, np.random.RandomState(seed_from(random_state)))
+        rng = np.random.RandomState(seed_from(random_state))
+        fill_rows(rows, self.density_, self.constraints_, rng)
         shown = take_rows(X, np.tile(np.arange(len(N)), n_draws))
         filled = self._write(self.codec_.keep_dates(rows))
         return self.codec_.restore(filled, shown, missing)

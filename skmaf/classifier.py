@@ -14,8 +14,16 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from ._compat import check_y, fit_context
 from ._validation import check_count, seed_from, tagged, weigh
 from ._warnings import at_user_line
-from .base import RowWriter, encode_rows, knowledge_of, learn_table, without_weightless
+from .base import (
+    RowWriter,
+    encode_rows,
+    knowledge_of,
+    learn_constraints,
+    learn_table,
+    without_weightless,
+)
 from .flow_estimator import FlowEstimator
+from .inference.drawing import draw_rows
 from .table.codec import TableCodec
 from .table.frames import as_table, unwrapped
 from .training.budget import set_aside
@@ -51,7 +59,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside
         to calibrate, with early stopping or without.
-    device, column_kinds, verbose, random_state
+    device, column_kinds, relations, verbose, random_state
         As in `MAFDensity`; ``random_state`` governs the rows that calibrate, too.
 
     Attributes
@@ -125,6 +133,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         order, weights = weigh(np.column_stack([N, codes]), sample_weight)
         N = N[order]
         codes = codes[order]
+        constraints = learn_constraints(codec, N, weights, self.relations)
         fitted, calibration = self._split(codes)
         context = np.eye(len(classes))[codes[fitted]]
         density, history = fit_table_density(
@@ -145,7 +154,8 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             parts = np.stack([_class_log_probs(density, N), normals.log_probs(N)])
             powers = best_powers(parts, codes[calibration], weights[calibration], log_prior)
         found = {"classes_": classes, "class_log_prior_": log_prior, "powers_": powers}
-        self._keep(codec, density, history, is_warm, _normals=normals, **found)
+        private = {"_normals": normals}
+        self._keep(codec, density, history, is_warm, constraints_=constraints, **found, **private)
         self._warn_of_training(history)
         return self
 
@@ -237,7 +247,12 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         return logsumexp(of_classes + self.class_log_prior_, axis=1)
 
     def sample(
-        self, n_samples: int = 1, random_state: Any = None, *, label: Any = None
+        self,
+        n_samples: int = 1,
+        random_state: Any = None,
+        *,
+        label: Any = None,
+        complete: bool = False,
     ) -> tuple[Any, np.ndarray]:
         """Draw rows, of all classes or of one.
 
@@ -249,6 +264,8 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         label : object, default=None
             A class, to draw rows of that class alone; else classes are drawn as often as `fit` saw
             them.
+        complete : bool, default=False
+            Whether no cell is to be missing, as in `MAFDensity.sample`.
 
         Returns
         -------
@@ -276,8 +293,15 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             codes = np.full(n_samples, np.flatnonzero(self.classes_ == label)[0])
         else:
             raise ValueError(f"label={label!r} is no class; there are {self.classes_.tolist()}.")
-        drawn = self.density_.sample(n_samples, random_state, context=np.eye(n_classes)[codes])
-        return self._write(drawn), self.classes_[codes]
+        drawn = draw_rows(
+            self.density_,
+            self.constraints_,
+            n_samples,
+            random_state,
+            np.eye(n_classes)[codes],
+            complete,
+        )
+        return self._write(self.codec_.keep_dates(drawn)), self.classes_[codes]
 
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())

@@ -16,13 +16,16 @@ from ._validation import check_count, seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, learn_table, weighted_mean, without_weightless
 from .flow_estimator import FlowEstimator
+from .inference.drawing import draw_rows
 from .inference.predictor import Predictor
 from .models.context import ContextEncoder
 from .models.specs import TableKnowledge
 from .table.codec import TableCodec
 from .table.column_kinds import check_declared, declared_kinds
+from .table.constraints import RowConstraints
 from .table.frames import as_table, unwrapped
 from .table.periodic import is_periodic
+from .table.relation_search import column_keys
 from .table.schema import Schema
 from .training.budget import set_aside
 
@@ -51,6 +54,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         As in `MAFDensity`; ``random_state`` governs the rows that calibrate, too.
     column_kinds : dict, default=None
         What targets are, by position or name, as in `MAFDensity`.
+    relations : "auto", None or list of Order, Sum and Determines, default="auto"
+        What is to hold between several targets that are drawn, as in `MAFDensity`.
 
     Attributes
     ----------
@@ -65,6 +70,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     flow_, baseline_, n_iter_, loss_curve_, validation_scores_, best_validation_score_
         As in `MAFDensity`; scores are log-densities of the targets given X. The baseline is that of
         the errors of a ridge regression.
+    relations_, ranges_, constraints_
+        What targets keep that are drawn, as in `MAFDensity`.
     calibration_scores_ : ndarray of shape (n_calibration, n_targets)
         How far from the median, in probability, the targets of rows lie that took no part in the
         fit; in order.
@@ -144,6 +151,9 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         order, weights = weigh(np.hstack([N, Y]), sample_weight)
         N = N[order]
         Y = Y[order]
+        constraints = RowConstraints.learn(
+            Y, weights, targets.keys, [True] * Y.shape[1], self.relations
+        )
         if is_warm:
             encoder = self.context_encoder_
         else:
@@ -164,7 +174,11 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         )
         predictor = Predictor.of(density, seed_from(self.random_state))
         excess = predictor.excess(context[calibration], Y[calibration])
-        found = {"context_encoder_": encoder, "calibration_scores_": np.sort(excess, axis=0)}
+        found = {
+            "context_encoder_": encoder,
+            "calibration_scores_": np.sort(excess, axis=0),
+            "constraints_": constraints,
+        }
         private = {"_predictor": predictor, "_targets": targets}
         self._keep(codec, density, history, is_warm, **found, **private)
         self._warn_of_training(history)
@@ -191,7 +205,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             self._check_unchanged(_named(y, Y), targets.declared)
             return self.codec_, N, Y, sample_weight, targets
         codec, N = learn_table(X, None, None)
-        targets = _Targets(is_1d, self._declared_kinds(y, Y))
+        names = getattr(_named(y, Y), "columns", None)
+        targets = _Targets(is_1d, self._declared_kinds(y, Y), column_keys(names, Y.shape[1]))
         return codec, N, Y, sample_weight, targets
 
     def _check_n_targets(self, Y: np.ndarray) -> None:
@@ -300,7 +315,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         check_count("n_samples", n_samples)
         context = self._context(X)
         repeated = context.repeat(n_samples, axis=0)
-        drawn = self.density_.sample(len(repeated), random_state, context=repeated)
+        drawn = draw_rows(self.density_, self.constraints_, len(repeated), random_state, repeated)
         return self._shaped(drawn.reshape(len(context), n_samples, -1))
 
     def predict(self, X: Any) -> np.ndarray:
@@ -407,10 +422,12 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
 
 @dataclass(frozen=True)
 class _Targets:
-    """The form of the targets: whether they have one dimension, and what is declared of them."""
+    """The form of the targets: whether they have one dimension, what is declared of them, and what
+    relations call them."""
 
     is_1d: bool
     declared: dict
+    keys: list
 
 
 def _read_targets(y: Any, estimator: Any) -> tuple[np.ndarray, bool]:

@@ -9,7 +9,14 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import check_feature_names_in, fit_context
 from ._families import FAMILIES
-from .base import TableDensityEstimator, encode_rows, knowledge_of, learn_table, without_weightless
+from .base import (
+    TableDensityEstimator,
+    encode_rows,
+    knowledge_of,
+    learn_constraints,
+    learn_table,
+    without_weightless,
+)
 from .flow_estimator import FlowEstimator
 from .table.codec import TableCodec
 from .table.frames import as_table
@@ -79,6 +86,11 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         "grid" (integers, rounded), "categorical", "heavy-tailed", bounds as a tuple ``(low, high)``
         of which one may be None, or ``("periodic", 360)`` for angles: on a circle, on which 359 and
         0 are neighbours.
+    relations : "auto", None or list of Order, Sum and Determines, default="auto"
+        What holds in every row, and is to hold in rows that are drawn or filled: an order of two
+        columns, a sum, a column that another one determines. "auto" is what `find_relations` finds
+        in X, None is nothing; of a list, which may hold some of these and others, all must hold in
+        every row of X. The density itself does not depend on it.
     verbose : bool, default=False
         Whether to show a progress bar with the held-out score.
     random_state : int, RandomState instance or None, default=None
@@ -97,6 +109,14 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         Reads tables like that of `fit` as numbers, and writes them.
     density_ : TableDensity
         The fitted density of such numbers.
+    relations_ : list of Order, Sum and Determines
+        What holds in every row of `fit`, and in rows that are drawn or filled; ``str`` says each in
+        words.
+    ranges_ : dict
+        Columns at whose ends rows pile up, and these ends, beyond which none is drawn; infinite
+        for an end that is open.
+    constraints_ : RowConstraints
+        All that rows which are drawn are held to.
     baseline_ : Baseline or None
         The simple densities that share the probability with the flow, and their ``share``; None
         without held-out rows.
@@ -210,7 +230,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         ValueError
             If X holds infinity, a column without values or of too many categories, has under
             2 rows or no column; if weights are negative or not positive in 2 rows; if a parameter
-            is out of its range, ``column_kinds`` does not fit the columns, or with ``warm_start`` a
+            is out of its range, ``column_kinds`` does not fit the columns, rows break one of
+            ``relations``, or with ``warm_start`` a
             parameter that shapes the flow has changed.
         """
         from .models.table_fit import fit_table_density
@@ -224,6 +245,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         else:
             codec, N = learn_table(X, self.column_kinds, codec)
             self._check_missing(codec)
+        constraints = learn_constraints(codec, N, sample_weight, self.relations)
         density, history = fit_table_density(
             N,
             sample_weight,
@@ -233,7 +255,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             start=self.density_ if is_warm else None,
             random_state=self.random_state,
         )
-        self._keep(codec, density, history, is_warm)
+        self._keep(codec, density, history, is_warm, constraints_=constraints)
         self._warn_of_training(history)
         return self
 

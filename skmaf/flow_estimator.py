@@ -42,6 +42,7 @@ class FlowEstimator(FittedDensity):
         "warm_start": ["boolean"],
         "device": [str],
         "column_kinds": [dict, None],
+        "relations": [StrOptions({"auto"}), list, tuple, None],
         "verbose": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -66,6 +67,7 @@ class FlowEstimator(FittedDensity):
         warm_start: bool = False,
         device: str = "auto",
         column_kinds: dict | None = None,
+        relations: Any = "auto",
         verbose: bool = False,
         random_state: Any = None,
     ):
@@ -86,6 +88,7 @@ class FlowEstimator(FittedDensity):
         self.warm_start = warm_start
         self.device = device
         self.column_kinds = column_kinds
+        self.relations = relations
         self.verbose = verbose
         self.random_state = random_state
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import Interval, fit_context
+from ._compat import Interval, StrOptions, fit_context
 from ._validation import check_sizes, weigh
 from ._warnings import warn_user
 from .base import (
@@ -14,6 +14,7 @@ from .base import (
     encode_rows,
     keep_fitted,
     knowledge_of,
+    learn_constraints,
     learn_table,
     warn_if_interrupted,
     without_weightless,
@@ -51,6 +52,8 @@ class MultiscaleDensity(TableDensityEstimator):
     max_iter : int, default=7000
         Steps of the optimiser, of 128 rows each. With more than 24 columns they become fewer, in
         proportion, down to a twentieth, and with fewer than 500 rows, down to 250.
+    relations : "auto", None or list of Order, Sum and Determines, default="auto"
+        What is to hold in rows that are drawn or filled, as in `MAFDensity`.
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
     random_state : int, RandomState instance or None, default=None
@@ -69,6 +72,8 @@ class MultiscaleDensity(TableDensityEstimator):
         Reads tables like that of `fit` as numbers, and writes them.
     density_ : MultiscaleTableDensity
         The fitted density of such numbers.
+    relations_, ranges_, constraints_
+        What rows keep that are drawn or filled, as in `MAFDensity`.
     loss_curve_ : list of float
         Mean negative log-likelihood of the rows with noise in each epoch, in nats, in the units of
         X.
@@ -106,6 +111,7 @@ class MultiscaleDensity(TableDensityEstimator):
         "hidden_layer_sizes": ["array-like"],
         "kernel_share": [Interval(Real, 0, 1, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "relations": [StrOptions({"auto"}), list, tuple, None],
         "device": [str],
         "random_state": ["random_state"],
     }
@@ -119,6 +125,7 @@ class MultiscaleDensity(TableDensityEstimator):
         hidden_layer_sizes=(256, 256),
         kernel_share=0.5,
         max_iter=7000,
+        relations="auto",
         device="auto",
         random_state=None,
     ):
@@ -128,6 +135,7 @@ class MultiscaleDensity(TableDensityEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.kernel_share = kernel_share
         self.max_iter = max_iter
+        self.relations = relations
         self.device = device
         self.random_state = random_state
 
@@ -174,10 +182,12 @@ class MultiscaleDensity(TableDensityEstimator):
         """
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         codec, N = learn_table(X, None, codec)
+        constraints = learn_constraints(codec, N, sample_weight, self.relations)
         rows, weights = weigh(N, sample_weight)
         parts = [np.arange(len(rows))]
         density, history = self.fit_parts(codec, N[rows], weights, parts)[0]
-        keep_fitted(self, codec, density_=density, loss_curve_=history.loss_curve)
+        kept = {"constraints_": constraints, "loss_curve_": history.loss_curve}
+        keep_fitted(self, codec, density_=density, **kept)
         warn_if_interrupted(history)
         return self
 

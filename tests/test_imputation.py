@@ -55,7 +55,7 @@ def conditional(row):
 def test_draws_of_a_gaussian_follow_its_conditional_law(row):
     row = np.array(row)
     X = np.tile(row, (300, 1))
-    fill(X, LogDensity(plain_columns(), gaussian), np.random.RandomState(0))
+    fill(X, LogDensity(plain_columns(), gaussian), np.random.RandomState(0), lambda N: None)
     assert np.array_equal(X[:, ~np.isnan(row)], np.tile(row[~np.isnan(row)], (300, 1)))
     drawn = X[:, np.isnan(row)]
     mean, covariance = conditional(row)
@@ -76,7 +76,7 @@ def fill_one(X, log_density, flow_log_density=None):
         lambda X: log_density(X[:, 0]),
         lambda X: (flow_log_density or log_density)(X[:, 0]),
     )
-    fill(X, density, np.random.RandomState(0))
+    fill(X, density, np.random.RandomState(0), lambda N: None)
 
 
 def mixture(share, first, second):
@@ -126,7 +126,7 @@ def test_categories_are_drawn_by_their_probabilities():
         return first + np.where(np.isnan(X[:, 1]), 0, second)
 
     X = np.full((6000, 3), np.nan)
-    fill(X, LogDensity(columns, log_density), np.random.RandomState(0))
+    fill(X, LogDensity(columns, log_density), np.random.RandomState(0), lambda N: None)
     np.testing.assert_allclose(
         np.bincount(X[:, 0].astype(int)) / 6000, [1 / 6, 2 / 6, 3 / 6], atol=0.02
     )

@@ -165,7 +165,10 @@ def test_tables_without_missing_cells_pay_nothing_for_them(tiny, rows):
 def test_real_table_with_text_and_missing_cells(penguins, fitted_penguins):
     scores = fitted_penguins.score_samples(penguins)
     assert np.isfinite(scores).all()
-    drawn = fitted_penguins.sample(300, random_state=0)
+    with_missing = fitted_penguins.sample(2000, random_state=0)
+    shares = [rows.isna().mean() for rows in (with_missing, penguins)]
+    np.testing.assert_allclose(*shares, atol=0.015)
+    drawn = fitted_penguins.sample(300, random_state=0, complete=True)
     assert drawn.dtypes.equals(penguins.dtypes) and list(drawn) == list(penguins)
     assert not drawn.isna().any(axis=None)
     assert set(drawn["species"]) == set(penguins["species"])

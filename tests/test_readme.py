@@ -19,14 +19,14 @@ def blocks(language):
 
 
 @pytest.mark.slow
-def test_python_block_runs(monkeypatch):
-    """As it stands, with default budgets of fewer steps."""
+def test_python_blocks_run(monkeypatch):
+    """As they stand, one after the other, with default budgets of fewer steps."""
     monkeypatch.setitem(skmaf.outlier.ROBUST, "max_iter", 40)
     monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 50)
     monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 100)
-    (code,) = blocks("python")
     names = {}
-    exec(compile(code, "README.md", "exec"), names)
+    for code in blocks("python"):
+        exec(compile(code, "README.md", "exec"), names)
     assert (names["detector"].predict(names["new"]) == -1).mean() < 0.2
 
 

@@ -30,7 +30,12 @@ BATCH_ROWS = 1000
 Score = Callable[[np.ndarray], np.ndarray]
 
 
-def fill(N: np.ndarray, density: ColumnDensity, rng: np.random.RandomState) -> None:
+def fill(
+    N: np.ndarray,
+    density: ColumnDensity,
+    rng: np.random.RandomState,
+    deduce: Callable[[np.ndarray], None],
+) -> None:
     """Fill the missing cells of the rows ``N`` in place.
 
     Parameters
@@ -40,9 +45,12 @@ def fill(N: np.ndarray, density: ColumnDensity, rng: np.random.RandomState) -> N
     density : ColumnDensity
         Without its baseline it shows, far from a peak, where that is.
     rng : RandomState
+    deduce : callable
+        Takes rows, and fills in place what missing cells follow from the others.
     """
     flow_alone = density.without_baseline()
     for j, column in enumerate(density.columns.columns):
+        deduce(N)
         missing = np.flatnonzero(np.isnan(N[:, j]))
         for start in range(0, len(missing), BATCH_ROWS):
             rows = missing[start : start + BATCH_ROWS]
