@@ -7,6 +7,7 @@ regular grid (integers, rounded values), or with ties, have a step.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Protocol
 
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .columns import Column, Columns, Constant, Continuous, Discrete, OneHot, PointMasses, moments
+from .grids import fine_grid_step, grid_step, support
+from .transform_choice import choose_points, choose_transform
 from .transforms import Asinh, Transform, bounds_transform
 
-MIN_STEP = 1e-6  # a step below this share of the range is floating-point resolution, not a grid
 MOST_CATEGORIES = 64  # of a discrete column of numbers
 # A point mass holds at least this share of the rows, this many rows, and this many times as many
 # rows as any value that is none.
@@ -25,8 +27,6 @@ POINT_MASS_ROWS = 5
 POINT_MASS_RATIO = 4
 MOST_POINT_MASSES = 5
 FEW_OTHERS = 5  # with fewer values beside its point masses a column has too few for a density
-TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal distribution
-TAIL_REACH = 8  # standard deviations that a value must be from the median for it
 KINDS = ("continuous", "grid", "categorical", "heavy-tailed")
 
 Kind = str | tuple[float | None, float | None]
@@ -189,11 +189,16 @@ def exact_column(
     if _is_discrete(len(values), n_others, len(x), kind):
         step = grid_step(values, resolution) or float(np.median(np.diff(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
+    others = x[~np.isin(x, points)]
+    step = None if kind == "continuous" else fine_grid_step(np.unique(others), resolution)
+    edges = support(values, counts)
+    if kind is None and step:
+        points = np.append(points, choose_points(others, weights[~np.isin(x, points)], step, edges))
+        points = np.sort(points)
     is_other = ~np.isin(x, points)
-    transform = _transform(x[is_other], weights[is_other], kind)
-    has_step = kind != "continuous"
-    others = _continuous(x[is_other], resolution, weights[is_other], transform, has_step)
-    return PointMasses.of(x, weights, points, others) if len(points) else others
+    transform = _transform(x[is_other], weights[is_other], kind, step, edges)
+    column = _continuous(x[is_other], weights[is_other], step, transform, edges)
+    return PointMasses.of(x, weights, points, column) if len(points) else column
 
 
 def continuous_column(
@@ -224,7 +229,7 @@ def standardised_column(
     if _is_constant(x, resolution):
         return _constant(x, resolution)
     if n_categories is None:
-        return _continuous(x, resolution, weights)
+        return _continuous(x, weights, grid_step(np.unique(x), resolution))
     categories, codes = np.unique(x, return_inverse=True)
     return OneHot(categories, np.bincount(codes, weights) / weights.sum())
 
@@ -239,42 +244,41 @@ def _constant(x: np.ndarray, resolution: float) -> Constant:
 
 def _continuous(
     x: np.ndarray,
-    resolution: float,
     weights: np.ndarray,
+    step: float | None,
     transform: Transform | None = None,
-    has_step: bool = True,
+    edges: tuple[float, float] = (-np.inf, np.inf),
 ) -> Continuous:
-    """Return a continuous column with the mean, scale and step of the weighted values."""
-    mean, scale = moments(x if transform is None else transform.forward(x), weights)
-    values, counts = np.unique(x, return_counts=True)
-    if has_step and (step := grid_step(values, resolution)) > 0:
-        return Continuous(mean, scale, step, values, regular=True, transform=transform)
-    if has_step and len(values) < len(x):
-        step = float(np.median(np.diff(values)))
-        return Continuous(mean, scale, step, values[counts > 1], transform=transform)
-    return Continuous(mean, scale, transform=transform)
+    """Return a continuous column with the mean and scale of the weighted values.
 
-
-def _transform(x: np.ndarray, weights: np.ndarray, kind: Kind | None) -> Transform | None:
-    """Return the transform of a continuous column, None if it has none.
-
-    Without a declared kind `Asinh` is taken only where a normal distribution fits the values far
-    better after it, and where a value is so far from the others that these, standardised with it,
-    could not be told apart.
+    ``step`` is that of a regular grid, 0 if there is none, and None if ties have no step either.
     """
+    t = x if transform is None else transform.forward(x)
+    column = Continuous(*moments(t, weights), transform=transform, low=edges[0], high=edges[1])
+    values, counts = np.unique(x, return_counts=True)
+    if step:
+        return replace(column, step=step, grid=values, regular=True)
+    if step is not None and len(values) < len(x):
+        gap = float(np.median(np.diff(np.unique(t))))
+        return replace(column, step=gap, grid=values[counts > 1])
+    return column
+
+
+def _transform(
+    x: np.ndarray,
+    weights: np.ndarray,
+    kind: Kind | None,
+    step: float | None,
+    edges: tuple[float, float],
+) -> Transform | None:
+    """Return the transform of a continuous column, None if it has none."""
     if isinstance(kind, tuple):
         return bounds_transform(*kind, x)
-    if kind not in (None, "heavy-tailed"):
-        return None
-    transform = Asinh.fit(x)
     if kind == "heavy-tailed":
-        return transform
-    _, before = moments(x, weights)
-    _, after = moments(transform.forward(x), weights)
-    mean_log_derivative = np.average(transform.log_derivative(x), weights=weights)
-    gain = np.log(before) - np.log(after) + mean_log_derivative
-    is_far = np.abs(x - transform.centre).max() > TAIL_REACH * before
-    return transform if gain > TAIL_GAIN and is_far else None
+        return Asinh.fit(x)
+    if kind is None:
+        return choose_transform(x, weights, step or 0.0, edges)
+    return None
 
 
 def _is_discrete(n_values: int, n_others: int, n_rows: int, kind: Kind | None) -> bool:
@@ -305,52 +309,3 @@ def _point_masses(values: np.ndarray, counts: np.ndarray, kind: Kind | None) -> 
         if ranked[n - 1] >= max(least, POINT_MASS_RATIO * ranked[n])
     ]
     return np.sort(values[order[: max(numbers, default=0)]])
-
-
-def grid_step(values: np.ndarray, resolution: float) -> float:
-    """Return the step of the regular grid that values lie on, or 0 if they lie on none.
-
-    It is the greatest common divisor of the distances between neighbours, by Euclid's algorithm up
-    to the rounding error of the values.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Sorted and distinct, at least 2.
-    resolution : float
-        Relative rounding error of a value.
-    """
-    tolerance = 8 * resolution * np.abs(values).max()
-    distances = np.unique(np.diff(values))
-    smallest = max(16 * tolerance, MIN_STEP * (values[-1] - values[0]))
-    step = 0.0
-    remainder = distances[0]
-    while remainder > 0:
-        if remainder <= smallest:
-            return 0.0
-        step, remainder = _divide(distances, remainder, tolerance)
-    return float(step)
-
-
-def _divide(distances: np.ndarray, step: float, tolerance: float) -> tuple[float, float]:
-    """Divide sorted distances by a step, and return the step, more exact, and a remainder.
-
-    The remainder is the smallest that a distance leaves beyond rounding errors, 0 if none leaves
-    any. Distances are taken in blocks of rising size: each block makes the step more exact, as the
-    longer distances after it need it.
-    """
-    start = 0
-    n_exact = 1.0  # how many steps the distance has that the step is known from
-    while start < len(distances):
-        stop = max(start + 1, np.searchsorted(distances, 2 * distances[start], side="right"))
-        block = distances[start:stop]
-        counts = np.round(block / step)
-        remainders = np.abs(block - counts * step)
-        allowed = np.minimum(tolerance * (1 + counts / n_exact), step / 8)
-        remainders = remainders[remainders > allowed]
-        if len(remainders):
-            return step, remainders.min()
-        start = stop
-        n_exact = counts[-1]
-        step = block[-1] / n_exact
-    return step, 0.0
