@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike
 
 from .columns import Column, Columns, Constant, Continuous, Discrete, OneHot, PointMasses, moments
 from .grids import fine_grid_step, grid_step, support
-from .transform_choice import choose_points, choose_transform
+from .transform_choice import choose_description
 from .transforms import Asinh, Transform, bounds_transform
 
 MOST_CATEGORIES = 64  # of a discrete column of numbers
 # A point mass holds at least this share of the rows, this many rows, and this many times as many
 # rows as any value that is none.
 POINT_MASS_SHARE = 0.05
+OFF_GRID_SHARE = 0.01  # this share is enough where the values lie on no grid
 POINT_MASS_ROWS = 5
 POINT_MASS_RATIO = 4
 MOST_POINT_MASSES = 5
@@ -184,21 +185,26 @@ def exact_column(
     if _is_constant(x, resolution):
         return _constant(x, resolution)
     values, counts = np.unique(x, return_counts=True)
-    points = _point_masses(values, counts, kind)
+    is_on_grid = fine_grid_step(values, resolution) > 0
+    points = _point_masses(values, counts, is_on_grid, kind)
     n_others = (~np.isin(values, points)).sum()
     if _is_discrete(len(values), n_others, len(x), kind):
         step = grid_step(values, resolution) or float(np.median(np.diff(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
-    others = x[~np.isin(x, points)]
-    step = None if kind == "continuous" else fine_grid_step(np.unique(others), resolution)
-    edges = support(values, counts)
-    if kind is None and step:
-        points = np.append(points, choose_points(others, weights[~np.isin(x, points)], step, edges))
-        points = np.sort(points)
     is_other = ~np.isin(x, points)
-    transform = _transform(x[is_other], weights[is_other], kind, step, edges)
-    column = _continuous(x[is_other], weights[is_other], step, transform, edges)
-    return PointMasses.of(x, weights, points, column) if len(points) else column
+    step = None if kind == "continuous" else fine_grid_step(np.unique(x[is_other]), resolution)
+    edges = support(values, counts)
+    transform = None
+    if kind is None:
+        frequent, transform = choose_description(x[is_other], weights[is_other], step or 0.0, edges)
+        points = np.sort(np.append(points, frequent))
+        is_other = ~np.isin(x, points)
+    elif kind == "heavy-tailed":
+        transform = Asinh.fit(x)
+    elif isinstance(kind, tuple):
+        transform = bounds_transform(*kind, x[is_other])
+    others = _continuous(x[is_other], weights[is_other], step, transform, edges)
+    return PointMasses.of(x, weights, points, others) if len(points) else others
 
 
 def continuous_column(
@@ -264,23 +270,6 @@ def _continuous(
     return column
 
 
-def _transform(
-    x: np.ndarray,
-    weights: np.ndarray,
-    kind: Kind | None,
-    step: float | None,
-    edges: tuple[float, float],
-) -> Transform | None:
-    """Return the transform of a continuous column, None if it has none."""
-    if isinstance(kind, tuple):
-        return bounds_transform(*kind, x)
-    if kind == "heavy-tailed":
-        return Asinh.fit(x)
-    if kind is None:
-        return choose_transform(x, weights, step or 0.0, edges)
-    return None
-
-
 def _is_discrete(n_values: int, n_others: int, n_rows: int, kind: Kind | None) -> bool:
     """Return whether each value of a column of numbers is to have a probability.
 
@@ -294,7 +283,9 @@ def _is_discrete(n_values: int, n_others: int, n_rows: int, kind: Kind | None) -
     return bool(n_values <= most or n_others < min(n_values, FEW_OTHERS))
 
 
-def _point_masses(values: np.ndarray, counts: np.ndarray, kind: Kind | None) -> np.ndarray:
+def _point_masses(
+    values: np.ndarray, counts: np.ndarray, is_on_grid: bool, kind: Kind | None
+) -> np.ndarray:
     """Return the point masses in order: bounds, occurring or not, or what is far more frequent."""
     if isinstance(kind, tuple):
         return np.array([bound for bound in kind if bound is not None], dtype=float)
@@ -302,7 +293,8 @@ def _point_masses(values: np.ndarray, counts: np.ndarray, kind: Kind | None) -> 
         return values[:0]
     order = np.argsort(-counts, kind="stable")
     ranked = np.append(counts[order], 1)
-    least = max(POINT_MASS_ROWS, POINT_MASS_SHARE * counts.sum())
+    share = POINT_MASS_SHARE if is_on_grid else OFF_GRID_SHARE
+    least = max(POINT_MASS_ROWS, share * counts.sum())
     numbers = [
         n
         for n in range(1, min(MOST_POINT_MASSES, len(values)) + 1)

@@ -11,7 +11,8 @@ def fine_grid_step(values: np.ndarray, resolution: float) -> float:
     """Return the step of the regular grid that values lie on, however far these reach, or 0.
 
     Numbers in cents have a step over a range of millions. But so have numbers that are rounded to a
-    few digits, as in single precision: the larger half of these has a larger step.
+    few digits, as in single precision: the larger half of these has a larger step. And so have
+    those of which a few have digits that others lack: most of these lie on a coarser grid.
 
     Parameters
     ----------
@@ -24,6 +25,11 @@ def fine_grid_step(values: np.ndarray, resolution: float) -> float:
     if step or len(values) < GRID_VALUES:
         return step
     step = grid_step(values, resolution, min_share=0.0)
+    if not step:
+        return 0.0
+    last_digits = np.round((values - values[0]) / step) % 10
+    if np.unique(last_digits, return_counts=True)[1].max() > len(values) / 2:
+        return 0.0
     larger = np.sort(values[np.abs(values) >= np.median(np.abs(values))])
     return step if grid_step(larger, resolution, min_share=0.0) < 1.5 * step else 0.0
 

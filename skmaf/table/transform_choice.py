@@ -15,19 +15,20 @@ from .normal_mixture import NormalMixture
 from .transforms import Asinh, NormalScores, Transform
 
 FLOW_RESOLUTION = 0.1  # in standard deviations of the column
-MARGIN = 0.05  # nats that a plainer description may be worse
-N_ERRORS = 2.0  # standard errors of the difference that it may be worse,
-MOST_MARGIN = 0.15  # and nats, at most
+MARGIN = 0.03  # nats that a plainer description may be worse
+N_ERRORS = 2.0  # standard errors of the difference that it may be worse beside that,
+MOST_MARGIN = 0.15  # and nats in all
 TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal distribution
 TAIL_REACH = 8  # standard deviations that a value must be from the median for it
-FEWEST_ROWS = 100  # with fewer nothing is chosen
+FEWEST_ROWS = 200  # with fewer nothing is chosen
+FEWEST_OTHERS = 50  # beside frequent values
 MOST_ROWS = 2000  # that the choice looks at
 HELD_OUT = 1 / 3
 EDGE_SHARE = (
     0.1  # of the least distance from an edge: nearer to it than this, logarithms are linear
 )
 FREQUENT_ROWS = 10  # a value of a grid with its own probability has this many rows,
-FREQUENT_SHARE = 0.02  # and this share of all rows,
+FREQUENT_SHARE = 0.04  # and this share of all rows,
 FREQUENT_RATIO = 4  # or this many times as many as the values about it
 NEIGHBOURS = 3  # on either side
 MOST_FREQUENT = 64
@@ -95,47 +96,56 @@ def _cells(x: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     return low[position], high[position]
 
 
-def choose_transform(
+def choose_description(
     x: np.ndarray, weights: np.ndarray, step: float, support: tuple[float, float]
-) -> Transform | None:
-    """Return the transform of a continuous column, None if it has none.
+) -> tuple[np.ndarray, Transform | None]:
+    """Return which values of a column get probabilities of their own, and how others transform.
+
+    Frequent values on a grid get probabilities if rows held out are likelier so, or about as likely
+    where the column had a transform otherwise: this makes steps wide where values are many.
 
     Parameters
     ----------
     x, weights : ndarray of shape (n,)
     step : float
-        Of their grid; 0 without one.
+        Of the grid of the values; 0 without one.
     support : pair of float
         The least and the largest value that the column may have.
+
+    Returns
+    -------
+    points : ndarray
+        In order; empty if there are none.
+    transform : Transform or None
     """
+    none = x[:0]
     if len(x) < FEWEST_ROWS:
-        return tail_transform(x, weights)
-    return _choose(SpreadRows.of(x, weights, step), support)[0]
-
-
-def choose_points(
-    x: np.ndarray, weights: np.ndarray, step: float, support: tuple[float, float]
-) -> np.ndarray:
-    """Return the values on a grid that get probabilities of their own, in order.
-
-    They are those that are frequent, if rows held out are likelier so, and none otherwise.
-    """
-    points = _frequent(*np.unique(x, return_counts=True))
+        return none, tail_transform(x, weights)
     rows = SpreadRows.of(x, weights, step)
+    transform, score = _choose_transform(rows, support)
+    points = _frequent(*np.unique(x, return_counts=True)) if step else none
     is_point = np.isin(rows.x, points)
-    if not is_point.any() or (~is_point).sum() < FEWEST_ROWS:
-        return points[:0]
-    _, without = _choose(rows, support)
-    _, of_others = _choose(rows.take(~is_point), support)
+    if not is_point.any() or (~is_point).sum() < FEWEST_OTHERS:
+        return none, transform
+    of_others, score_of_others = _choose_transform(rows.take(~is_point), support)
+    score_with = _score_with_points(rows, points, score_of_others)
+    held_out_weights = rows.weights[rows.is_held_out]
+    if transform is None:
+        has_points = not _is_enough(score, score_with, held_out_weights)
+    else:
+        has_points = _is_enough(score_with, score, held_out_weights)
+    return (points, of_others) if has_points else (none, transform)
+
+
+def _score_with_points(rows: SpreadRows, points: np.ndarray, of_others: np.ndarray) -> np.ndarray:
+    """Return log-densities of held-out rows if points have probabilities, and others these."""
+    x = rows.x[rows.is_held_out]
     shares = np.log(rows.shares(points))
-    is_held_out = rows.is_held_out
-    with_points = np.full(is_held_out.sum(), shares[-1])
-    held_out_points = is_point[is_held_out]
-    with_points[~held_out_points] += of_others
-    positions = np.searchsorted(points, rows.x[is_held_out][held_out_points])
-    with_points[held_out_points] = shares[positions] - np.log(step)
-    weights = rows.weights[is_held_out]
-    return points[:0] if _is_enough(without, with_points, weights) else points
+    is_point = np.isin(x, points)
+    score = np.empty(len(x))
+    score[is_point] = shares[np.searchsorted(points, x[is_point])] - np.log(rows.step)
+    score[~is_point] = shares[-1] + of_others
+    return score
 
 
 def _frequent(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -164,7 +174,9 @@ def tail_transform(x: np.ndarray, weights: np.ndarray) -> Asinh | None:
     return transform if gain > TAIL_GAIN and is_far else None
 
 
-def _choose(rows: SpreadRows, support: tuple[float, float]) -> tuple[Transform | None, np.ndarray]:
+def _choose_transform(
+    rows: SpreadRows, support: tuple[float, float]
+) -> tuple[Transform | None, np.ndarray]:
     """Return the transform of rows, and the log-densities of those held out after it."""
     plain = [tail_transform(rows.x, rows.weights), *_candidates(rows, support)]
     weights = rows.weights[rows.is_held_out]
@@ -218,4 +230,4 @@ def _is_enough(score: np.ndarray, best: np.ndarray, weights: np.ndarray) -> bool
     difference = best - score
     mean = np.average(difference, weights=weights)
     error = np.sqrt(np.average((difference - mean) ** 2, weights=weights) / len(difference))
-    return bool(mean <= np.clip(N_ERRORS * error, MARGIN, MOST_MARGIN))
+    return bool(mean <= min(MARGIN + N_ERRORS * error, MOST_MARGIN))
