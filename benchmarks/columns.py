@@ -224,9 +224,9 @@ def measure(name, pairs, seed):
     test, true = table(density, pairs, N_TEST, rng)
     start = time.process_time()
     sizes = "auto" if pairs else ALONE
-    model = MAFDensity(
-        hidden_layer_sizes=sizes, n_iter_no_change=PATIENCE, random_state=seed
-    ).fit(train)
+    model = MAFDensity(hidden_layer_sizes=sizes, n_iter_no_change=PATIENCE, random_state=seed).fit(
+        train
+    )
     fit_time = time.process_time() - start
     scores = model.score_samples(test)
     drawn = model.sample(N_TEST, random_state=seed)[:, 0]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .columns import Column, Columns, Constant, Continuous, Discrete, OneHot, PointMasses, moments
-from .grids import fine_grid_step, grid_step, support
+from .grids import decimals_of, fine_grid_step, grid_step, support
 from .transform_choice import choose_description
 from .transforms import Asinh, Transform, bounds_transform
 
@@ -23,7 +23,7 @@ MOST_CATEGORIES = 64  # of a discrete column of numbers
 # A point mass holds at least this share of the rows, this many rows, and this many times as many
 # rows as any value that is none.
 POINT_MASS_SHARE = 0.05
-OFF_GRID_SHARE = 0.01  # this share is enough where the values lie on no grid
+OFF_GRID_SHARE = 0.03  # this share is enough where the values lie on no grid
 POINT_MASS_ROWS = 5
 POINT_MASS_RATIO = 4
 MOST_POINT_MASSES = 5
@@ -193,17 +193,21 @@ def exact_column(
         return Discrete.of(x, weights, values, ordered=True, step=step)
     is_other = ~np.isin(x, points)
     step = None if kind == "continuous" else fine_grid_step(np.unique(x[is_other]), resolution)
-    edges = support(values, counts)
+    low, high = support(values, counts)
     transform = None
     if kind is None:
-        frequent, transform = choose_description(x[is_other], weights[is_other], step or 0.0, edges)
+        frequent, transform = choose_description(
+            x[is_other], weights[is_other], step or 0.0, (low, high)
+        )
         points = np.sort(np.append(points, frequent))
         is_other = ~np.isin(x, points)
     elif kind == "heavy-tailed":
         transform = Asinh.fit(x)
     elif isinstance(kind, tuple):
         transform = bounds_transform(*kind, x[is_other])
-    others = _continuous(x[is_other], weights[is_other], step, transform, edges)
+    others = _continuous(x[is_other], weights[is_other], step, transform)
+    decimals = decimals_of(values) if others.regular else None
+    others = replace(others, low=low, high=high, decimals=decimals)
     return PointMasses.of(x, weights, points, others) if len(points) else others
 
 
@@ -253,14 +257,13 @@ def _continuous(
     weights: np.ndarray,
     step: float | None,
     transform: Transform | None = None,
-    edges: tuple[float, float] = (-np.inf, np.inf),
 ) -> Continuous:
     """Return a continuous column with the mean and scale of the weighted values.
 
     ``step`` is that of a regular grid, 0 if there is none, and None if ties have no step either.
     """
     t = x if transform is None else transform.forward(x)
-    column = Continuous(*moments(t, weights), transform=transform, low=edges[0], high=edges[1])
+    column = Continuous(*moments(t, weights), transform=transform)
     values, counts = np.unique(x, return_counts=True)
     if step:
         return replace(column, step=step, grid=values, regular=True)

@@ -110,6 +110,8 @@ class Continuous(Column):
         Applied before standardising.
     low, high : float
         The least and the largest value that may be drawn.
+    decimals : int or None
+        How many digits after the point the values on a regular grid have at most.
     """
 
     mean: float
@@ -120,6 +122,7 @@ class Continuous(Column):
     transform: Transform | None = None
     low: float = -np.inf
     high: float = np.inf
+    decimals: int | None = None
 
     n_codes = 0
     n_values = 1
@@ -191,6 +194,8 @@ class Continuous(Column):
             return np.where(distance <= self.step / 2, self.grid[nearest], x)
         nearest = self.grid[_nearest(self.grid, x)]
         others = self.grid[0] + np.round((x - self.grid[0]) / self.step) * self.step
+        if self.decimals is not None:
+            others = np.round(others, self.decimals)
         snapped = np.where(np.abs(x - nearest) <= self.step / 2, nearest, others)
         return np.clip(snapped, self.low, self.high)
 

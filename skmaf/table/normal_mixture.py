@@ -16,6 +16,7 @@ PRIOR_ROWS = 2.0  # rows that the scale at the start counts as
 BROAD_ROWS = 3.0  # rows that the component which reaches everywhere counts as
 BROAD_SCALE = 2.0  # its scale, in standard deviations of the values
 MAX_SCORE = 8.0  # scores up to which `ndtr` keeps its precision
+PRECISION = 1e-14  # of scores
 MAX_STEPS = 200  # of Newton's method and bisection
 LOG_ROOT = np.log(2 * np.pi) / 2
 
@@ -124,21 +125,26 @@ class NormalMixture:
         return self.log_density(u) + self.score(u) ** 2 / 2 + LOG_ROOT
 
     def quantile(self, t: np.ndarray) -> np.ndarray:
-        """Return the values with given normal scores, by Newton's method within brackets."""
-        of_components = self.means.reshape(-1, *(1,) * np.ndim(t)) + np.multiply.outer(
-            self.scales, t
-        )
+        """Return the values with given normal scores."""
+        unique, position = np.unique(t, return_inverse=True)
+        return self._solved(unique)[position].reshape(np.shape(t))
+
+    def _solved(self, t: np.ndarray) -> np.ndarray:
+        """Return the values with scores of shape (n,), by Newton's method within brackets."""
+        of_components = self.means[:, None] + self.scales[:, None] * t
         low = of_components.min(axis=0)
         high = of_components.max(axis=0)
         u = (low + high) / 2
+        is_open = np.isfinite(t)
         for _ in range(MAX_STEPS):
-            error = self.score(u) - t
-            low = np.where(error < 0, u, low)
-            high = np.where(error < 0, high, u)
-            newton = u - error * np.exp(-self.log_slope(u))
-            inside = (newton > low) & (newton < high)
-            new = np.where(inside, newton, (low + high) / 2)
-            if np.array_equal(new, u, equal_nan=True):
+            at = u[is_open]
+            error = self.score(at) - t[is_open]
+            low[is_open] = np.where(error < 0, at, low[is_open])
+            high[is_open] = np.where(error < 0, high[is_open], at)
+            newton = at - error * np.exp(-self.log_slope(at))
+            is_inside = (newton >= low[is_open]) & (newton <= high[is_open])
+            u[is_open] = np.where(is_inside, newton, (low + high)[is_open] / 2)
+            is_open[is_open] = (np.abs(error) > PRECISION) & (u[is_open] != at)
+            if not is_open.any():
                 break
-            u = new
         return u

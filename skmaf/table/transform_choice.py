@@ -101,8 +101,9 @@ def choose_description(
 ) -> tuple[np.ndarray, Transform | None]:
     """Return which values of a column get probabilities of their own, and how others transform.
 
-    Frequent values on a grid get probabilities if rows held out are likelier so, or about as likely
-    where the column had a transform otherwise: this makes steps wide where values are many.
+    Frequent values on a grid get probabilities if rows held out are likelier so. It is enough that
+    they are about as likely where one has many rows and there would be a transform, which makes
+    its step wide.
 
     Parameters
     ----------
@@ -130,10 +131,10 @@ def choose_description(
     of_others, score_of_others = _choose_transform(rows.take(~is_point), support)
     score_with = _score_with_points(rows, points, score_of_others)
     held_out_weights = rows.weights[rows.is_held_out]
-    if transform is None:
-        has_points = not _is_enough(score, score_with, held_out_weights)
-    else:
+    if transform is not None and rows.shares(points)[:-1].max() >= FREQUENT_SHARE:
         has_points = _is_enough(score_with, score, held_out_weights)
+    else:
+        has_points = not _is_enough(score, score_with, held_out_weights)
     return (points, of_others) if has_points else (none, transform)
 
 
