@@ -68,7 +68,7 @@ class Rounded:
         # of the two differences the one that does not cancel
         upper = np.where(x > self.low + self.step / 4, self.law.sf(x - self.step / 2), 1.0)
         mass = np.where(above < 0.5, upper - above, 1 - above - below)
-        off_grid = np.abs(np.round(x / self.step) * self.step - x) > self.step / 4
+        off_grid = np.abs(np.round(x / self.step) * self.step - x) > (self.unit or self.step) / 4
         outside = off_grid | (x < self.low) | (x > self.high)
         with np.errstate(divide="ignore"):
             return np.log(np.where(outside, 0.0, mass)) - np.log(self.unit or self.step)

@@ -52,7 +52,7 @@ class NormalMixture:
         scale = np.sqrt(weights @ (u - mean) ** 2)
         k = max(1, min(N_COMPONENTS, len(u) // ROWS_PER_COMPONENT))
         mixture = cls._at_quantiles(u, weights, k, max(floor, 1e-9 * scale))
-        mixture = mixture._maximised(u, weights, floor)
+        mixture = _maximised(mixture, u, weights, floor)
         broad = min(0.05, BROAD_ROWS / len(u))
         return cls(
             np.append((1 - broad) * mixture.shares, broad),
@@ -72,28 +72,6 @@ class NormalMixture:
         variances = np.bincount(block, weights * (u - means[block]) ** 2, minlength=k) / shares
         return cls(shares / shares.sum(), means, np.maximum(np.sqrt(variances), floor))
 
-    def _maximised(self, u: np.ndarray, weights: np.ndarray, floor: float) -> "NormalMixture":
-        """Return the mixture after expectation-maximisation from here on."""
-        prior = PRIOR_ROWS / len(u)
-        prior_variances = self.scales**2
-        mixture = self
-        last = -np.inf
-        for _ in range(MAX_ROUNDS):
-            densities = mixture._densities(u)
-            total = np.maximum(densities.sum(axis=0), np.finfo(float).tiny)
-            log_likelihood = weights @ np.log(total)
-            if log_likelihood < last + MIN_GAIN:
-                break
-            last = log_likelihood
-            owned = densities * (weights / total)
-            shares = np.maximum(owned.sum(axis=1), 1e-12)
-            means = owned @ u / shares
-            squares = (owned * (u - means[:, None]) ** 2).sum(axis=1)
-            variances = (squares + prior * prior_variances) / (shares + prior)
-            scales = np.maximum(np.sqrt(variances), floor)
-            mixture = NormalMixture(shares / shares.sum(), means, scales)
-        return mixture
-
     def scaled(self, mean: float, scale: float) -> "NormalMixture":
         """Return the mixture of values times ``scale`` plus ``mean``."""
         return NormalMixture(self.shares, mean + scale * self.means, scale * self.scales)
@@ -103,7 +81,7 @@ class NormalMixture:
         ones = (1,) * np.ndim(u)
         return (u - self.means.reshape(-1, *ones)) / self.scales.reshape(-1, *ones)
 
-    def _densities(self, u: np.ndarray) -> np.ndarray:
+    def densities(self, u: np.ndarray) -> np.ndarray:
         """Return the density of each component times its share."""
         z = self._standardised(u)
         heights = (self.shares / self.scales).reshape(-1, *(1,) * np.ndim(u))
@@ -111,7 +89,7 @@ class NormalMixture:
 
     def log_density(self, u: np.ndarray) -> np.ndarray:
         """Return the log-density, no lower than a float can hold."""
-        return np.log(np.maximum(self._densities(u).sum(axis=0), np.finfo(float).tiny))
+        return np.log(np.maximum(self.densities(u).sum(axis=0), np.finfo(float).tiny))
 
     def score(self, u: np.ndarray) -> np.ndarray:
         """Return the normal scores: those numbers below which a normal has as much."""
@@ -148,3 +126,28 @@ class NormalMixture:
             if not is_open.any():
                 break
         return u
+
+
+def _maximised(
+    start: NormalMixture, u: np.ndarray, weights: np.ndarray, floor: float
+) -> NormalMixture:
+    """Return the mixture after expectation-maximisation from a start."""
+    prior = PRIOR_ROWS / len(u)
+    prior_variances = start.scales**2
+    mixture = start
+    last = -np.inf
+    for _ in range(MAX_ROUNDS):
+        densities = mixture.densities(u)
+        total = np.maximum(densities.sum(axis=0), np.finfo(float).tiny)
+        log_likelihood = weights @ np.log(total)
+        if log_likelihood < last + MIN_GAIN:
+            break
+        last = log_likelihood
+        owned = densities * (weights / total)
+        shares = np.maximum(owned.sum(axis=1), 1e-12)
+        means = owned @ u / shares
+        squares = (owned * (u - means[:, None]) ** 2).sum(axis=1)
+        variances = (squares + prior * prior_variances) / (shares + prior)
+        scales = np.maximum(np.sqrt(variances), floor)
+        mixture = NormalMixture(shares / shares.sum(), means, scales)
+    return mixture

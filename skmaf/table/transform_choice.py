@@ -20,14 +20,12 @@ N_ERRORS = 2.0  # standard errors of the difference that it may be worse beside 
 MOST_MARGIN = 0.15  # and nats in all
 TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal distribution
 TAIL_REACH = 8  # standard deviations that a value must be from the median for it
-FEWEST_ROWS = 200  # with fewer nothing is chosen
+FEWEST_ROWS = 500  # with fewer nothing is chosen: what one column gains the others may lose
 FEWEST_OTHERS = 50  # beside frequent values
 MOST_ROWS = 2000  # that the choice looks at
 HELD_OUT = 1 / 3
-EDGE_SHARE = (
-    0.1  # of the least distance from an edge: nearer to it than this, logarithms are linear
-)
-FREQUENT_ROWS = 10  # a value of a grid with its own probability has this many rows,
+EDGE_SHARE = 0.1  # of the least distance from an edge, within which logarithms go linear
+FREQUENT_ROWS = 5  # a value of a grid with its own probability has this many rows,
 FREQUENT_SHARE = 0.04  # and this share of all rows,
 FREQUENT_RATIO = 4  # or this many times as many as the values about it
 NEIGHBOURS = 3  # on either side
