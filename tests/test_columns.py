@@ -20,7 +20,8 @@ from skmaf.table.columns import (
     PointMasses,
     cauchy_log_density,
 )
-from skmaf.table.transforms import Asinh, Log, Logit
+from skmaf.table.normal_mixture import NormalMixture
+from skmaf.table.transforms import Asinh, Log, Logit, NormalScores
 
 DOUBLE = np.finfo(np.float64).eps
 SCALES = [1e-30, 1e-10, 1.0, 1e10, 1e30]
@@ -312,6 +313,10 @@ def test_one_hot_columns_and_back():
     assert np.isnan(column.values(np.array([np.nan]))).all()
 
 
+def clusters():
+    return normal(600) + np.where(np.arange(600) % 2, 0.0, 9999.0)
+
+
 def one_of_each_kind():
     """A column of each kind, and values of it."""
     rng = np.random.default_rng(0)
@@ -324,6 +329,7 @@ def one_of_each_kind():
         "constant": (column_of(np.full(50, 3.3)), np.full(50, 3.3)),
         "continuous": (column_of(normal()), normal()),
         "transformed": (column_of(normal(), exact_column, kind=(-9, 9)).others, normal()),
+        "normal scores": (column_of(clusters(), exact_column), clusters()),
         "grid": (column_of(integers() * 0.1), integers() * 0.1),
         "transformed grid": (column_of(counts, exact_column, kind="heavy-tailed"), counts),
         "ties": (column_of(np.repeat(normal(100), 3)), np.repeat(normal(100), 3)),
@@ -360,11 +366,14 @@ def test_all_kinds_are_frozen_values_of_arrays_and_numbers(name):
     fields = dataclasses.fields(column)
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(column, fields[0].name, 0)
-    plain = (type(None), bool, int, float, np.ndarray, Continuous, Asinh, Log, Logit)
+    plain = (type(None), bool, int, float, np.ndarray, Continuous)
+    plain = (*plain, Asinh, Log, Logit, NormalScores)
     assert all(isinstance(getattr(column, field.name), plain) for field in fields)
 
 
-@pytest.mark.parametrize("name", ["continuous", "transformed", "grid", "transformed grid", "ties"])
+@pytest.mark.parametrize(
+    "name", ["continuous", "transformed", "normal scores", "grid", "transformed grid", "ties"]
+)
 def test_continuous_columns_take_arrays_of_any_shape(name):
     column, x = KINDS[name]
     z = np.linspace(-3, 3, 12)
@@ -408,12 +417,17 @@ def test_noise_within_the_steps_of_a_grid_comes_back_to_its_value(name, data):
     assert np.array_equal(back, value)
 
 
+SCALES_OF_NORMALS = NormalMixture(
+    np.array([0.5, 0.4, 0.1]), np.array([0.0, 30.0, 0.0]), np.array([2.0, 5.0, 60.0])
+)
 TRANSFORMS = {
     "none": None,
     "log": Log(-40.0, 1, 0.25),
     "log from above": Log(50.0, -1, 0.01),
     "logit": Logit(-45.0, 60.0, 1e-3),
     "asinh": Asinh(1.5, 2.5),
+    "normal scores": NormalScores.of(SCALES_OF_NORMALS, None),
+    "normal scores after asinh": NormalScores.of(SCALES_OF_NORMALS, Asinh(1.5, 2.5)),
 }
 
 

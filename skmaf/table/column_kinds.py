@@ -7,13 +7,14 @@ regular grid (integers, rounded values), or with ties, have a step.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .calendar import Calendar, Cycles, WithPhases, find_labels
+from .calendar import Calendar, Cycles, LabelledLine, WithPhases, find_labels
 from .columns import (
     SAME_VALUE,
     Column,
@@ -25,20 +26,20 @@ from .columns import (
     PointMasses,
     moments,
 )
+from .grids import decimals_of, fine_grid_step, grid_step, support
 from .periodic import Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
+from .transform_choice import choose_description
 from .transforms import Asinh, Transform, bounds_transform
 
-MIN_STEP = 1e-6  # a step below this share of the range is floating-point resolution, not a grid
 MOST_CATEGORIES = 64  # of a discrete column of numbers
 # A point mass holds at least this share of the rows, this many rows, and this many times as many
 # rows as any value that is none.
 POINT_MASS_SHARE = 0.05
+OFF_GRID_SHARE = 0.03  # this share is enough where the values lie on no grid
 POINT_MASS_ROWS = 5
 POINT_MASS_RATIO = 4
 MOST_POINT_MASSES = 5
 FEW_OTHERS = 5  # with fewer values beside its point masses a column has too few for a density
-TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal distribution
-TAIL_REACH = 8  # standard deviations that a value must be from the median for it
 KINDS = ("continuous", "grid", "categorical", "heavy-tailed")
 
 Kind = str | tuple[Any, Any]
@@ -212,22 +213,41 @@ def exact_column(
         assert kind is not None
         return _periodic(x, resolution, weights, float(kind[1]))
     values, counts = np.unique(x, return_counts=True)
-    points = _point_masses(values, counts, kind)
+    is_on_grid = fine_grid_step(values, resolution) > 0
+    points = _point_masses(values, counts, is_on_grid, kind)
     n_others = (~np.isin(values, points)).sum()
     if _is_discrete(len(values), n_others, len(x), kind):
         step = grid_step(values, resolution) or float(np.median(np.diff(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
-    is_other = ~np.isin(x, points)
-    transform = _transform(x[is_other], weights[is_other], kind)
-    has_step = kind != "continuous"
-    others = _continuous(x[is_other], resolution, weights[is_other], transform, has_step)
-    if len(points):
-        return PointMasses.of(x, weights, points, others)
     dates = find_labels(cycles, x) if cycles is not None and kind is None else None
-    if dates is None:
-        return others
-    line = _continuous(dates.split(x)[1], resolution, weights)
-    return Calendar.of(dates, line, _continuous(x, resolution, weights), x, weights)
+    if dates is not None and not len(points):
+        return _calendar(dates, x, resolution, weights)
+    return _numbers(x, resolution, weights, points, kind)
+
+
+def _numbers(
+    x: np.ndarray, resolution: float, weights: np.ndarray, points: np.ndarray, kind: Kind | None
+) -> Column:
+    """Return a continuous column, with a transform, and with point masses where there are any."""
+    values, counts = np.unique(x, return_counts=True)
+    is_other = ~np.isin(x, points)
+    step = None if kind == "continuous" else fine_grid_step(np.unique(x[is_other]), resolution)
+    low, high = support(values, counts)
+    transform = None
+    if kind is None:
+        frequent, transform = choose_description(
+            x[is_other], weights[is_other], step or 0.0, (low, high)
+        )
+        points = np.sort(np.append(points, frequent))
+        is_other = ~np.isin(x, points)
+    elif kind == "heavy-tailed":
+        transform = Asinh.fit(x)
+    elif isinstance(kind, tuple):
+        transform = bounds_transform(*kind, x[is_other])
+    others = _continuous(x[is_other], weights[is_other], step, transform)
+    decimals = decimals_of(values) if others.regular else None
+    others = replace(others, low=low, high=high, decimals=decimals)
+    return PointMasses.of(x, weights, points, others) if len(points) else others
 
 
 def continuous_column(
@@ -263,7 +283,7 @@ def standardised_column(
     if _is_constant(x, resolution):
         return _constant(x, resolution)
     if n_categories is None:
-        line = _continuous(x, resolution, weights)
+        line = _continuous(x, weights, grid_step(np.unique(x), resolution))
         return line if cycles is None else WithPhases.of(line, cycles, x, weights)
     categories, codes = np.unique(x, return_inverse=True)
     return OneHot(categories, np.bincount(codes, weights) / weights.sum())
@@ -279,20 +299,33 @@ def _constant(x: np.ndarray, resolution: float) -> Constant:
 
 def _continuous(
     x: np.ndarray,
-    resolution: float,
     weights: np.ndarray,
+    step: float | None,
     transform: Transform | None = None,
-    has_step: bool = True,
 ) -> Continuous:
-    """Return a continuous column with the mean, scale and step of the weighted values."""
-    mean, scale = moments(x if transform is None else transform.forward(x), weights)
+    """Return a continuous column with the mean and scale of the weighted values.
+
+    ``step`` is that of a regular grid, 0 if there is none, and None if ties have no step either.
+    """
+    t = x if transform is None else transform.forward(x)
+    column = Continuous(*moments(t, weights), transform=transform)
     values, counts = np.unique(x, return_counts=True)
-    if has_step and (step := grid_step(values, resolution)) > 0:
-        return Continuous(mean, scale, step, values, regular=True, transform=transform)
-    if has_step and len(values) < len(x):
-        step = float(np.median(np.diff(values)))
-        return Continuous(mean, scale, step, values[counts > 1], transform=transform)
-    return Continuous(mean, scale, transform=transform)
+    if step:
+        return replace(column, step=step, grid=values, regular=True)
+    if step is not None and len(values) < len(x):
+        gap = float(np.median(np.diff(np.unique(t))))
+        return replace(column, step=gap, grid=values[counts > 1])
+    return column
+
+
+def _calendar(
+    dates: LabelledLine, x: np.ndarray, resolution: float, weights: np.ndarray
+) -> Calendar:
+    """Return a column of dates that are split into labels and places on a line."""
+    places = dates.split(x)[1]
+    line = _continuous(places, weights, fine_grid_step(np.unique(places), resolution))
+    whole = _continuous(x, weights, fine_grid_step(np.unique(x), resolution))
+    return Calendar.of(dates, line, whole, x, weights)
 
 
 def _periodic(x: np.ndarray, resolution: float, weights: np.ndarray, period: float) -> Column:
@@ -303,33 +336,11 @@ def _periodic(x: np.ndarray, resolution: float, weights: np.ndarray, period: flo
     cut = find_cut(x, weights, period)
     turns = TwoTurns(cut - period / 2, cut + 1.5 * period)
     laid_out = from_start(x, cut, period)
-    line = _continuous(laid_out, resolution, weights, turns)
-    n_steps = period / line.step if line.step else 0.0
-    if not line.regular or abs(n_steps - round(n_steps)) > SAME_VALUE:
-        line = _continuous(laid_out, resolution, weights, turns, has_step=False)
-    return Periodic(period, start, cut, line)
-
-
-def _transform(x: np.ndarray, weights: np.ndarray, kind: Kind | None) -> Transform | None:
-    """Return the transform of a continuous column, None if it has none.
-
-    Without a declared kind `Asinh` is taken only where a normal distribution fits the values far
-    better after it, and where a value is so far from the others that these, standardised with it,
-    could not be told apart.
-    """
-    if isinstance(kind, tuple):
-        return bounds_transform(*kind, x)
-    if kind not in (None, "heavy-tailed"):
-        return None
-    transform = Asinh.fit(x)
-    if kind == "heavy-tailed":
-        return transform
-    _, before = moments(x, weights)
-    _, after = moments(transform.forward(x), weights)
-    mean_log_derivative = np.average(transform.log_derivative(x), weights=weights)
-    gain = np.log(before) - np.log(after) + mean_log_derivative
-    is_far = np.abs(x - transform.centre).max() > TAIL_REACH * before
-    return transform if gain > TAIL_GAIN and is_far else None
+    step = fine_grid_step(np.unique(laid_out), resolution)
+    fits = step > 0 and abs(period / step - round(period / step)) <= SAME_VALUE
+    return Periodic(
+        period, start, cut, _continuous(laid_out, weights, step if fits else None, turns)
+    )
 
 
 def _is_discrete(n_values: int, n_others: int, n_rows: int, kind: Kind | None) -> bool:
@@ -345,7 +356,9 @@ def _is_discrete(n_values: int, n_others: int, n_rows: int, kind: Kind | None) -
     return bool(n_values <= most or n_others < min(n_values, FEW_OTHERS))
 
 
-def _point_masses(values: np.ndarray, counts: np.ndarray, kind: Kind | None) -> np.ndarray:
+def _point_masses(
+    values: np.ndarray, counts: np.ndarray, is_on_grid: bool, kind: Kind | None
+) -> np.ndarray:
     """Return the point masses in order: bounds, occurring or not, or what is far more frequent."""
     if isinstance(kind, tuple):
         return np.array([bound for bound in kind if bound is not None], dtype=float)
@@ -353,59 +366,11 @@ def _point_masses(values: np.ndarray, counts: np.ndarray, kind: Kind | None) -> 
         return values[:0]
     order = np.argsort(-counts, kind="stable")
     ranked = np.append(counts[order], 1)
-    least = max(POINT_MASS_ROWS, POINT_MASS_SHARE * counts.sum())
+    share = POINT_MASS_SHARE if is_on_grid else OFF_GRID_SHARE
+    least = max(POINT_MASS_ROWS, share * counts.sum())
     numbers = [
         n
         for n in range(1, min(MOST_POINT_MASSES, len(values)) + 1)
         if ranked[n - 1] >= max(least, POINT_MASS_RATIO * ranked[n])
     ]
     return np.sort(values[order[: max(numbers, default=0)]])
-
-
-def grid_step(values: np.ndarray, resolution: float) -> float:
-    """Return the step of the regular grid that values lie on, or 0 if they lie on none.
-
-    It is the greatest common divisor of the distances between neighbours, by Euclid's algorithm up
-    to the rounding error of the values.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Sorted and distinct, at least 2.
-    resolution : float
-        Relative rounding error of a value.
-    """
-    tolerance = 8 * resolution * np.abs(values).max()
-    distances = np.unique(np.diff(values))
-    smallest = max(16 * tolerance, MIN_STEP * (values[-1] - values[0]))
-    step = 0.0
-    remainder = distances[0]
-    while remainder > 0:
-        if remainder <= smallest:
-            return 0.0
-        step, remainder = _divide(distances, remainder, tolerance)
-    return float(step)
-
-
-def _divide(distances: np.ndarray, step: float, tolerance: float) -> tuple[float, float]:
-    """Divide sorted distances by a step, and return the step, more exact, and a remainder.
-
-    The remainder is the smallest that a distance leaves beyond rounding errors, 0 if none leaves
-    any. Distances are taken in blocks of rising size: each block makes the step more exact, as the
-    longer distances after it need it.
-    """
-    start = 0
-    n_exact = 1.0  # how many steps the distance has that the step is known from
-    while start < len(distances):
-        stop = max(start + 1, np.searchsorted(distances, 2 * distances[start], side="right"))
-        block = distances[start:stop]
-        counts = np.round(block / step)
-        remainders = np.abs(block - counts * step)
-        allowed = np.minimum(tolerance * (1 + counts / n_exact), step / 8)
-        remainders = remainders[remainders > allowed]
-        if len(remainders):
-            return step, remainders.min()
-        start = stop
-        n_exact = counts[-1]
-        step = block[-1] / n_exact
-    return step, 0.0

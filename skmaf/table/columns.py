@@ -109,14 +109,19 @@ class Continuous(Column):
     mean, scale : float
         Mean and standard deviation of the transformed values.
     step : float
-        The interval that a value stands for, in units of the column; 0 if it stands for itself.
+        The interval that a value stands for; 0 if it stands for itself. On a regular grid it is in
+        units of the column, without one in those of the transformed values.
     grid : ndarray or None
         Distinct values in order: all that were seen if they lie on a regular grid, or those that
         were seen repeatedly if they do not. None if there is no step.
     regular : bool
         Whether the values lie on ``grid[0] + k * step``.
-    transform : Log, Logit, Asinh or None
+    transform : Log, Logit, Asinh, NormalScores or None
         Applied before standardising.
+    low, high : float
+        The least and the largest value that may be drawn.
+    decimals : int or None
+        How many digits after the point the values on a regular grid have at most.
     """
 
     mean: float
@@ -125,13 +130,16 @@ class Continuous(Column):
     grid: np.ndarray | None = None
     regular: bool = False
     transform: Transform | None = None
+    low: float = -np.inf
+    high: float = np.inf
+    decimals: int | None = None
 
     n_codes = 0
     n_values = 1
 
     def values(self, x: np.ndarray) -> np.ndarray:
-        t = x
-        if self.transform is not None:
+        t = self._transformed(x)
+        if self.transform is not None and self.regular:
             # the middle of the transformed step, so that steps of neighbours touch
             low, high = self._transformed_ends(x)
             t = (low + high) / 2
@@ -140,9 +148,12 @@ class Continuous(Column):
             return np.clip(z, -MAX_STANDARDISED, MAX_STANDARDISED)[:, None]
 
     def steps(self, x: np.ndarray) -> np.ndarray:
-        if self.step == 0 or self.transform is None:
+        if self.transform is None or not self.regular:
             return np.full((1, 1), self.step / self.scale)
         return self._transformed_step(x)[:, None] / self.scale
+
+    def _transformed(self, x: np.ndarray) -> np.ndarray:
+        return x if self.transform is None else self.transform.forward(x)
 
     def _transformed_ends(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the lower and the upper end of the steps of values, transformed."""
@@ -159,7 +170,7 @@ class Continuous(Column):
         log_derivative = np.zeros_like(x)
         if self.transform is not None:
             log_derivative = self.transform.log_derivative(x)
-        if self.step and self.transform is not None:
+        if self.regular and self.transform is not None:
             # a value on a grid has the mean derivative over its step, as far as that is not rounded
             step = self._transformed_step(x)
             with np.errstate(divide="ignore"):
@@ -181,15 +192,32 @@ class Continuous(Column):
     def snap(self, x: np.ndarray) -> np.ndarray:
         """Return values moved to the nearest value of ``grid`` if it is within half a step.
 
-        Others are moved to the regular grid if there is one, and else stay where they are.
+        Others are moved to the regular grid if there is one, and else stay where they are. Those
+        beyond an edge are reflected by it.
         """
+        x = self._reflected(x)
         if self.grid is None:
             return x
+        if not self.regular:
+            nearest = _nearest(self._transformed(self.grid), self._transformed(x))
+            distance = np.abs(self._transformed(x) - self._transformed(self.grid)[nearest])
+            return np.where(distance <= self.step / 2, self.grid[nearest], x)
         nearest = self.grid[_nearest(self.grid, x)]
-        others = x
-        if self.regular:
-            others = self.grid[0] + np.round((x - self.grid[0]) / self.step) * self.step
-        return np.where(np.abs(x - nearest) <= self.step / 2, nearest, others)
+        others = self.grid[0] + np.round((x - self.grid[0]) / self.step) * self.step
+        if self.decimals is not None:
+            others = np.round(others, self.decimals)
+        snapped = np.where(np.abs(x - nearest) <= self.step / 2, nearest, others)
+        return np.clip(snapped, self.low, self.high)
+
+    def _reflected(self, x: np.ndarray) -> np.ndarray:
+        """Return values between the edges, or within half a step of them on a regular grid."""
+        half = self.step / 2 if self.regular else 0.0
+        low = self.low - half
+        high = self.high + half
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = np.where(x < low, 2 * low - x, x)
+            x = np.where(x > high, 2 * high - x, x)
+        return np.clip(x, low, high)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .normal_mixture import MAX_SCORE, NormalMixture
+
 # The density of a column with bounds would be infinite at them. Values are told apart no nearer to
 # a bound than this share of the least distance that a training value has from one.
 EDGE_SHARE = 0.01
@@ -143,3 +145,55 @@ def bounds_transform(low: float | None, high: float | None, x: np.ndarray) -> Lo
     if high is not None:
         return Log(high, -1, edge)
     raise ValueError("low and high are both None: give at least one bound.")
+
+
+@dataclass(frozen=True, eq=False)
+class NormalScores(Transform):
+    """Normal scores of a mixture of normals, perhaps after another transform.
+
+    Where the values have the density of the mixture, their transforms are standard normal. Beyond
+    scores of `MAX_SCORE` the transform is linear.
+
+    Attributes
+    ----------
+    mixture : NormalMixture
+        Of the values, after ``inner`` if there is one.
+    inner : Transform or None
+    low, high : float
+        Where the mixture has the scores -`MAX_SCORE` and `MAX_SCORE`.
+    low_slope, high_slope : float
+        Derivatives of the scores there.
+    """
+
+    mixture: NormalMixture
+    inner: Transform | None
+    low: float
+    high: float
+    low_slope: float
+    high_slope: float
+
+    @classmethod
+    def of(cls, mixture: NormalMixture, inner: Transform | None) -> "NormalScores":
+        """Return the transform to the normal scores of a mixture."""
+        low, high = mixture.quantile(np.array([-MAX_SCORE, MAX_SCORE]))
+        low_slope, high_slope = np.exp(mixture.log_slope(np.array([low, high])))
+        return cls(mixture, inner, float(low), float(high), float(low_slope), float(high_slope))
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        u = x if self.inner is None else self.inner.forward(x)
+        inside = self.mixture.score(np.clip(u, self.low, self.high))
+        below = self.low_slope * np.minimum(u - self.low, 0.0)
+        above = self.high_slope * np.maximum(u - self.high, 0.0)
+        return inside + below + above
+
+    def inverse(self, t: np.ndarray) -> np.ndarray:
+        inside = self.mixture.quantile(np.clip(t, -MAX_SCORE, MAX_SCORE))
+        below = np.minimum(t + MAX_SCORE, 0.0) / self.low_slope
+        above = np.maximum(t - MAX_SCORE, 0.0) / self.high_slope
+        u = inside + below + above
+        return u if self.inner is None else self.inner.inverse(u)
+
+    def log_derivative(self, x: np.ndarray) -> np.ndarray:
+        u = x if self.inner is None else self.inner.forward(x)
+        of_scores = self.mixture.log_slope(np.clip(u, self.low, self.high))
+        return of_scores if self.inner is None else of_scores + self.inner.log_derivative(x)
