@@ -135,7 +135,7 @@ def test_drawn_dates_have_the_weekdays_and_hours_of_the_table(tiny):
     frame = pd.DataFrame({"x": dates, "is_monday": (dates.day_of_week == 0).astype(float)})
     frame.loc[:9, "x"] = pd.NaT
     density = tiny(max_iter=30).fit(frame)
-    drawn = density.sample(500, random_state=0)
+    drawn = density.sample(500, random_state=0, complete=True)
     assert drawn["x"].dtype == frame["x"].dtype
     assert (drawn["x"].dt.day_of_week < 5).all()
     assert drawn["x"].dt.hour.between(8, 17).all()
