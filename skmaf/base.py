@@ -150,10 +150,10 @@ class RowWriter(BaseEstimator):
             self._sklearn_output_config = {"transform": transform}
         return self
 
-    def _write(self, N: np.ndarray) -> Any:
+    def _write(self, N: np.ndarray, rng: np.random.RandomState | None = None) -> Any:
         config = getattr(self, "_sklearn_output_config", {})
         container = config.get("transform", "default")
-        return self.codec_.decode(N, None if container == "default" else container)
+        return self.codec_.decode(N, None if container == "default" else container, rng)
 
 
 class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
@@ -233,7 +233,8 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
             If ``n_samples`` is not a positive integer.
         """
         check_is_fitted(self)
-        return self._write(self.density_.sample(n_samples, random_state))
+        drawn = self.density_.sample(n_samples, random_state)
+        return self._write(drawn, np.random.RandomState(seed_from(random_state)))
 
     def impute(self, X: Any, n_draws: int = 1, random_state: Any = None) -> Any:
         """Draw the missing cells, each given the other cells of its row.
@@ -268,6 +269,7 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         N = encode_rows(self, X)
         rows = np.tile(N, (n_draws, 1))
         missing = np.isnan(rows)
-        fill(rows, self.density_, np.random.RandomState(seed_from(random_state)))
+        rng = np.random.RandomState(seed_from(random_state))
+        fill(rows, self.density_, rng)
         shown = take_rows(X, np.tile(np.arange(len(N)), n_draws))
-        return self.codec_.restore(self._write(rows), shown, missing)
+        return self.codec_.restore(self._write(rows, rng), shown, missing)

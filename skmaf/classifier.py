@@ -276,7 +276,8 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         else:
             raise ValueError(f"label={label!r} is no class; there are {self.classes_.tolist()}.")
         drawn = self.density_.sample(n_samples, random_state, context=np.eye(n_classes)[codes])
-        return self._write(drawn), self.classes_[codes]
+        rng = np.random.RandomState(seed_from(random_state))
+        return self._write(drawn, rng), self.classes_[codes]
 
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())

@@ -15,6 +15,7 @@ from .._compat import get_feature_names
 from .cells import NewCategories, check_finite, encode_cells, learn_categories, read_cells, types_of
 from .column_kinds import check_declared, declared_kinds
 from .frames import as_pandas, as_table, column_series, put_back
+from .rare import GroupedCategories
 from .schema import Schema
 
 
@@ -48,7 +49,7 @@ class TableCodec:
     @classmethod
     def learn(
         cls, X: Any, column_kinds: dict | None = None
-    ) -> tuple["TableCodec", np.ndarray, list[NewCategories]]:
+    ) -> tuple["TableCodec", np.ndarray, list[GroupedCategories]]:
         """Learn the form of a table.
 
         Parameters
@@ -61,13 +62,13 @@ class TableCodec:
         -------
         codec : TableCodec
         N : ndarray of shape (n_samples, n_features)
-        findings : list
+        findings : list of GroupedCategories
 
         Raises
         ------
         ValueError
-            If X is no table, or a column has no values, infinite ones, dates, too many
-            categories, or another kind than is declared.
+            If X is no table, or a column has no values, infinite ones, dates, or another kind than
+            is declared.
         TypeError
             If a cell holds neither a number nor text nor a truth value.
         """
@@ -77,13 +78,14 @@ class TableCodec:
         categorical = {j for j, kind in declared.items() if kind == "categorical"}
         if _is_plain(X) and not categorical:
             N = _read_plain(X, schema)
+            findings: list[GroupedCategories] = []
         else:
-            N, schema = _learn_columns(X, schema, categorical)
+            N, schema, findings = _learn_columns(X, schema, categorical)
         for j in np.flatnonzero(np.isnan(N).all(axis=0)):
             raise ValueError(f"{schema.label(int(j))} has no value in any row: drop it.")
         check_declared(declared, N, schema)
         has_missing = bool(np.isnan(N).any())
-        return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, []
+        return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, findings
 
     @property
     def n_features(self) -> int:
@@ -133,17 +135,22 @@ class TableCodec:
             _check_types(cell_types, self.schema.cell_types[j], label)
             if self.schema.categories[j] is not None:
                 cells, found = encode_cells(cells, self.schema.categories[j], label)
-                findings += found
+                findings += found if self.schema.rare[j] is None else []
             numbers.append(cells)
         return np.column_stack(numbers), findings
 
-    def decode(self, N: np.ndarray, container: str | None = None) -> Any:
-        """Return a matrix of numbers as a table of the user's kind, or in another container."""
-        return self.schema.write(N, container)
+    def decode(
+        self, N: np.ndarray, container: str | None = None, rng: np.random.RandomState | None = None
+    ) -> Any:
+        """Return a matrix of numbers as a table of the user's kind, or in another container.
+
+        Where rare categories count as one, ``rng`` draws one of them; by default always the same.
+        """
+        return self.schema.write(N, container, rng)
 
     def decode_column(self, j: int, numbers: np.ndarray) -> np.ndarray:
         """Return the values of a column from its numbers or codes."""
-        return self.schema.decode(j, numbers)
+        return self.schema.decode(j, numbers, np.random.RandomState(0))
 
     def restore(self, table: Any, X: Any, missing: np.ndarray) -> Any:
         """Return a table with the cells of ``X`` that are not missing as they were there.
@@ -234,22 +241,31 @@ def _read_plain(X: np.ndarray, schema: Schema) -> np.ndarray:
     return N
 
 
-def _learn_columns(X: Any, schema: Schema, categorical: set) -> tuple[np.ndarray, Schema]:
-    """Return a table as numbers, column by column, and the schema with what was learned."""
+def _learn_columns(
+    X: Any, schema: Schema, categorical: set
+) -> tuple[np.ndarray, Schema, list[GroupedCategories]]:
+    """Return a table as numbers, the schema with what was learned, and findings."""
     numbers = []
     categories = []
     all_types = []
+    all_rare = []
+    findings = []
     for j, column in enumerate(column_series(X)):
         label = schema.label(j)
         cells, cell_types = read_cells(column, label)
-        known = learn_categories(column, cells, label, j in categorical)
+        known, rare = learn_categories(column, cells, j in categorical)
+        if rare is not None:
+            cell_types = cell_types | types_of(rare.values)
+            findings.append(rare.finding(label, len(known)))
         if known is not None:
             cells, _ = encode_cells(cells, known, label)
             cell_types = cell_types | types_of(known)
         numbers.append(cells)
         categories.append(known)
         all_types.append(cell_types)
-    return np.column_stack(numbers), replace(schema, categories=categories, cell_types=all_types)
+        all_rare.append(rare)
+    schema = replace(schema, categories=categories, cell_types=all_types, rare=all_rare)
+    return np.column_stack(numbers), schema, findings
 
 
 def _check_types(cell_types: set, known: set, label: str) -> None:
