@@ -1,0 +1,151 @@
+"""Numbers as people write them, and what they write where a cell is missing."""
+
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+PLACEHOLDERS = frozenset(
+    "? - -- --- . .. ... * #null! #n/a #na #div/0! #value! #ref! #num! n/a na n.a. nan null none "
+    "<na> nil \u2013 \u2014 -nan 1.#qnan -1.#ind".split()
+)
+WORDS = frozenset({"unknown", "missing", "not available", "nd", "n.d.", "tba", "tbd"})  # in numbers
+# A column holds numbers if so many of its cells are such; or so many, and all others one word.
+MOST = 0.9
+MANY = 0.5
+CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|CHF)"
+NUMBER = re.compile(
+    rf"""(?P<open>\()?\s*(?P<sign>[-+\u2212]?)\s*(?P<currency>{CURRENCY}?)\s*
+    (?P<inner>[-+\u2212]?)(?P<digits>[\d.,'\u2019\s]*\d[.,]?)(?P<power>(?:[eE][-+]?\d+)?)
+    \s*(?P<unit>[^\W\d_]{{0,10}}|[%\u2030\u00b0]\w?|{CURRENCY})(?(open)\))""",
+    re.VERBOSE,
+)
+# digits in groups of three, or in the groups of two of India before the last three
+GROUPS = {
+    ".": re.compile(r"(?:\d{1,3}(?:[,'\u2019\s]\d{2,3})*[,'\u2019\s]\d{3}|\d*)(?:\.\d*)?"),
+    ",": re.compile(r"(?:\d{1,3}(?:[.'\u2019\s]\d{2,3})*[.'\u2019\s]\d{3}|\d*)(?:,\d*)?"),
+}
+
+
+@dataclass
+class CellNotes:
+    """What was assumed of cells.
+
+    Attributes
+    ----------
+    missing : dict of str to dict
+        For each text that stands for a missing cell: in how many cells of which column.
+    units : dict of str to list
+        For each unit that was left out its columns.
+    """
+
+    missing: dict[str, dict] = field(default_factory=dict)
+    units: dict[str, list] = field(default_factory=dict)
+
+    def add_missing(self, text: object, column: object, n_cells: int) -> None:
+        """Note what stands for a missing cell."""
+        self.missing.setdefault(str(text), {})[column] = n_cells
+
+
+def is_placeholder(cell: str) -> bool:
+    """Return whether a text says that a cell is missing."""
+    return cell.casefold() in PLACEHOLDERS
+
+
+def parse_number(cell: str, decimal: str) -> tuple[float, str] | None:
+    """Return the number that a cell holds, and its unit, or None if it holds none.
+
+    A number has a decimal point or comma, groups of three digits, a sign, perhaps in the manner of
+    accountants, (1.50), and a currency, a percent sign or another unit at one end.
+    """
+    match = NUMBER.fullmatch(cell)
+    if match is None:
+        return _infinite(cell)
+    digits = match["digits"].strip()
+    if GROUPS[decimal].fullmatch(digits) is None:
+        return None
+    other = "," if decimal == "." else "."
+    plain = re.sub(r"['\u2019\s]", "", digits).replace(other, "").replace(decimal, ".")
+    number = float(plain + match["power"])
+    is_negative = match["open"] or (match["sign"] or match["inner"]) in ("-", "\u2212")
+    return -number if is_negative else number, match["currency"] or match["unit"]
+
+
+def _infinite(cell: str) -> tuple[float, str] | None:
+    return (float(cell), "") if cell.casefold().lstrip("+-") in ("inf", "infinity") else None
+
+
+def convert_column(
+    column: pd.Series, decimal: str, declared: str | None, notes: CellNotes
+) -> pd.Series:
+    """Return a column of text as numbers if it holds such, without the placeholders.
+
+    Parameters
+    ----------
+    column : Series
+    decimal : {".", ","}
+    declared : {"numbers", "text"} or None
+        What the user says of the column, None to find it out.
+    notes : CellNotes
+        Gets what was assumed.
+    """
+    texts = column.dropna()
+    cells = texts.astype(str).str.strip()
+    counts = cells.value_counts()
+    placeholders = [cell for cell in counts.index if cell == "" or is_placeholder(cell)]
+    counts = counts.drop(placeholders)
+    parsed = {} if declared == "text" else _parse_all(counts, decimal, declared == "numbers")
+    if parsed:
+        placeholders += [cell for cell in counts.index if cell not in parsed]
+    for cell in placeholders:
+        if cell:
+            notes.add_missing(cell, column.name, int((cells == cell).sum()))
+    if not parsed:
+        return column.where(~cells.isin(placeholders).reindex(column.index, fill_value=False))
+    unit = next((unit for _, unit in parsed.values() if unit), "")
+    if unit:
+        notes.units.setdefault(unit, []).append(column.name)
+    numbers = cells.map({cell: number for cell, (number, _) in parsed.items()}).astype(float)
+    return as_whole(numbers.reindex(column.index))
+
+
+def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, tuple[float, str]]:
+    """Return the numbers of cells by their texts, none if the column holds something else."""
+    for mark in (decimal, "," if decimal == "." else "."):
+        parsed = {cell: parse_number(cell, mark) for cell in counts.index}
+        numbers = {cell: number for cell, number in parsed.items() if number is not None}
+        others = counts.drop(list(numbers))
+        is_word = all(cell.casefold() in WORDS for cell in others.index) or len(others) == 1
+        share = (counts.sum() - others.sum()) / max(1, counts.sum())
+        units = {unit for _, unit in numbers.values()} - {""}
+        if len(units) <= 1 and (share >= MOST or (share > MANY and is_word) or is_declared):
+            return numbers
+    return {}
+
+
+def as_whole(numbers: pd.Series) -> pd.Series:
+    """Return numbers as integers if they are whole, and none is missing."""
+    values = numbers.to_numpy()
+    if len(values) and np.isfinite(values).all() and np.abs(values).max() < 2**53:
+        whole = values.astype(np.int64)
+        if (whole == values).all():
+            return pd.Series(whole, numbers.index, name=numbers.name)
+    return numbers
+
+
+def is_sentinel(cell: object, declared: Collection[object]) -> bool:
+    """Return whether a cell is one of the texts or numbers declared to mean that it is missing."""
+    if str(cell).strip() in {str(value) for value in declared}:
+        return True
+    number = _as_float(cell)
+    return not math.isnan(number) and number in {_as_float(value) for value in declared}
+
+
+def _as_float(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return math.nan
