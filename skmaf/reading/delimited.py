@@ -14,6 +14,7 @@ from .layout import COMMENTS, Layout, find_footers, find_layout
 HEAD_CHARACTERS = 200_000  # of a text that its form is found from
 HEAD_LINES = 500
 TAIL_CHARACTERS = 10_000
+MOST_LONG = 0.25  # lines with too many cells, for each other line
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def read_delimited(text: str, form: Form, as_text: Sequence[str]) -> Cells:
     dialect = replace(dialect, separator=separator) if separator else dialect
     rows = _split(dialect, head[skip:])
     layout = find_layout(rows, len(head) - skip, form.header)
-    layout = _with_comment(layout, comment, dialect, form)
+    if layout.names is None and comment and form.header is None:
+        layout = _with_comment(layout, comment, dialect)
     body = [(line, cells) for line, cells in rows if line >= layout.start]
     start = _offset(text, skip + layout.start)
     footers = _find_footers(text[start:], dialect, layout, body, form)
@@ -120,14 +122,12 @@ def _split(dialect: Dialect, lines: list[str]) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _with_comment(layout: Layout, comment: str | None, dialect: Dialect, form: Form) -> Layout:
+def _with_comment(layout: Layout, comment: str, dialect: Dialect) -> Layout:
     """Return the layout with the names in the last comment, if it is a header."""
-    if layout.names is not None or not comment or form.header is not None:
-        return layout
     cells = [cells for _, cells in dialect.split([comment])]
     if not cells or len(cells[0]) != layout.width:
         return layout
-    return replace(layout, names=cells[0])
+    return replace(layout, names=cells[0], n_skipped=layout.n_skipped - 1)
 
 
 def _offset(text: str, n_lines: int) -> int:
@@ -180,10 +180,17 @@ def _parse(
             return pd.DataFrame(columns=range(width)), []
         except pd.errors.ParserError:  # a quote that does not end
             frame = pd.read_csv(io.StringIO(text), **options, quoting=csv.QUOTE_NONE)
-    bad = sum(str(warning.message).count("Skipping line") for warning in caught)
-    if bad == 0:
-        return frame, []
-    return frame, [f"{bad} lines have more cells than the others: left out."]
+    messages = [str(warning.message) for warning in caught]
+    n_long = sum(message.count("Skipping line") for message in messages)
+    if n_long > MOST_LONG * len(frame):
+        raise ValueError(
+            f"{n_long} of {n_long + len(frame)} lines have more than {width} cells, so that this "
+            "looks like no table; if it is one, say what divides its cells (separator)."
+        )
+    notes = [f"{n_long} lines have more cells than the others: left out."] if n_long else []
+    if any("loss of data" in message for message in messages):
+        notes.append("Some lines have more cells than the others: these cells are left out.")
+    return frame, notes
 
 
 def _notes(

@@ -18,6 +18,11 @@ VALUE = re.compile(r"[\s\W]*\d[\d\s\W]*(?:[eE][+-]?\d+|[TZ][\d\W]*Z?|\s?[^\W\d_]
 DECIMAL_COMMA = re.compile(r"[-+]?(?:0|\d{1,3}(?:\.\d{3})+|\d+),(?:\d{1,2}|\d{4,})|[-+]?0,\d{3}")
 DECIMAL_POINT = re.compile(r"[-+]?(?:0|\d{1,3}(?:,\d{3})+|\d+)?\.(?:\d{1,2}|\d{4,})|[-+]?0?\.\d{3}")
 EITHER = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
+# a separator in a cell of another one; before a blank it is punctuation
+OTHER = {
+    separator: re.compile(f"[{''.join({*SEPARATORS} - {separator, BLANKS})}](?! )|\\S  +\\S")
+    for separator in SEPARATORS
+}
 MIN_SCORE = 0.3  # of a separator; below it each line is one cell
 ALL_LINES = 0.98  # share of lines in which blanks must make as many cells
 
@@ -84,16 +89,22 @@ def _score(dialect: Dialect, lines: Sequence[str]) -> float:
         return 0.0
     width, n_rows = Counter(map(len, rows)).most_common(1)[0]
     is_blank = dialect.separator == BLANKS
-    if width == 1 or (is_blank and n_rows < ALL_LINES * len(rows)):
+    # R writes no name, but quotes, above the names of the rows
+    is_short = len(rows[0]) == width - 1 and lines[0].startswith('"')
+    if width == 1 or (is_blank and n_rows + is_short < ALL_LINES * len(rows)):
         return 0.0
     cells = [cell for row in rows if len(row) == width for cell in row]
     if is_blank and sum(map(is_value, cells)) < len(rows) / 2:
         return 0.0
-    others = set(SEPARATORS) - {dialect.separator, BLANKS}
-    is_clean = [is_value(cell) or not others & set(cell) for cell in cells]
-    # a date or a decimal comma may hold a separator, but not one that makes a table
-    is_clean = [clean and not {";", "\t", "|"} & others & set(c) for clean, c in zip(is_clean, cells)]
-    return n_rows / len(rows) * sum(is_clean) / len(cells)
+    n_clean = sum(_is_clean(cell, dialect.separator) for cell in cells)
+    return n_rows / len(rows) * n_clean / len(cells)
+
+
+def _is_clean(cell: str, separator: str) -> bool:
+    """Return whether no other separator stands in a cell, but for a comma in a number."""
+    if OTHER[separator].search(cell) is None:
+        return True
+    return is_value(cell) and OTHER[separator].search(cell.replace(",", "")) is None
 
 
 def find_decimal(cells: Sequence[str], separator: str) -> str:
@@ -101,6 +112,7 @@ def find_decimal(cells: Sequence[str], separator: str) -> str:
 
     What may be either, such as 1,234, is a decimal number only where semicolons divide the cells.
     """
+    cells = [cell.strip("%$€£ ") for cell in cells]
     n_comma = sum(DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells)
     n_point = sum(DECIMAL_POINT.fullmatch(cell) is not None for cell in cells)
     if n_comma == n_point == 0 and separator == ";":

@@ -14,6 +14,9 @@ TOTAL = re.compile(
     r"mittelwert|durchschnitt|somme|moyenne|totale|suma|media)\b.*",
     re.IGNORECASE,
 )
+REMARK = re.compile(
+    r"(?:notes?|remarks?|sources?|quelle|copyright|data|updated|\(|\*|\u00a9).*", re.IGNORECASE
+)
 MOST_FOOTERS = 30
 MOST_HEADERS = 4
 
@@ -175,8 +178,10 @@ def find_footers(lines: Sequence[str], dialect: Dialect, layout: Layout, body: R
     is_number = _number_columns(body, layout.width)
     footers: list[str] = []
     for line in reversed(lines[-MOST_FOOTERS:]):
-        rows = [] if line.count(dialect.quote) % 2 else dialect.split([line])
-        if line.strip() and not (rows and _is_footer(rows[0][1], layout.width, is_number)):
+        if line.count(dialect.quote) % 2:  # a cell of several lines ends here
+            break
+        rows = dialect.split([line])
+        if any(not _is_footer(cells, layout.width, is_number) for _, cells in rows):
             break
         footers.insert(0, line)
     return footers
@@ -185,9 +190,11 @@ def find_footers(lines: Sequence[str], dialect: Dialect, layout: Layout, body: R
 def _is_footer(cells: list[str], width: int, is_number: list[bool]) -> bool:
     if width < 2 or not any(is_number):
         return False
-    words, values = _split_kinds(cells, is_number)
-    label = next((cell for cell in cells if cell), "")
+    label = next(cell for cell in cells if cell)
+    is_short = _filled(cells) == 1 or len(cells) != width
+    if is_short and REMARK.fullmatch(label):
+        return True
+    _, values = _split_kinds(cells, is_number)
     if values:
         return TOTAL.fullmatch(label) is not None
-    is_remark = _filled(cells) == 1 or len(cells) != width
-    return is_remark and not is_value(label)
+    return is_short and not is_value(label)

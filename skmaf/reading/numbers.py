@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 PLACEHOLDERS = frozenset(
-    "? - -- --- . .. ... * #null! #n/a #na #div/0! #value! #ref! #num! n/a na n.a. nan null none "
+    "? - -- --- . .. ... * ** *** #null! #n/a #na #div/0! #value! #ref! #num! n/a na n.a. nan null none "
     "<na> nil \u2013 \u2014 -nan 1.#qnan -1.#ind".split()
 )
 WORDS = frozenset({"unknown", "missing", "not available", "nd", "n.d.", "tba", "tbd"})  # in numbers
 # A column holds numbers if so many of its cells are such; or so many, and all others one word.
 MOST = 0.9
 MANY = 0.5
+SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "mn": 1e6, "bn": 1e9}  # of amounts of money
+ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")  # in a network
 CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|CHF)"
 NUMBER = re.compile(
     rf"""(?P<open>\()?\s*(?P<sign>[-+\u2212]?)\s*(?P<currency>{CURRENCY}?)\s*
@@ -62,7 +64,7 @@ def parse_number(cell: str, decimal: str) -> tuple[float, str] | None:
     accountants, (1.50), and a currency, a percent sign or another unit at one end.
     """
     match = NUMBER.fullmatch(cell)
-    if match is None:
+    if match is None or ADDRESS.fullmatch(cell):
         return _infinite(cell)
     digits = match["digits"].strip()
     if GROUPS[decimal].fullmatch(digits) is None:
@@ -70,8 +72,12 @@ def parse_number(cell: str, decimal: str) -> tuple[float, str] | None:
     other = "," if decimal == "." else "."
     plain = re.sub(r"['\u2019\s]", "", digits).replace(other, "").replace(decimal, ".")
     number = float(plain + match["power"])
+    unit = match["unit"]
+    if match["currency"]:
+        number *= SCALES.get(unit.casefold(), 1)
+        unit = match["currency"] + ("" if unit.casefold() in SCALES else unit)
     is_negative = match["open"] or (match["sign"] or match["inner"]) in ("-", "\u2212")
-    return -number if is_negative else number, match["currency"] or match["unit"]
+    return -number if is_negative else number, unit
 
 
 def _infinite(cell: str) -> tuple[float, str] | None:
@@ -118,12 +124,17 @@ def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, 
         parsed = {cell: parse_number(cell, mark) for cell in counts.index}
         numbers = {cell: number for cell, number in parsed.items() if number is not None}
         others = counts.drop(list(numbers))
-        is_word = all(cell.casefold() in WORDS for cell in others.index) or len(others) == 1
+        is_word = all(_is_word(cell) for cell in others.index)
+        is_word &= len(others) == 1 or all(cell.casefold() in WORDS for cell in others.index)
         share = (counts.sum() - others.sum()) / max(1, counts.sum())
         units = {unit for _, unit in numbers.values()} - {""}
         if len(units) <= 1 and (share >= MOST or (share > MANY and is_word) or is_declared):
             return numbers
     return {}
+
+
+def _is_word(cell: str) -> bool:
+    return not any(character.isdigit() for character in cell)
 
 
 def as_whole(numbers: pd.Series) -> pd.Series:

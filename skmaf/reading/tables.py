@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pandas as pd
 
 from .delimited import Form, read_delimited
@@ -11,7 +12,7 @@ from .formats import is_json, read_json, read_parquet, workbook_text
 from .numbers import CellNotes, as_whole, convert_column, is_sentinel
 from .sources import decode, is_workbook, name_of, read_bytes, refuse_no_table
 
-NAMES = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-16": "UTF-16"}
+ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-16": "UTF-16", "utf-16-le": "UTF-16"}
 MIN_TOTAL_ROWS = 4  # above a last line that is their sum
 SHOWN_COLUMNS = 3
 
@@ -97,7 +98,7 @@ def read_table(
     frame, decimal, notes = _read(path, form, encoding, sheet, as_text)
     frame = _select(frame, only, drop, [*kinds, *(missing if _by_column(missing) else ())])
     cells = CellNotes()
-    frame = _without_sentinels(frame, missing, cells)
+    frame = _without_sentinels(_plain(frame), missing, cells)
     columns = [
         _converted(frame.iloc[:, j], decimal, kinds.get(name), cells)
         for j, name in enumerate(frame)
@@ -105,7 +106,7 @@ def read_table(
     table = pd.concat(columns, axis=1) if columns else frame
     table, totals = _without_total(table)
     table, empty = _without_empty(table)
-    notes += _cell_sentences(cells, len(frame)) + totals + empty
+    notes = notes + _cell_sentences(cells, len(frame)) + totals + empty
     if table.shape[0] == 0 or table.shape[1] == 0:
         what = "row" if len(table) == 0 else "column with values"
         raise ValueError(f"{name_of(path)} has no {what}. {' '.join(notes)}")
@@ -128,7 +129,7 @@ def _read(
     else:
         text, encoding_found = decode(data, name, encoding)
         if encoding is None and not encoding_found.startswith("utf-8"):
-            notes.append(f"The text is in {NAMES.get(encoding_found, encoding_found)}.")
+            notes.append(f"The text is in {ENCODINGS.get(encoding_found, encoding_found)}.")
         if is_json(text):
             return read_json(text, name), form.decimal or ".", notes
     try:
@@ -173,13 +174,26 @@ def _select(
     return frame[kept]
 
 
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return cells without the rows that are empty, and with text for lists and objects."""
+    frame = frame[frame.notna().any(axis=1)] if frame.shape[1] > 1 else frame
+    nested = [
+        name
+        for name, column in frame.items()
+        if column.dtype == object
+        and column.map(lambda cell: isinstance(cell, list | dict | np.ndarray)).any()
+    ]
+    return frame.assign(**{name: frame[name].map(str, na_action="ignore") for name in nested})
+
+
 def _without_sentinels(frame: pd.DataFrame, missing: Any, notes: CellNotes) -> pd.DataFrame:
     """Return the cells without those that the user declared to be missing."""
     columns = {}
     for name, column in frame.items():
         declared = missing.get(name, ()) if _by_column(missing) else missing
         declared = [declared] if isinstance(declared, str | float | int) else list(declared)
-        values = [v for v in column.dropna().unique() if is_sentinel(v, declared)]
+        values = column.dropna().unique() if declared else []
+        values = [value for value in values if is_sentinel(value, declared)]
         for value in values:
             notes.add_missing(value, name, int((column == value).sum()))
         columns[name] = column.mask(column.isin(values)) if values else column
@@ -190,10 +204,7 @@ def _converted(column: pd.Series, decimal: str, kind: Any, notes: CellNotes) -> 
     """Return a column with numbers where it holds such."""
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind not in "OUTS":
         return column
-    present = column.dropna()
-    if present.map(lambda cell: isinstance(cell, list | dict | set | tuple)).any():
-        return column.map(str, na_action="ignore")
-    if not present.map(lambda cell: isinstance(cell, str)).all():
+    if not column.dropna().map(lambda cell: isinstance(cell, str)).all():
         return column
     declared = None if kind is None else "text" if kind == "categorical" else "numbers"
     return convert_column(column, decimal, declared, notes)
