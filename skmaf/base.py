@@ -40,6 +40,7 @@ def learn_table(
     X: Any, column_kinds: dict | None, codec: TableCodec | None
 ) -> tuple[TableCodec, np.ndarray]:
     """Return a codec and the table as numbers; the codec is learned unless one is given."""
+    findings: list
     if codec is None:
         codec, N, findings = TableCodec.learn(X, column_kinds)
     else:

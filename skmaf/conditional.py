@@ -207,6 +207,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             dtypes=[Y.dtype] * n_targets,
             categories=[None] * n_targets,
             cell_types=[{"numbers"}] * n_targets,
+            rare=[None] * n_targets,
         )
         declared = declared_kinds(named, self.column_kinds)
         check_declared(declared, Y, schema)

@@ -212,7 +212,7 @@ def _notes(
         notes.append("No line names the columns: they are called x0, x1, ...")
     if layout.n_headers > 1:
         notes.append(f"The first {layout.n_headers} lines of the table are its header.")
-    below = [line for line in footers if line.strip()]
+    below = [line for line in footers if line.strip(f" {dialect.separator}")]
     if below:
         notes.append(
             f"{_lines(len(below), 'last')} a remark or a total: left out ({below[-1][:40]!r})."

@@ -127,8 +127,10 @@ def _split_kinds(row: Sequence[str], is_number: list[bool]) -> tuple[list[str], 
 def _is_header(row: list[str], others: Sequence[list[str]], is_number: list[bool]) -> bool:
     words, values = _split_kinds(row, is_number)
     if words or values:
-        return len(words) >= len(values) or (len(values) < _filled(row) and _is_series(values)) or (
-            row[0] == "" and _is_series(values)
+        return (
+            len(words) >= len(values)
+            or (len(values) < _filled(row) and _is_series(values))
+            or (row[0] == "" and _is_series(values))
         )
     # columns of words: a header is not among the words below it
     again = [

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-PLACEHOLDERS = frozenset(
-    "? - -- --- . .. ... * ** *** #null! #n/a #na #div/0! #value! #ref! #num! n/a na n.a. nan null none "
-    "<na> nil \u2013 \u2014 -nan 1.#qnan -1.#ind".split()
-)
-WORDS = frozenset({"unknown", "missing", "not available", "nd", "n.d.", "tba", "tbd"})  # in numbers
+SIGNS = {"", "?", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "*", "**", "***"}
+ERRORS = {"#null!", "#n/a", "#na", "#div/0!", "#value!", "#ref!", "#num!", "1.#qnan", "-1.#ind"}
+ABBREVIATIONS = {"n/a", "na", "n.a.", "nan", "-nan", "null", "nil", "none", "<na>"}
+PLACEHOLDERS = SIGNS | ERRORS | ABBREVIATIONS
+WORDS = {"unknown", "missing", "not available", "nd", "n.d.", "tba", "tbd"}  # among numbers
 # A column holds numbers if so many of its cells are such; or so many, and all others one word.
 MOST = 0.9
 MANY = 0.5
@@ -101,7 +101,7 @@ def convert_column(
     texts = column.dropna()
     cells = texts.astype(str).str.strip()
     counts = cells.value_counts()
-    placeholders = [cell for cell in counts.index if cell == "" or is_placeholder(cell)]
+    placeholders = [cell for cell in counts.index if is_placeholder(cell)]
     counts = counts.drop(placeholders)
     parsed = {} if declared == "text" else _parse_all(counts, decimal, declared == "numbers")
     if parsed:

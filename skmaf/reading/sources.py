@@ -118,8 +118,10 @@ def is_workbook(data: bytes) -> bool:
         return False
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
-        return "xl/workbook.xml" in names or "xl/workbook.bin" in names or (
-            "mimetype" in names and b"spreadsheet" in archive.read("mimetype")
+        return (
+            "xl/workbook.xml" in names
+            or "xl/workbook.bin" in names
+            or ("mimetype" in names and b"spreadsheet" in archive.read("mimetype"))
         )
 
 

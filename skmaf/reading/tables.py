@@ -12,7 +12,7 @@ from .formats import is_json, read_json, read_parquet, workbook_text
 from .numbers import CellNotes, as_whole, convert_column, is_sentinel
 from .sources import decode, is_workbook, name_of, read_bytes, refuse_no_table
 
-ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1", "utf-16": "UTF-16", "utf-16-le": "UTF-16"}
+ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
 MIN_TOTAL_ROWS = 4  # above a last line that is their sum
 SHOWN_COLUMNS = 3
 
@@ -129,7 +129,7 @@ def _read(
     else:
         text, encoding_found = decode(data, name, encoding)
         if encoding is None and not encoding_found.startswith("utf-8"):
-            notes.append(f"The text is in {ENCODINGS.get(encoding_found, encoding_found)}.")
+            notes.append(f"The text is in {ENCODINGS.get(encoding_found, encoding_found.upper())}.")
         if is_json(text):
             return read_json(text, name), form.decimal or ".", notes
     try:
@@ -204,10 +204,14 @@ def _converted(column: pd.Series, decimal: str, kind: Any, notes: CellNotes) -> 
     """Return a column with numbers where it holds such."""
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind not in "OUTS":
         return column
-    if not column.dropna().map(lambda cell: isinstance(cell, str)).all():
+    if not column.dropna().map(_is_text_or_number).all():
         return column
     declared = None if kind is None else "text" if kind == "categorical" else "numbers"
     return convert_column(column, decimal, declared, notes)
+
+
+def _is_text_or_number(cell: object) -> bool:
+    return isinstance(cell, str | int | float) and not isinstance(cell, bool)
 
 
 def _without_total(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -254,9 +254,9 @@ def _learn_columns(
         label = schema.label(j)
         cells, cell_types = read_cells(column, label)
         known, rare = learn_categories(column, cells, j in categorical)
-        if rare is not None:
+        if known is not None and rare is not None:
             cell_types = cell_types | types_of(rare.values)
-            findings.append(rare.finding(label, len(known)))
+            findings.append(rare.finding(label, j, len(known)))
         if known is not None:
             cells, _ = encode_cells(cells, known, label)
             cell_types = cell_types | types_of(known)

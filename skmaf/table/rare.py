@@ -13,6 +13,7 @@ import pandas as pd
 MAX_CATEGORIES = 1000
 FEW_CATEGORIES = 20  # however few rows there are
 MIN_CATEGORY_ROWS = 10  # of a category that is not grouped, in a column of too many
+MIN_SHARE = 0.1  # of the cells that such categories hold, or they are grouped too
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +32,9 @@ class RareCategories:
     values: np.ndarray
     counts: np.ndarray
 
-    def finding(self, column: str, n_kept: int) -> "GroupedCategories":
+    def finding(self, column: str, position: int, n_kept: int) -> "GroupedCategories":
         """Return what to tell the user of a column in which ``n_kept`` others stay apart."""
-        return GroupedCategories(column, n_kept + len(self.values), n_kept)
+        return GroupedCategories(column, position, n_kept + len(self.values), n_kept)
 
     def draw(self, n: int, rng: np.random.RandomState) -> np.ndarray:
         """Return ``n`` of the values, each as often as it is in the table."""
@@ -49,6 +50,8 @@ class GroupedCategories:
     ----------
     column : str
         What messages call the column.
+    position : int
+        Where it is among the columns.
     n_values : int
         How many different values it holds.
     n_kept : int
@@ -56,6 +59,7 @@ class GroupedCategories:
     """
 
     column: str
+    position: int
     n_values: int
     n_kept: int
 
@@ -63,7 +67,7 @@ class GroupedCategories:
     def message(self) -> str:
         """What to tell the user."""
         many = f"{self.column} holds {self.n_values:,} different values"
-        remedy = 'Declare it "categorical" in column_kinds to keep them apart, or drop it.'
+        remedy = 'Drop it, or declare it "categorical" to keep them apart.'
         if self.n_kept == 0:
             return f"{many}, and says nothing of a row: names or free text. {remedy}"
         return f"{many}: but for the most frequent {self.n_kept} they count as one. {remedy}"
@@ -91,7 +95,9 @@ def group_rare(
     order = np.argsort(-counts, kind="stable")
     is_kept = np.zeros(len(counts), dtype=bool)
     is_kept[order[:MAX_CATEGORIES]] = True
-    is_kept &= counts >= (1 if is_declared else MIN_CATEGORY_ROWS)
+    if not is_declared:
+        is_kept &= counts >= MIN_CATEGORY_ROWS
+        is_kept &= counts[is_kept].sum() >= MIN_SHARE * len(cells)
     # the values one by one: NumPy would make an array of a tuple
     rare = np.empty((~is_kept).sum(), dtype=object)
     rare[:] = [value for value, kept in zip(values, is_kept) if not kept]

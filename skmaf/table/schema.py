@@ -45,14 +45,16 @@ class Schema:
         """Return the schema of a table of numbers, before anything is learned from its cells."""
         container = container_of(X)
         n_columns = X.shape[1]
-        unknown = [None] * n_columns
+        unknown: list = [None] * n_columns
         numbers = [{"numbers"} for _ in range(n_columns)]
         if container == ARRAY:
             return cls(None, container, [X.dtype] * n_columns, unknown, numbers, unknown)
         if container == "pandas":
             return cls(list(X.columns), container, list(X.dtypes), unknown, numbers, unknown)
         schema = nw.from_native(X).schema
-        return cls(list(schema.names()), container, list(schema.dtypes()), unknown, numbers, unknown)
+        return cls(
+            list(schema.names()), container, list(schema.dtypes()), unknown, numbers, unknown
+        )
 
     @property
     def n_categories(self) -> list[int | None]:
