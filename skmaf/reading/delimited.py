@@ -89,8 +89,10 @@ def read_delimited(text: str, form: Form, as_text: Sequence[str]) -> Cells:
     decimal = form.decimal or find_decimal([c for _, row in body for c in row], dialect.separator)
     names = layout.names
     exact = [j for j, name in enumerate(names or []) if name in as_text]
-    frame, bad = _parse(text[start:end], dialect, decimal, layout.width, exact)
-    notes = _notes(text, dialect, decimal, layout, skip, footers) + bad
+    longest = max(len(cells) for _, cells in rows)
+    frame, n_long = _parse(text[start:end], dialect, decimal, max(longest, layout.width), exact)
+    frame, more_notes = _fitting(frame, layout.width, n_long)
+    notes = _notes(text, dialect, decimal, layout, skip, footers) + more_notes
     return Cells(frame, names, decimal, notes)
 
 
@@ -156,8 +158,8 @@ def _find_footers(
 
 def _parse(
     text: str, dialect: Dialect, decimal: str, width: int, exact: list[int]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return the cells of lines without a header, and notes on lines that do not fit."""
+) -> tuple[pd.DataFrame, int]:
+    """Return the cells of lines without a header, and how many lines have more than ``width``."""
     options = {
         "sep": r"\s+" if dialect.separator == BLANKS else dialect.separator,
         "quotechar": dialect.quote,
@@ -177,20 +179,26 @@ def _parse(
         try:
             frame = pd.read_csv(io.StringIO(text), **options)
         except pd.errors.EmptyDataError:
-            return pd.DataFrame(columns=range(width)), []
+            return pd.DataFrame(columns=range(width)), 0
         except pd.errors.ParserError:  # a quote that does not end
             frame = pd.read_csv(io.StringIO(text), **options, quoting=csv.QUOTE_NONE)
-    messages = [str(warning.message) for warning in caught]
-    n_long = sum(message.count("Skipping line") for message in messages)
+    n_long = sum(str(warning.message).count("Skipping line") for warning in caught)
+    return frame, n_long
+
+
+def _fitting(frame: pd.DataFrame, width: int, n_long: int) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of at most ``width`` cells; refuse a frame in which they are few."""
+    is_long = frame.iloc[:, width:].notna().any(axis=1)
+    n_long += int(is_long.sum())
+    frame = frame.loc[~is_long, : width - 1].reset_index(drop=True)
     if n_long > MOST_LONG * len(frame):
         raise ValueError(
             f"{n_long} of {n_long + len(frame)} lines have more than {width} cells, so that this "
             "looks like no table; if it is one, say what divides its cells (separator)."
         )
-    notes = [f"{n_long} lines have more cells than the others: left out."] if n_long else []
-    if any("loss of data" in message for message in messages):
-        notes.append("Some lines have more cells than the others: these cells are left out.")
-    return frame, notes
+    if n_long == 0:
+        return frame, []
+    return frame, [f"{n_long} lines have more cells than the others: left out."]
 
 
 def _notes(

@@ -25,7 +25,8 @@ def workbook_text(data: bytes, name: str, sheet: str | int) -> str:
                 f"{name} has no sheet {sheet!r}; its sheets are "
                 f"{', '.join(map(str, workbook.sheet_names))}."
             )
-        cells = workbook.parse(sheet, header=None, keep_default_na=False, na_values=[""])
+        options = {"header": None, "keep_default_na": False, "na_values": [""]}
+        cells = pd.read_excel(workbook, sheet_name=sheet, **options)
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerows([_cell_text(cell) for cell in row] for row in cells.to_numpy(object))

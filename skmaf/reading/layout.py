@@ -17,6 +17,7 @@ TOTAL = re.compile(
 REMARK = re.compile(
     r"(?:notes?|remarks?|sources?|quelle|copyright|data|updated|\(|\*|\u00a9).*", re.IGNORECASE
 )
+YEAR = re.compile(r"1[89]\d\d|20\d\d")
 MOST_FOOTERS = 30
 MOST_HEADERS = 4
 
@@ -79,14 +80,20 @@ def _filled(cells: Sequence[str]) -> int:
     return sum(cell != "" for cell in cells)
 
 
+def _n_used(cells: Sequence[str]) -> int:
+    """Return how many cells there are up to the last that is not empty."""
+    return max((j + 1 for j, cell in enumerate(cells) if cell), default=0)
+
+
 def _first_row(rows: Rows, width: int) -> int:
     """Return the position of the first row that is as wide as the table, and is no title.
 
-    A header may lack the name of the rows, or of an empty column at the end.
+    A header may lack the name of the rows, or of empty columns at the end.
     """
     for position, (_, cells) in enumerate(rows[:-1]):
         below = rows[position + 1][1]
-        is_short = len(cells) == width - 1 and len(below) == width and any(map(is_value, below))
+        n_least = min(width - 1, _n_used(below))
+        is_short = n_least <= len(cells) < len(below) == width and any(map(is_value, below))
         is_title = _filled(cells) < min(2, width) and not (width == 2 and cells[0] == "")
         if (len(cells) >= width or is_short) and not is_title:
             return position
@@ -127,11 +134,7 @@ def _split_kinds(row: Sequence[str], is_number: list[bool]) -> tuple[list[str], 
 def _is_header(row: list[str], others: Sequence[list[str]], is_number: list[bool]) -> bool:
     words, values = _split_kinds(row, is_number)
     if words or values:
-        return (
-            len(words) >= len(values)
-            or (len(values) < _filled(row) and _is_series(values))
-            or (row[0] == "" and _is_series(values))
-        )
+        return len(words) >= len(values) or _are_labels(row, values, others)
     # columns of words: a header is not among the words below it
     again = [
         any(len(other) > j and other[j] == cell for other in others)
@@ -141,11 +144,20 @@ def _is_header(row: list[str], others: Sequence[list[str]], is_number: list[bool
     return sum(again) < max(1, len(again) / 2)
 
 
-def _is_series(cells: Sequence[str]) -> bool:
-    """Return whether cells are years, or other whole numbers at equal distances."""
-    if len(cells) < 2 or not all(cell.isdecimal() for cell in cells):
+def _are_labels(row: list[str], values: list[str], others: Sequence[list[str]]) -> bool:
+    """Return whether the numbers of a row are names of columns: years, or a series.
+
+    Beside them is a column of words, or a first one without a name.
+    """
+    if not all(value.isdecimal() for value in values):
         return False
-    return len({int(b) - int(a) for a, b in zip(cells, cells[1:])} | {0}) == 2
+    if row[0] != "" and len(values) == sum(cell != "" for cell in row):
+        return False
+    distances = {int(b) - int(a) for a, b in zip(values, values[1:])}
+    if len(distances) == 1 and 0 not in distances:
+        return True
+    n_years = sum(bool(YEAR.fullmatch(cell)) for other in others for cell in other)
+    return all(map(YEAR.fullmatch, values)) and n_years < len(others) / 2
 
 
 def _is_second_header(row: list[str], is_number: list[bool]) -> bool:
@@ -193,7 +205,7 @@ def _is_footer(cells: list[str], width: int, is_number: list[bool]) -> bool:
     if width < 2 or not any(is_number):
         return False
     label = next(cell for cell in cells if cell)
-    is_short = _filled(cells) == 1 or len(cells) != width
+    is_short = (_filled(cells) == 1 and cells[0] != "") or len(cells) != width
     if is_short and REMARK.fullmatch(label):
         return True
     _, values = _split_kinds(cells, is_number)

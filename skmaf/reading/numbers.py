@@ -123,6 +123,7 @@ def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, 
     for mark in (decimal, "," if decimal == "." else "."):
         parsed = {cell: parse_number(cell, mark) for cell in counts.index}
         numbers = {cell: number for cell, number in parsed.items() if number is not None}
+        numbers = _without_odd_units(numbers, counts)
         others = counts.drop(list(numbers))
         is_word = all(_is_word(cell) for cell in others.index)
         is_word &= len(others) == 1 or all(cell.casefold() in WORDS for cell in others.index)
@@ -131,6 +132,16 @@ def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, 
         if len(units) <= 1 and (share >= MOST or (share > MANY and is_word) or is_declared):
             return numbers
     return {}
+
+
+def _without_odd_units(
+    numbers: dict[str, tuple[float, str]], counts: pd.Series
+) -> dict[str, tuple[float, str]]:
+    """Return numbers without those followed by a word where most stand alone."""
+    odd = [cell for cell, (_, unit) in numbers.items() if unit.isalpha()]
+    if counts[odd].sum() >= counts[list(numbers)].sum() / 2:
+        return numbers
+    return {cell: number for cell, number in numbers.items() if cell not in odd}
 
 
 def _is_word(cell: str) -> bool:
