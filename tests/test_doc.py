@@ -19,7 +19,16 @@ def test_pages(page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "module", ["classifier", "conditional", "density", "multiscale", "outlier", "variational"]
+    "module",
+    [
+        "classifier",
+        "conditional",
+        "density",
+        "multiscale",
+        "outlier",
+        "reading.tables",
+        "variational",
+    ],
 )
 def test_docstrings(module):
     results = doctest.testmod(importlib.import_module(f"skmaf.{module}"))

@@ -184,6 +184,16 @@ def test_a_first_column_without_a_name_names_the_rows():
     assert list(table.index[:2]) == ["row 0", "row 1"] and list(table.columns) == ["a", "b"]
 
 
+def test_rows_of_one_name():
+    table = read(
+        ",a,b\n" + "".join(f"{'xy'[i % 2]},{i if i % 5 else '?'},{i}%\n" for i in range(20))
+    )
+    assert list(table.index[:3]) == ["x", "y", "x"]
+    assert table["a"].isna().sum() == 4 and table["b"].tolist() == list(range(20))
+    gaps = read(",a\n" + "".join(f"{'xy'[i % 2]},{f'{i}%' if i % 5 else ''}\n" for i in range(20)))
+    assert gaps["a"].isna().sum() == 4 and gaps["a"].iloc[6] == 6
+
+
 # lines that do not fit
 
 

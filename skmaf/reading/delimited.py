@@ -215,7 +215,8 @@ def _notes(
     n_above = skip + layout.n_skipped
     above = [line for line in text[: _offset(text, n_above)].split("\n") if line.strip()]
     if above:
-        notes.append(f"{_lines(len(above), 'first')} no rows: left out ({above[0][:40]!r}).")
+        what = "no row" if len(above) == 1 else "no rows"
+        notes.append(f"{_lines(len(above), 'first')} {what}: left out ({above[0][:40]!r}).")
     if layout.names is None:
         notes.append("No line names the columns: they are called x0, x1, ...")
     if layout.n_headers > 1:

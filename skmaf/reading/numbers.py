@@ -98,24 +98,23 @@ def convert_column(
     notes : CellNotes
         Gets what was assumed.
     """
-    texts = column.dropna()
-    cells = texts.astype(str).str.strip()
+    cells = column.map(lambda cell: str(cell).strip(), na_action="ignore")
     counts = cells.value_counts()
     placeholders = [cell for cell in counts.index if is_placeholder(cell)]
-    counts = counts.drop(placeholders)
-    parsed = {} if declared == "text" else _parse_all(counts, decimal, declared == "numbers")
+    others = counts.drop(placeholders)
+    parsed = {} if declared == "text" else _parse_all(others, decimal, declared == "numbers")
     if parsed:
-        placeholders += [cell for cell in counts.index if cell not in parsed]
+        placeholders += [cell for cell in others.index if cell not in parsed]
     for cell in placeholders:
         if cell:
-            notes.add_missing(cell, column.name, int((cells == cell).sum()))
+            notes.add_missing(cell, column.name, int(counts[cell]))
     if not parsed:
-        return column.where(~cells.isin(placeholders).reindex(column.index, fill_value=False))
+        return column.mask(cells.isin(placeholders))
     unit = next((unit for _, unit in parsed.values() if unit), "")
     if unit:
         notes.units.setdefault(unit, []).append(column.name)
     numbers = cells.map({cell: number for cell, (number, _) in parsed.items()}).astype(float)
-    return as_whole(numbers.reindex(column.index))
+    return as_whole(numbers)
 
 
 def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, tuple[float, str]]:
