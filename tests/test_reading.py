@@ -237,6 +237,15 @@ def test_other_separators_in_cells(text, columns):
     assert len(table) == 30 and table.shape[1] + ("?" in text) * 1 == columns + ("?" in text)
 
 
+def test_wide_and_long_tables():
+    names = [f"a_rather_long_name_of_a_column_{j}" for j in range(300)]
+    row = ",".join(str(j) for j in range(300))
+    wide = read(",".join(names) + "\n" + f"{row}\n" * 300)
+    assert list(wide.columns) == names and len(wide) == 300
+    late = read("a,b\n" + "".join(f"{i},{2 * i}\n" for i in range(5000)) + "5000,n/a\nthe end\n")
+    assert len(late) == 5001 and late["b"].isna().sum() == 1
+
+
 def test_sums_without_a_word():
     body = "".join(f"town {i},{i + 1},{2 * i + 1}\n" for i in range(10))
     table = read("town,a,b\n" + body + ",55,100\n")

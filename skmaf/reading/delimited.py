@@ -71,8 +71,8 @@ def read_delimited(text: str, form: Form, as_text: Sequence[str]) -> Cells:
         Names of columns whose cells are to stay as they are written.
     """
     head = text[:HEAD_CHARACTERS].split("\n")
-    if len(text) > HEAD_CHARACTERS:
-        head.pop()
+    if len(text) > HEAD_CHARACTERS and len(head) > 1:
+        head.pop()  # cut in its middle
     head = head[:HEAD_LINES]
     skip, separator, comment = _lines_above(head, form)
     dialect = find_dialect([line for line in head[skip:] if line.strip()])
