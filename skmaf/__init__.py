@@ -1,6 +1,6 @@
 """skmaf: masked autoregressive flows for scikit-learn.
 
-An estimator is imported when its name is first asked for, and torch when one is fitted or loaded:
+What is public is imported when its name is first asked for, and torch when one is fitted or loaded:
 to import skmaf takes no time.
 """
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .density import MAFDensity
     from .multiscale import MultiscaleDensity
     from .outlier import DensityOutlierDetector
+    from .reading import read_table
     from .table.relation_search import find_relations
     from .table.relations import Determines, Order, Sum
     from .variational import VariationalFlow
@@ -28,6 +29,7 @@ __all__ = [
     "Sum",
     "VariationalFlow",
     "find_relations",
+    "read_table",
 ]
 __version__ = "0.1.0"
 
@@ -42,12 +44,13 @@ _MODULES = {
     "Sum": "table.relations",
     "VariationalFlow": "variational",
     "find_relations": "table.relation_search",
+    "read_table": "reading",
 }
 
 if not TYPE_CHECKING:  # type checkers read the imports above, and refuse other names
 
     def __getattr__(name: str) -> Any:
-        """Import an estimator when its name is first asked for (PEP 562)."""
+        """Import what is public when its name is first asked for (PEP 562)."""
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f".{_MODULES[name]}", __name__), name)

@@ -42,6 +42,7 @@ def learn_table(
     X: Any, column_kinds: dict | None, codec: TableCodec | None
 ) -> tuple[TableCodec, np.ndarray]:
     """Return a codec and the table as numbers; the codec is learned unless one is given."""
+    findings: list
     if codec is None:
         codec, N, findings = TableCodec.learn(X, column_kinds)
     else:
@@ -181,10 +182,10 @@ class RowWriter(BaseEstimator):
             self._sklearn_output_config = {"transform": transform}
         return self
 
-    def _write(self, N: np.ndarray) -> Any:
+    def _write(self, N: np.ndarray, rng: np.random.RandomState | None = None) -> Any:
         config = getattr(self, "_sklearn_output_config", {})
         container = config.get("transform", "default")
-        return self.codec_.decode(N, None if container == "default" else container)
+        return self.codec_.decode(N, None if container == "default" else container, rng)
 
 
 class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
@@ -273,7 +274,8 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         check_is_fitted(self)
         check_count("n_samples", n_samples)
         N = draw_rows(self.density_, self.constraints_, n_samples, random_state, complete=complete)
-        return self._write(self.codec_.keep_dates(N))
+        rng = np.random.RandomState(seed_from(random_state))
+        return self._write(self.codec_.keep_dates(N), rng)
 
     def impute(self, X: Any, n_draws: int = 1, random_state: Any = None) -> Any:
         """Draw the missing cells, each given the other cells of its row.
@@ -314,5 +316,5 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         rng = np.random.RandomState(seed_from(random_state))
         fill_rows(rows, self.density_, self.constraints_, rng)
         shown = take_rows(X, np.tile(np.arange(len(N)), n_draws))
-        filled = self._write(self.codec_.keep_dates(rows))
+        filled = self._write(self.codec_.keep_dates(rows), rng)
         return self.codec_.restore(filled, shown, missing)

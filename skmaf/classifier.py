@@ -301,7 +301,8 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             np.eye(n_classes)[codes],
             complete,
         )
-        return self._write(self.codec_.keep_dates(drawn)), self.classes_[codes]
+        rng = np.random.RandomState(seed_from(random_state))
+        return self._write(self.codec_.keep_dates(drawn), rng), self.classes_[codes]
 
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())

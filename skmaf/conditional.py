@@ -226,6 +226,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             categories=[None] * n_targets,
             cell_types=[{"numbers"}] * n_targets,
             timelines=[None] * n_targets,
+            rare=[None] * n_targets,
         )
         declared = declared_kinds(named, self.column_kinds)
         check_declared(declared, Y, schema)

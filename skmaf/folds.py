@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from ._interrupts import interrupts_end_fits
 from ._warnings import warn_user
-from .base import keep_fitted
+from .base import keep_fitted, warn_of
 from .multiscale import MultiscaleDensity
 from .table.codec import TableCodec
 from .table.frames import take_rows
@@ -77,7 +77,8 @@ def learn_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, np.ndarray |
     """
     if not has_fit_parameter(estimator, "codec"):
         return None, None
-    codec, N, _ = TableCodec.learn(X, estimator.get_params().get("column_kinds"))
+    codec, N, findings = TableCodec.learn(X, estimator.get_params().get("column_kinds"))
+    warn_of(findings)
     return codec, N
 
 

@@ -25,6 +25,7 @@ MAX_LINES = 40
 BELOW: dict[str, set[str]] = {
     "table": set(),
     "flows": set(),
+    "reading": set(),
     "training": {"flows"},
     "models": {"table", "flows", "training"},
     "inference": {"table", "flows", "training", "models"},

@@ -1,6 +1,7 @@
 """The command line, as a user meets it: reports, the scores file, and errors of one line."""
 
 import functools
+import io
 import warnings
 
 import numpy as np
@@ -55,6 +56,10 @@ def run(*arguments):
     return command.main([str(argument) for argument in arguments])
 
 
+def load(path, label=None, **options):
+    return files.load_table(path, label, options)
+
+
 def fails(capsys, *arguments):
     """The message of a run that must fail: one line on stderr."""
     capsys.readouterr()
@@ -97,7 +102,7 @@ def test_scores_are_those_of_the_rows_in_order(quick, save, frame, capsys):
     assert run(path, "--seed", 3, "--contamination", 0.2) == 0
     scores = read_scores(path)
     X = pd.read_csv(path).astype(float)
-    train, held_out = analysis.split(files.read_table(path), seed=3)
+    train, held_out = analysis.split(load(path), seed=3)
     assert sorted([*train, *held_out]) == list(range(80)) and len(held_out) == 8
     with pytest.warns(ConvergenceWarning):
         density = MAFDensity(**QUICK, random_state=3).fit(X.iloc[train])
@@ -204,8 +209,9 @@ def test_text_and_empty_columns_are_named_and_left_out(quick, save, frame, capsy
     frame["void"] = np.nan
     assert run(save(frame)) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "80 rows, 3 columns: height, width, fraud" in out
-    assert "city (such as 'town 0'), age (such as '?')" in out
+    assert "79 rows, 4 columns: height, width, fraud, age" in out
+    assert "say nothing of a row, and are left out: city (such as 'town 0')" in out
+    assert "'?' is a missing cell: 1 of 80 in age." in out
     assert "without values are left out: void" in out
 
 
@@ -257,31 +263,96 @@ def test_unnamed_first_column_names_the_rows(quick, save, frame, capsys):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_separators(save, frame, separator):
-    table = files.read_table(save(frame, sep=separator))
+    table = load(save(frame, sep=separator))
     assert list(table.X) == ["height", "width", "fraud"]
     np.testing.assert_allclose(table.X, frame)
 
 
-def test_missing_header_is_suspected(save):
-    table = files.read_table(save("1.5,2\n" * 20))
-    assert any("header line" in note for note in table.notes)
+def test_missing_header_is_noticed(save):
+    table = load(save("1.5,2\n" * 20))
+    assert len(table.X) == 20 and list(table.X) == ["x0", "x1"]
+    assert "No line names the columns" in table.notes[0]
 
 
-def test_booleans_and_words_are_categories(save, frame):
+def read(*arguments):
+    """The table, and where its scores go, without a fit."""
+    args = command.make_parser().parse_args([str(argument) for argument in arguments])
+    return analysis.read(args)
+
+
+def test_options_overrule_the_reader(save):
+    rows = "".join(f"{i};0{i % 3};{i % 7},5;n{i};{999 if i % 2 else i}\n" for i in range(60))
+    path = save(f"a title\nid;zip;size;name;age\n{rows}the end\n")
+    words = "--decimal , --skip 1 --header 1 --footer 1 --separator ; --encoding utf-8 --drop id "
+    words += "--kind zip=categorical --kind size=0: --missing age=999"
+    table, _ = read(path, *words.split())
+    assert list(table.X) == ["zip", "size", "age"] and len(table.X) == 60
+    assert list(table.X["zip"][:3]) == ["00", "01", "02"] and table.X["size"][3] == 3.5
+    notes = " ".join(table.notes)
+    assert "name (such as 'n0')" in notes and "--kind COLUMN=categorical" in notes
+    assert "'999' is a missing cell: 30 of 60 in age" in notes
+    table, _ = read(path, "--only", "size", "name", "--kind", "name=categorical")
+    assert list(table.X) == ["size", "name"] and table.X["name"].nunique() == 60
+    path = save(
+        "a,b,ill\n" + "".join(f"{i},{i % 7},{'yes' * (i < 9) or 'no'}\n" for i in range(60))
+    )
+    table, _ = read(path, "--only", "a", "--label", "ill")
+    assert list(table.X) == ["a"] and table.normal == "no"
+
+
+def test_options_of_no_column(save, frame, capsys):
+    path = save(frame)
+    assert "no column 'wdth'" in fails(capsys, path, "--drop", "wdth")
+    assert "no column 'wdth'" in fails(capsys, path, "--kind", "wdth=grid")
+    assert "one of continuous" in fails(capsys, path, "--kind", "width=regular")
+    assert "not both" in fails(capsys, path, "--missing", "9", "--missing", "width=9")
+    for wrong in ("width", "width=a:b"):
+        with pytest.raises(SystemExit):
+            run(path, "--kind", wrong)
+
+
+def test_many_categories_stop_nothing(save):
+    """Names are left out; where some are frequent, the column stays."""
+    code = [f"c{7 * i % 475}" for i in range(640)]
+    town = [f"t{i}" if i > 300 else "Oslo" for i in range(640)]
+    table = load(save(pd.DataFrame({"x": np.arange(640) / 7, "code": code, "town": town})))
+    assert list(table.X) == ["x", "town"]
+    assert "left out: code (such as 'c0')" in " ".join(table.notes)
+    density = MAFDensity(**QUICK, early_stopping=False, random_state=0)
+    with pytest.warns(UserWarning, match="'town' holds 340 different values: .* 1 they count as"):
+        density.fit(table.X)
+    drawn = density.sample(200, random_state=0)["town"]
+    assert drawn.isin(town).all() and 40 < (drawn == "Oslo").sum() < 150 and drawn.nunique() > 40
+
+
+def test_packed_files_and_standard_input(frame, tmp_path, monkeypatch):
+    path = tmp_path / "table.csv.gz"
+    frame.to_csv(path, index=False)
+    table, output = read(path)
+    assert len(table.X) == 80 and output == tmp_path / "table.scores.csv"
+    stream = io.TextIOWrapper(io.BytesIO(frame.to_csv(index=False).encode()))
+    monkeypatch.setattr("sys.stdin", stream)
+    table, output = read("-")
+    assert len(table.X) == 80 and output is None
+
+
+def test_booleans_and_words(save, frame):
     frame["yes"] = frame["fraud"] == 1
     frame["city"] = "Oslo"
-    X = files.read_table(save(frame)).X
-    assert X["yes"].dtype == "category" and X["city"].dtype == "category"
+    X = load(save(frame)).X
+    assert X["yes"].dtype == bool and set(X["city"]) == {"Oslo"}
 
 
 @pytest.mark.parametrize(
     "text, problem",
     [
         ("", "empty"),
-        ("a,b\n", "no column of numbers or categories"),
+        ("a,b\n", "has no row"),
         ("a,b\n1,2\n", "too few rows"),
         ("name\nx\ny\n", "too few rows"),
-        ("a,b\n1,2\n3,4,5,6\n", "not a CSV table"),
+        ("a,b\n1,2\n3,4,5,6\n", "looks like no table"),
+        ("name\n" + "".join(f"n{i}\n" for i in range(30)), "no column to fit. Columns of names"),
+        ("<!doctype html><html>", "an HTML page"),
     ],
 )
 def test_bad_files(save, capsys, text, problem):
@@ -290,7 +361,7 @@ def test_bad_files(save, capsys, text, problem):
 
 def test_binary_missing_and_directory(tmp_path, capsys):
     path = tmp_path / "table.csv"
-    path.write_bytes(b"\xff\xfe\x00\x81" * 50)
+    path.write_bytes(bytes(range(256)) * 50)
     assert "not text" in fails(capsys, path)
     assert "No such file" in fails(capsys, tmp_path / "none.csv")
     assert str(tmp_path) in fails(capsys, tmp_path)

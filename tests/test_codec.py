@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from skmaf.table.cells import MAX_CATEGORIES, NewCategories
+from skmaf.table.cells import NewCategories
 from skmaf.table.codec import PassthroughCodec, TableCodec
+from skmaf.table.rare import MAX_CATEGORIES, MIN_CATEGORY_ROWS
 
 NAN = np.nan
 
@@ -457,24 +458,76 @@ def test_columns_without_values(dtype):
         fit(np.array([[1, NAN], [2, NAN]]))
 
 
-def test_names_are_no_categories():
-    def names(n):
-        return [f"name {i}" for i in range(n)]
+def learn_column(values, dtype=None, kinds=None):
+    """Learn a codec of this one column, "x"; return it, its numbers and the findings."""
+    X = pd.DataFrame({"x": pd.Series(values, dtype=dtype)})
+    codec, table, findings = TableCodec.learn(X, kinds)
+    return codec, table[:, 0], findings
 
-    assert len(fit_column(names(20) * 2)[0].schema.categories[0]) == 20
-    fit_column(names(20))
-    fit_column(names(100) * 2)
-    with pytest.raises(
-        ValueError,
-        match="Column 'x' holds 21 different values in 21 rows.*: group the rare ones, or drop",
-    ):
-        fit_column(names(21))
-    with pytest.raises(ValueError, match="Column 'x' holds 101 different values in 201 rows"):
-        fit_column(names(101) + names(100))
-    with pytest.raises(ValueError, match="Column 'x' holds 1001 different values"):
-        fit_column(names(MAX_CATEGORIES + 1) * 2)
-    with pytest.raises(ValueError, match="Column 'x' holds 30 different values"):
-        fit_column(np.arange(30.0), categorical=[0])
+
+@pytest.mark.parametrize(
+    "n_values, n_each, n_apart",
+    [
+        (20, 1, 20),
+        (21, 1, 0),
+        (100, 2, 100),
+        (MAX_CATEGORIES, 2, MAX_CATEGORIES),
+        (MAX_CATEGORIES + 1, 2, 0),
+        (MAX_CATEGORIES + 1, MIN_CATEGORY_ROWS, MAX_CATEGORIES),
+    ],
+)
+def test_names_are_one_category(n_values, n_each, n_apart):
+    names = [f"name {i}" for i in range(n_values)]
+    codec, table, findings = learn_column(names * n_each)
+    assert len(codec.schema.categories[0]) == n_apart
+    if n_apart == n_values:
+        assert findings == [] and codec.schema.n_categories == [n_apart]
+        return
+    assert codec.schema.n_categories == [n_apart + 1]
+    (finding,) = findings
+    assert finding.message.startswith(f"Column 'x' holds {n_values:,} different values")
+    assert ("says nothing of a row" in finding.message) == (n_apart == 0)
+    assert table.max() == n_apart and (table == n_apart).sum() == (n_values - n_apart) * n_each
+    # what fit did not see is rare too
+    equal(score_column(codec, ["nobody", None]), np.array([n_apart, NAN]))
+
+
+def often_and_rare():
+    """Two names in 10 rows each, and 30 in one or two; the rare ones sort between them."""
+    return ["a"] * 10 + ["z"] * 10 + [f"m{i}" for i in range(30)] + ["m0"] * 3
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "category"])
+def test_rare_categories_are_drawn_as_often_as_they_are(dtype):
+    codec, table, _ = learn_column(often_and_rare(), dtype)
+    assert list(codec.schema.categories[0]) == ["a", "z"]
+    assert table.tolist() == [0] * 10 + [1] * 10 + [2] * 33
+    frame = codec.decode(np.repeat([[0.0], [1], [2], [NAN]], [1, 1, 3300, 1], axis=0))
+    assert frame["x"].dtype == pd.Series(often_and_rare(), dtype=dtype).dtype
+    assert frame["x"].iloc[:2].tolist() == ["a", "z"] and pd.isna(frame["x"].iloc[-1])
+    counts = frame["x"].iloc[2:-1].value_counts()
+    counts = counts[counts > 0]
+    assert counts.drop("m0").between(50, 150).all() and len(counts) == 30
+    assert 330 < counts["m0"] < 470  # 4 of 33
+    codes = np.full((5, 1), 2.0)
+    first, again = (codec.decode(codes, rng=np.random.RandomState(seed)) for seed in (1, 2))
+    assert not first.equals(again)
+    assert first.equals(codec.decode(codes, rng=np.random.RandomState(1)))
+
+
+@pytest.mark.parametrize("kind", [None, "categorical"])
+def test_numbers_declared_categorical_stay_apart(kind):
+    values = np.arange(30)
+    codec, table, findings = learn_column(values, kinds=kind and {"x": kind})
+    assert findings == []
+    assert table.tolist() == values.tolist()
+    many = np.arange(MAX_CATEGORIES + 5)
+    codec, table, findings = learn_column(many, kinds={"x": "categorical"})
+    assert codec.schema.n_categories == [MAX_CATEGORIES + 1]
+    assert len(findings) == 1
+    back = codec.decode(table[:, None])["x"]
+    assert back.dtype == np.int64
+    assert (back == many).sum() >= MAX_CATEGORIES and set(back) <= set(many)
 
 
 def test_long_declared_lists():
@@ -482,10 +535,11 @@ def test_long_declared_lists():
         return pd.Categorical([0, 1], categories=range(n))
 
     assert len(fit_column(declared(MAX_CATEGORIES))[0].schema.categories[0]) == MAX_CATEGORIES
-    with pytest.raises(
-        ValueError, match="Column 'x' holds 2 different values in 2 rows, of 1001 categories: group"
-    ):
-        fit_column(declared(MAX_CATEGORIES + 1))
+    codec, table, _ = learn_column(declared(MAX_CATEGORIES + 1))
+    assert table.tolist() == [0, 0] and codec.schema.n_categories == [1]
+    back = codec.decode(np.zeros((50, 1)))["x"]
+    assert back.dtype == declared(MAX_CATEGORIES + 1).dtype
+    assert set(back) == {0, 1}  # those that occur
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,15 @@ def test_dates_where_numbers_were(rows, tiny):
 
 
 def test_text_that_names_rows(rows, tiny):
-    frame = pd.DataFrame(rows, columns=["a", "b", "c"]).assign(
-        name=[f"row {i}" for i in range(200)]
-    )
-    with pytest.raises(ValueError, match="Column 'name' holds 200 different values in 200 rows"):
-        tiny().fit(frame)
+    """It says nothing: a density of the other columns, and some name for each row drawn."""
+    frame = pd.DataFrame(rows, columns=["a", "b", "c"])
+    named = frame.assign(name=[f"row {i}" for i in range(200)])
+    with pytest.warns(UserWarning, match="Column 'name' holds 200 .* says nothing of a row"):
+        density = tiny().fit(named)
+    scores = density.score_samples(named)
+    np.testing.assert_array_equal(density.score_samples(named.assign(name="nobody")), scores)
+    drawn = density.sample(20, random_state=0)["name"]
+    assert drawn.isin(named["name"]).all() and drawn.nunique() > 10
 
 
 def test_kinds_that_values_speak_against(rows, tiny):

@@ -26,6 +26,7 @@ def test_pages(page):
         "density",
         "multiscale",
         "outlier",
+        "reading.tables",
         "table.relation_search",
         "variational",
     ],

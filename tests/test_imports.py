@@ -61,6 +61,11 @@ for estimator in [
 """
 
 
+def test_reading_a_table_imports_no_torch():
+    code = "import io, skmaf; skmaf.read_table(io.StringIO('a,b\\n1,2\\n3,4\\n'))"
+    assert imported(code, OF_FITS) == set()
+
+
 def test_estimators_import_no_torch_before_they_are_fitted():
     assert imported(ESTIMATORS, OF_FITS) == set()
 

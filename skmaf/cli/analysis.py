@@ -3,6 +3,7 @@
 import argparse
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,14 @@ from sklearn.model_selection import train_test_split
 
 from ..density import MAFDensity
 from ..outlier import DensityOutlierDetector
+from ..table.codec import TableCodec
 from .files import (
     MIN_ROWS,
     Scores,
     Table,
     check_output,
     example_table,
-    read_table,
+    load_table,
     write_scores,
 )
 from .report import (
@@ -30,6 +32,7 @@ from .report import (
 )
 
 N_DRAWN = 5
+PACKED = {".gz", ".zip", ".zst", ".bz2", ".xz"}
 N_JOBS = 2  # of the detector, which has no use for more
 
 
@@ -71,11 +74,41 @@ def read(args: argparse.Namespace) -> tuple[Table, Path | None]:
     if args.table is None:
         table = example_table()
     else:
-        table = read_table(args.table, args.label)
-        output = output or args.table.with_suffix(".scores.csv")
+        table = load_table(args.table, args.label, reading_options(args))
+        output = output or scores_path(args.table)
     if output is not None:
         check_output(output, args.table, args.force)
     return table, output
+
+
+def reading_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The parameters of `skmaf.read_table`."""
+    names = ("separator", "decimal", "encoding", "header", "skip", "footer", "sheet", "drop")
+    options = {name: getattr(args, name) for name in names}
+    options["missing"] = missing_cells(args.missing)
+    options["column_kinds"] = dict(args.kind)
+    options["only"] = args.only and [*args.only, *([args.label] if args.label else [])]
+    return options
+
+
+def missing_cells(declared: list[tuple[str | None, str]]) -> list[str] | dict[str, list[str]]:
+    """What stands for missing cells, in all columns or in those named."""
+    everywhere = [text for name, text in declared if name is None]
+    by_column: dict[str, list[str]] = {}
+    for name, text in declared:
+        if name is not None:
+            by_column.setdefault(name, []).append(text)
+    if everywhere and by_column:
+        raise ValueError("--missing takes either TEXT or COLUMN=TEXT, not both.")
+    return by_column or everywhere
+
+
+def scores_path(source: Path) -> Path | None:
+    """Where the scores of a table go: beside its file, for standard input nowhere."""
+    if str(source) == "-":
+        return None
+    name = source.with_suffix("") if source.suffix in PACKED else source
+    return name.with_suffix(".scores.csv")
 
 
 def split(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,10 +142,11 @@ def fit(
     detector = DensityOutlierDetector(
         contamination=contamination, n_jobs=N_JOBS, random_state=args.seed, verbose=True
     )
+    codec, _, _ = TableCodec.learn(judged, {n: kind for n, kind in args.kind if n in judged})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         detector.fit(judged)
-        density.fit(X)
+        density.fit(X, codec=codec)
     return density, detector, [str(warning.message) for warning in caught]
 
 

@@ -20,11 +20,14 @@ examples:
   skmaf TABLE.csv --label fraud           fit the rows with fraud = 0, and measure how well \
 the others are found
   skmaf TABLE.csv --contamination 0.01    call the lowest 1% of the rows outliers
+  skmaf TABLE.csv --drop id --missing 9999 --kind zip=categorical
 
-The table has a header line, and commas, semicolons or tabs between cells; words are categories, \
-and cells
-may be empty. A first column without a name names the rows. One tenth of the rows is held out \
-from the
+The table is CSV or a relative of it, Parquet, a spreadsheet (.xlsx, .xls, .ods) or JSON lines, \
+perhaps packed.
+Its form is found out, and said in a line or two; the options for reading overrule that. Words \
+are categories,
+and cells may be empty. A first column without a name names the rows. One tenth of the rows is \
+held out from the
 fit; with --label, half of the normal rows.
 """
 
@@ -60,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("table", nargs="?", type=Path, metavar="TABLE", help="CSV file with a header line")
+    add("table", nargs="?", type=Path, metavar="TABLE", help="file, or - for standard input")
     add(
         "--label",
         metavar="COLUMN",
@@ -78,4 +81,55 @@ def make_parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="FILE", help="where the scores go (TABLE.scores.csv)")
     add("--force", action="store_true", help="overwrite the scores of an earlier run")
     add("--version", action="version", version=f"skmaf {__version__}")
+    add_reading_options(parser)
     return parser
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add what overrules the reader: parameters of `skmaf.read_table`."""
+    add = parser.add_argument_group("reading").add_argument
+    add("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out")
+    add("--only", nargs="+", metavar="COLUMN", help="the columns to use")
+    add(
+        "--kind",
+        action="append",
+        default=[],
+        type=parse_kind,
+        metavar="COLUMN=KIND",
+        help="what a column is: continuous, grid, categorical, heavy-tailed, or bounds such as 0:1",
+    )
+    add(
+        "--missing",
+        action="append",
+        default=[],
+        type=parse_missing,
+        metavar="[COLUMN=]TEXT",
+        help="what else stands for a missing cell, such as 9999",
+    )
+    add("--separator", metavar="SIGN", help="what divides cells; ' ' is any number of blanks")
+    add("--decimal", choices=[".", ","], help="what marks decimals")
+    add("--encoding", metavar="NAME", help="of the text, such as latin-1")
+    add("--header", type=int, metavar="N", help="how many lines hold the names of the columns")
+    add("--skip", type=int, metavar="N", help="how many lines above them are no part of the table")
+    add("--footer", type=int, metavar="N", help="how many lines at the end are none")
+    add("--sheet", default=0, metavar="NAME", help="sheet of a spreadsheet (the first)")
+
+
+def parse_kind(text: str) -> tuple[str, str | tuple[float | None, float | None]]:
+    """The name of a column and its kind, or the bounds of its numbers."""
+    name, sign, kind = text.rpartition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"{text!r} is not COLUMN=KIND")
+    low, colon, high = kind.partition(":")
+    if not colon:
+        return name, kind
+    try:
+        return name, (float(low) if low else None, float(high) if high else None)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{kind!r} is not LOW:HIGH") from error
+
+
+def parse_missing(text: str) -> tuple[str | None, str]:
+    """The name of a column, None for all, and what stands for a missing cell there."""
+    name, sign, cell = text.rpartition("=")
+    return (name, cell) if sign else (None, text)

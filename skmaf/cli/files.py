@@ -1,4 +1,4 @@
-"""Tables for the command: scikit-learn's example, the user's CSV file, and the file of scores."""
+"""Tables for the command: scikit-learn's example, the user's file, and the file of scores."""
 
 import os
 from collections.abc import Iterable
@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer
 
+from ..reading import read_table
+from ..table.codec import TableCodec
+
 MIN_ROWS = 10
 # rows with missing cells are fitted too if there are so many of them, and such a share of all
 MIN_INCOMPLETE_ROWS = 10
 MIN_INCOMPLETE_SHARE = 0.02
-# a column of words is categorical if it has so many different ones, or one in two rows
-MAX_CATEGORIES = 20
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Table:
     title : str
         What the table is.
     X : DataFrame
-        Columns of numbers, float64, and of categories, in the rows that get a score.
+        The columns to fit, in the rows that get a score.
     scored : ndarray of bool
         Which of the rows in ``index`` these are.
     index : Index
@@ -85,22 +86,36 @@ def example_table() -> Table:
     )
 
 
-def read_table(path: Path, label: str | None = None) -> Table:
-    """Read the numbers and categories of a CSV file, and its column ``label``.
+def load_table(source: Path, label: str | None, options: dict[str, Any]) -> Table:
+    """Read the columns that a density can use from a file, and its column ``label``.
+
+    Parameters
+    ----------
+    source : Path
+    label : str or None
+    options : dict
+        Parameters of `skmaf.read_table`.
 
     Raises
     ------
     ValueError
         If the file is no table, has too little in it, or the label does not have two values.
     """
-    frame = read_csv(path)
+    frame = read_table(source, **options)
+    notes = [" ".join(frame.attrs["reading"])] if frame.attrs["reading"] else []
     labels = None
     normal = None
     if label is not None:
         labels, normal = take_label(frame, label)
-    X, notes = usable_columns(frame)
+    if len(frame) < MIN_ROWS:
+        raise ValueError(
+            f"{source}: too few rows to fit: {len(frame)}; a density needs {MIN_ROWS} at the very "
+            f"least. {' '.join(notes)}"
+        )
+    X, more_notes = usable_columns(frame, options.get("column_kinds") or {})
+    notes += more_notes
     if X.shape[1] == 0:
-        raise ValueError(f"{path} has no column of numbers or categories under a header line.")
+        raise ValueError(f"{source} has no column to fit. {' '.join(notes)}")
     is_normal = np.ones(len(X), dtype=bool) if labels is None else (labels == normal).to_numpy()
     scored, more_notes = rows_to_score(X, is_normal)
     notes += more_notes
@@ -108,26 +123,7 @@ def read_table(path: Path, label: str | None = None) -> Table:
         labels = labels[scored]
         if labels.nunique() < 2:
             raise ValueError(f"all rows that can be scored have one label. {notes[-1]}")
-    return Table(str(path), X[scored], scored, X.index, labels, normal, notes)
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV file; a first column without a name names its rows."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            separator = max(",;\t", key=file.readline().count)
-        frame = pd.read_csv(
-            path, sep=separator, encoding="utf-8-sig", skipinitialspace=True, low_memory=False
-        )
-    except pd.errors.EmptyDataError as error:
-        raise ValueError(f"{path} is empty.") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text: save the table as CSV, in UTF-8.") from error
-    except pd.errors.ParserError as error:
-        raise ValueError(f"{path} is not a CSV table: {error}") from error
-    if str(frame.columns[0]).startswith("Unnamed:"):
-        frame = frame.set_index(frame.columns[0])
-    return frame
+    return Table(str(source), X[scored], scored, X.index, labels, normal, notes)
 
 
 def take_label(frame: pd.DataFrame, name: str) -> tuple[pd.Series, Any]:
@@ -147,49 +143,27 @@ def take_label(frame: pd.DataFrame, name: str) -> tuple[pd.Series, Any]:
     return labels, min(counts.index) if set(counts.index) == {0, 1} else counts.index[0]
 
 
-def usable_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The columns that a density can use, and notes on the others.
+def usable_columns(frame: pd.DataFrame, kinds: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
+    """The columns that say something of a row, and a note on the others.
 
-    Numbers become float64, infinity NaN, and words and truth values categories.
+    Infinite numbers become missing cells, and what is declared to be categories has their dtype.
     """
-    usable = {}
-    text = []
-    empty = []
-    for name, cells in frame.items():
-        values = pd.to_numeric(cells, errors="coerce")
-        words = cells[values.isna() & cells.notna()]
-        if cells.dtype == bool or are_categories(words, cells.notna().sum()):
-            usable[name] = cells.astype("category")
-        elif len(words):
-            text.append(f"{name} (such as {words.iloc[0]!r})")
-        elif values.notna().any():
-            usable[name] = values.astype(float).replace([np.inf, -np.inf], np.nan)
-        else:
-            empty.append(name)
-    return pd.DataFrame(usable, index=frame.index), column_notes(frame, text, empty)
-
-
-def are_categories(words: pd.Series, n_cells: int) -> bool:
-    """Whether a column of ``n_cells`` cells holds these words alone, and few different ones."""
-    most = max(MAX_CATEGORIES, len(words) / 2)
-    return len(words) > 0 and len(words) == n_cells and words.nunique() <= most
-
-
-def column_notes(frame: pd.DataFrame, text: list[str], empty: list[object]) -> list[str]:
-    """What the user should know of columns of text, empty ones, and their names."""
-    notes = []
-    if text:
-        notes.append(
-            "Columns are left out that hold other text in most rows, or text among numbers: "
-            f"{listing(text)}. Group it, or encode it as numbers, to use them."
-        )
-    if empty:
-        notes.append(f"Columns without values are left out: {listing(empty)}.")
-    if all(is_number(name) for name in frame):
-        notes.append(
-            "All column names are numbers. If the first line is data, put a header line above it."
-        )
-    return notes
+    X = frame.replace([np.inf, -np.inf], np.nan)
+    X = X.loc[:, X.notna().any()]
+    if X.shape[1] == 0:
+        return X, []
+    categorical = [name for name, kind in kinds.items() if kind == "categorical" and name in X]
+    X = X.astype(dict.fromkeys(categorical, "category"))
+    _, _, findings = TableCodec.learn(X, {name: kind for name, kind in kinds.items() if name in X})
+    names = [X.columns[finding.position] for finding in findings if finding.n_kept == 0]
+    if not names:
+        return X, []
+    examples = [f"{name} (such as {str(X[name].dropna().iloc[0])[:20]!r})" for name in names]
+    note = (
+        f"Columns of names or free text say nothing of a row, and are left out: "
+        f"{listing(examples)}. To keep one: --kind COLUMN=categorical."
+    )
+    return X.drop(columns=names), [note]
 
 
 def rows_to_score(X: pd.DataFrame, is_normal: np.ndarray) -> tuple[np.ndarray, list[str]]:
@@ -252,8 +226,3 @@ def listing(names: Iterable[object], n_shown: int = 4) -> str:
     texts = [str(name) for name in names]
     more = [f"and {len(texts) - n_shown} more"] if len(texts) > n_shown else []
     return ", ".join(texts[:n_shown] + more)
-
-
-def is_number(text: object) -> bool:
-    """Whether a text, such as a column's name, is a number."""
-    return not np.isnan(pd.to_numeric(text, errors="coerce"))

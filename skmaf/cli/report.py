@@ -147,9 +147,7 @@ def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:
 
     They stand beside the median, or the most frequent value, of the fitted rows ``X``.
     """
-    typical = {
-        name: x.mode().iloc[0] if x.dtype == "category" else x.median() for name, x in X.items()
-    }
+    typical = {name: x.median() if is_amount(x) else x.mode().iloc[0] for name, x in X.items()}
     shown = pd.DataFrame(
         {"typical": typical.values()}, index=[str(name)[:28] for name in X], dtype=object
     )
@@ -159,6 +157,11 @@ def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:
     more = f"\n(and {hidden} more columns)" if hidden > 0 else ""
     text = shown.head(SHOWN_COLUMNS).map(cell_text).to_string()
     return f"{len(drawn)} rows drawn from the density\n{text}{more}"
+
+
+def is_amount(column: pd.Series) -> bool:
+    """Whether a column holds numbers that have a median."""
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def cell_text(value: object) -> str:

@@ -8,8 +8,7 @@ from numbers import Complex, Real
 import numpy as np
 import pandas as pd
 
-MAX_CATEGORIES = 1000
-FEW_CATEGORIES = 20  # however few rows there are
+from .rare import RareCategories, group_rare
 
 # the first that fits counts: to Python a truth value is a number, and to NumPy a time span is one
 CELL_TYPES: dict[str, tuple[type, ...]] = {
@@ -118,31 +117,23 @@ def check_finite(table: np.ndarray, labels: list[str]) -> None:
 
 
 def learn_categories(
-    column: pd.Series, cells: np.ndarray, label: str, is_declared: bool
-) -> pd.Index | None:
-    """Return the categories of a column in the order of their codes, None for numbers.
+    column: pd.Series, cells: np.ndarray, is_declared: bool
+) -> tuple[pd.Index | None, RareCategories | None]:
+    """Return the categories of a column in the order of their codes, and those that are too rare.
 
-    Raises
-    ------
-    ValueError
-        If there are too many to learn anything of each.
+    None and None for a column of numbers.
     """
     has_list = isinstance(column.dtype, pd.CategoricalDtype)
     is_numbers = cells.dtype != object
     if is_numbers and not is_declared and not has_list:
-        return None
-    observed = pd.unique(cells[~pd.isna(cells)])
+        return None, None
+    present = cells[~pd.isna(cells)]
     if has_list:
         values = column.cat.categories
     else:
-        values = sorted(observed, key=None if is_numbers else str)
-    is_long = max(len(observed), len(values)) > MAX_CATEGORIES
-    if is_long or len(observed) > max(FEW_CATEGORIES, len(cells) / 2):
-        raise ValueError(
-            f"{label} holds {len(observed)} different values in {len(cells)} rows, of "
-            f"{len(values)} categories: group the rare ones, or drop it if it only names rows."
-        )
-    return pd.Index(values, dtype=np.float64 if types_of(values) == {"numbers"} else object)
+        values = sorted(pd.unique(present), key=None if is_numbers else str)
+    kept, rare = group_rare(values, present, is_declared)
+    return pd.Index(kept, dtype=np.float64 if types_of(values) == {"numbers"} else object), rare
 
 
 def encode_cells(
@@ -162,12 +153,22 @@ def encode_cells(
     return codes, [NewCategories(label, pd.unique(cells[is_new]).tolist())]
 
 
-def decode_cells(numbers: np.ndarray, categories: pd.Index | None) -> np.ndarray:
-    """Return the values of a column from numbers or codes: floats with NaN, objects with None."""
+def decode_cells(
+    numbers: np.ndarray,
+    categories: pd.Index | None,
+    rare: RareCategories | None,
+    rng: np.random.RandomState,
+) -> np.ndarray:
+    """Return the values of a column from numbers or codes: floats with NaN, objects with None.
+
+    Where the code is that of the rare categories one of them is drawn.
+    """
     if categories is None:
         return numbers
-    # a category that `fit` did not see has no name
-    missing = np.isnan(numbers) | (numbers >= len(categories))
-    values = categories.to_numpy()[np.where(missing, 0, numbers).astype(int)]
-    values[missing] = None  # NaN among floats
-    return values
+    values = np.full(len(numbers), None, dtype=object)  # None, too, for what `fit` did not see
+    known = numbers < len(categories)
+    values[known] = categories.to_numpy(object)[numbers[known].astype(int)]
+    is_rare = numbers == len(categories)
+    if rare is not None and is_rare.any():
+        values[is_rare] = rare.draw(int(is_rare.sum()), rng)
+    return values if categories.dtype == object else values.astype(np.float64)

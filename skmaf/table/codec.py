@@ -6,7 +6,7 @@ which the public methods of estimators turn into warnings: a codec warns of noth
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from .._compat import get_feature_names
 from .cells import NewCategories, check_finite, encode_cells, learn_categories, read_cells, types_of
 from .column_kinds import Kind, check_declared, declared_kinds
 from .frames import as_pandas, as_table, column_series, put_back
+from .rare import GroupedCategories, RareCategories
 from .schema import Schema
 from .timeline import Timeline, are_date_integers
 
@@ -50,7 +51,7 @@ class TableCodec:
     @classmethod
     def learn(
         cls, X: Any, column_kinds: dict | None = None
-    ) -> tuple["TableCodec", np.ndarray, list[NewCategories]]:
+    ) -> tuple["TableCodec", np.ndarray, list[GroupedCategories]]:
         """Learn the form of a table.
 
         Parameters
@@ -63,13 +64,13 @@ class TableCodec:
         -------
         codec : TableCodec
         N : ndarray of shape (n_samples, n_features)
-        findings : list
+        findings : list of GroupedCategories
 
         Raises
         ------
         ValueError
-            If X is no table, or a column has no values, infinite ones, too many categories, or
-            another kind than is declared.
+            If X is no table, or a column has no values, infinite ones, or another kind than is
+            declared.
         TypeError
             If a cell holds neither a number nor text nor a truth value nor a date.
         """
@@ -78,14 +79,15 @@ class TableCodec:
         schema = Schema.blank(X)
         if _is_plain(X) and "categorical" not in declared.values() and not _holds_date_integers(X):
             N = _read_plain(X, schema)
+            findings: list[GroupedCategories] = []
         else:
-            N, schema = _learn_columns(X, schema, declared)
+            N, schema, findings = _learn_columns(X, schema, declared)
         for j in np.flatnonzero(np.isnan(N).all(axis=0)):
             raise ValueError(f"{schema.label(int(j))} has no value in any row: drop it.")
         _refuse_limits(declared, schema)
         check_declared(declared, N, schema)
         has_missing = bool(np.isnan(N).any())
-        return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, []
+        return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, findings
 
     @property
     def n_features(self) -> int:
@@ -138,13 +140,18 @@ class TableCodec:
                 cells = timeline.encode(cells, label)
             if self.schema.categories[j] is not None:
                 cells, found = encode_cells(cells, self.schema.categories[j], label)
-                findings += found
+                findings += found if self.schema.rare[j] is None else []
             numbers.append(cells)
         return np.column_stack(numbers), findings
 
-    def decode(self, N: np.ndarray, container: str | None = None) -> Any:
-        """Return a matrix of numbers as a table of the user's kind, or in another container."""
-        return self.schema.write(N, container)
+    def decode(
+        self, N: np.ndarray, container: str | None = None, rng: np.random.RandomState | None = None
+    ) -> Any:
+        """Return a matrix of numbers as a table of the user's kind, or in another container.
+
+        Where rare categories count as one, ``rng`` draws one of them; by default always the same.
+        """
+        return self.schema.write(N, container, rng)
 
     def keep_dates(self, N: np.ndarray) -> np.ndarray:
         """Return rows that were drawn with dates moved to the range that they had in `fit`."""
@@ -156,7 +163,7 @@ class TableCodec:
 
     def decode_column(self, j: int, numbers: np.ndarray) -> np.ndarray:
         """Return the values of a column from its numbers or codes."""
-        return self.schema.decode(j, numbers)
+        return self.schema.decode(j, numbers, np.random.RandomState(0))
 
     def restore(self, table: Any, X: Any, missing: np.ndarray) -> Any:
         """Return a table with the cells of ``X`` that are not missing as they were there.
@@ -263,33 +270,52 @@ def _read_plain(X: np.ndarray, schema: Schema) -> np.ndarray:
     return N
 
 
-def _learn_columns(X: Any, schema: Schema, declared: dict) -> tuple[np.ndarray, Schema]:
-    """Return a table as numbers, column by column, and the schema with what was learned."""
+def _learn_columns(
+    X: Any, schema: Schema, declared: dict
+) -> tuple[np.ndarray, Schema, list[GroupedCategories]]:
+    """Return a table as numbers, the schema with what was learned, and findings."""
     learned = [
         _learn_column(column, schema.label(j), declared.get(j))
         for j, column in enumerate(column_series(X))
     ]
-    numbers, categories, cell_types, timelines = map(list, zip(*learned))
-    schema = replace(schema, categories=categories, cell_types=cell_types, timelines=timelines)
-    return np.column_stack(numbers), schema
+    numbers, categories, cell_types, timelines, rare = map(list, zip(*learned))
+    schema = replace(
+        schema, categories=categories, cell_types=cell_types, timelines=timelines, rare=rare
+    )
+    findings = [
+        grouped.finding(schema.label(j), j, len(categories[j]))
+        for j, grouped in enumerate(rare)
+        if grouped is not None
+    ]
+    return np.column_stack(numbers), schema, findings
 
 
-def _learn_column(
-    column: pd.Series, label: str, kind: Kind | None
-) -> tuple[np.ndarray, pd.Index | None, set, Timeline | None]:
-    """Return a column as numbers, and its categories, types of cells and timeline."""
+class _LearnedColumn(NamedTuple):
+    """A column as numbers, and what the schema keeps of it."""
+
+    numbers: np.ndarray
+    categories: pd.Index | None
+    cell_types: set
+    timeline: Timeline | None = None
+    rare: RareCategories | None = None
+
+
+def _learn_column(column: pd.Series, label: str, kind: Kind | None) -> _LearnedColumn:
     cells, cell_types = read_cells(column, label)
     timeline = None
     may_be_dates = not isinstance(column.dtype, pd.CategoricalDtype) and kind != "categorical"
     if may_be_dates and (kind is None or cells.dtype == object):
         timeline = Timeline.learn(cells, cell_types, label)
     if timeline is not None:
-        return timeline.encode(cells, label), None, timeline.accepted, timeline
-    known = learn_categories(column, cells, label, kind == "categorical")
-    if known is not None:
-        cells, _ = encode_cells(cells, known, label)
-        cell_types = cell_types | types_of(known)
-    return cells, known, cell_types, None
+        return _LearnedColumn(timeline.encode(cells, label), None, timeline.accepted, timeline)
+    known, rare = learn_categories(column, cells, kind == "categorical")
+    if known is None:
+        return _LearnedColumn(cells, None, cell_types)
+    codes, _ = encode_cells(cells, known, label)
+    cell_types = cell_types | types_of(known)
+    if rare is not None:
+        cell_types = cell_types | types_of(rare.values)
+    return _LearnedColumn(codes, known, cell_types, rare=rare)
 
 
 def _check_types(cell_types: set, known: set, label: str) -> None:

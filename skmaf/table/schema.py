@@ -12,6 +12,7 @@ import pandas as pd
 from .calendar import Cycles
 from .cells import decode_cells
 from .frames import ARRAY, container_of, stack_columns, write_frame
+from .rare import RareCategories
 from .timeline import Timeline
 
 
@@ -33,6 +34,8 @@ class Schema:
         What the cells of each column may be, among the names of `CELL_TYPES`.
     timelines : list of Timeline or None
         How the dates, times or durations of each column are numbered, None where it has none.
+    rare : list of RareCategories or None
+        The categories of each column that count as one, which has the code after the last.
     """
 
     names: list | None
@@ -41,26 +44,31 @@ class Schema:
     categories: list
     cell_types: list
     timelines: Sequence[Timeline | None]
+    rare: Sequence[RareCategories | None]
 
     @classmethod
     def blank(cls, X: Any) -> "Schema":
         """Return the schema of a table of numbers, before anything is learned from its cells."""
         container = container_of(X)
         n_columns = X.shape[1]
-        unknown = [None] * n_columns
+        unknown: list = [None] * n_columns
         numbers = [{"numbers"} for _ in range(n_columns)]
         if container == ARRAY:
-            return cls(None, container, [X.dtype] * n_columns, unknown, numbers, unknown)
+            return cls(None, container, [X.dtype] * n_columns, unknown, numbers, unknown, unknown)
         if container == "pandas":
-            return cls(list(X.columns), container, list(X.dtypes), unknown, numbers, unknown)
+            dtypes = list(X.dtypes)
+            return cls(list(X.columns), container, dtypes, unknown, numbers, unknown, unknown)
         schema = nw.from_native(X).schema
         dtypes = list(schema.dtypes())
-        return cls(list(schema.names()), container, dtypes, unknown, numbers, unknown)
+        return cls(list(schema.names()), container, dtypes, unknown, numbers, unknown, unknown)
 
     @property
     def n_categories(self) -> list[int | None]:
         """How many categories each column has, None for one of numbers."""
-        return [None if known is None else len(known) for known in self.categories]
+        return [
+            None if known is None else len(known) + (rare is not None)
+            for known, rare in zip(self.categories, self.rare)
+        ]
 
     @property
     def cycles(self) -> dict[int, Cycles]:
@@ -84,14 +92,16 @@ class Schema:
         """Return what messages call a column."""
         return f"Column {j}" if self.names is None else f"Column {self.names[j]!r}"
 
-    def decode(self, j: int, numbers: np.ndarray) -> np.ndarray:
-        """Return the values of a column from its numbers or codes."""
+    def decode(self, j: int, numbers: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Return the values of a column from its numbers or codes; rare categories are drawn."""
         timeline = self.timelines[j]
         if timeline is not None:
             return timeline.decode(numbers)
-        return decode_cells(numbers, self.categories[j])
+        return decode_cells(numbers, self.categories[j], self.rare[j], rng)
 
-    def write(self, N: np.ndarray, container: str | None = None) -> Any:
+    def write(
+        self, N: np.ndarray, container: str | None = None, rng: np.random.RandomState | None = None
+    ) -> Any:
         """Return a matrix of numbers in the form of the user's table.
 
         Parameters
@@ -100,15 +110,18 @@ class Schema:
             NaN where a cell is missing, and codes for categories.
         container : str, default=None
             Another container than that of the table; dtypes then follow from the values.
+        rng : RandomState, default=None
+            Draws rare categories; by default always the same ones.
         """
         container = container or self.container
         N = np.asarray(N, dtype=np.float64)
-        columns = [self.decode(j, numbers) for j, numbers in enumerate(N.T)]
+        rng = rng or np.random.RandomState(0)
+        columns = [self.decode(j, numbers, rng) for j, numbers in enumerate(N.T)]
         names = self.names or [f"x{j}" for j in range(len(columns))]
         is_same = container == self.container
         dtypes = self.dtypes if is_same else [None] * len(columns)
         if container == "pandas":
-            series = [_to_pandas(*column) for column in zip(N.T, columns, dtypes)]
+            series = [_to_pandas(*column) for column in zip(columns, dtypes)]
             return pd.DataFrame(dict(enumerate(series))).set_axis(names, axis=1)
         if container != ARRAY:
             whole = [_whole(*column) for column in zip(columns, dtypes)]
@@ -131,10 +144,10 @@ def _whole(values: np.ndarray, dtype: Any) -> np.ndarray:
     return np.clip(np.rint(values), -bound if is_signed else 0.0, highest)
 
 
-def _to_pandas(codes: np.ndarray, values: np.ndarray, dtype: Any) -> Any:
+def _to_pandas(values: np.ndarray, dtype: Any) -> Any:
     if isinstance(dtype, pd.CategoricalDtype):
-        known = codes < len(dtype.categories)
-        return pd.Categorical.from_codes(np.where(known, codes, -1).astype(int), dtype=dtype)
+        codes = dtype.categories.astype(object).get_indexer(pd.Index(values, dtype=object))
+        return pd.Categorical.from_codes(codes, dtype=dtype)
     cannot_miss = isinstance(dtype, np.dtype) and dtype.kind in "biu"
     return pd.Series(
         _whole(values, dtype), dtype=None if cannot_miss and pd.isna(values).any() else dtype
