@@ -14,6 +14,7 @@ from .models.specs import TableKnowledge
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
 from .table.frames import as_table, take_rows
+from .table.periodic import is_periodic
 from .table.relation_search import column_keys
 
 if TYPE_CHECKING:
@@ -101,10 +102,10 @@ def learn_constraints(
     rows, weights = weigh(N, sample_weight)
     schema = codec.schema
     keys = column_keys(schema.names, codec.n_features)
-    # dates of two columns are counted in units and from origins of their own
+    # dates are counted in units and from an origin of their own, and a circle has no ends
     are_numbers = [
-        categories is None and timeline is None
-        for categories, timeline in zip(schema.categories, schema.timelines)
+        categories is None and timeline is None and not is_periodic(codec.declared.get(j))
+        for j, (categories, timeline) in enumerate(zip(schema.categories, schema.timelines))
     ]
     return RowConstraints.learn(N[rows], weights, keys, are_numbers, relations)
 

@@ -200,10 +200,7 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         if self.estimator is None:
             scores = multiscale_scores(self.contamination == 0, densities, rows, held_out, seed)
         ensemble = FoldEnsemble.of(scores, rows, held_out)
-        judged = np.sort(np.concatenate(held_out))
-        calibration = Calibration(
-            ensemble.log_prob(take_rows(rows, judged), self.n_jobs), weights[judged]
-        )
+        calibration = self._calibrate(ensemble, rows, np.sort(np.concatenate(held_out)), weights)
         keep_fitted(
             self,
             codec,
@@ -237,6 +234,13 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
             return np.ones(len(order))
         # it may take no weights: a row counts or does not
         return trust_in_rows(N[order], weights, codec.schema.n_categories, seed).round()
+
+    def _calibrate(
+        self, ensemble: FoldEnsemble, rows: Any, judged: np.ndarray, weights: np.ndarray
+    ) -> Calibration:
+        """Return the calibration by the rows at some positions."""
+        scores = ensemble.log_prob(take_rows(rows, judged), self.n_jobs)
+        return Calibration(scores, weights[judged])
 
     def _offset(self, calibration: Calibration) -> float:
         """Return the threshold that ``contamination`` asks for."""

@@ -68,7 +68,7 @@ def test_a_missing_angle_counts_once(density):
 
 @pytest.mark.filterwarnings("ignore:Training reached max_iter")
 def test_draws_lie_in_the_period_and_about_the_seam(density):
-    drawn = density.sample(1000, random_state=0)[:, 0]
+    drawn = density.sample(1000, random_state=0, complete=True)[:, 0]
     assert ((drawn >= 0) & (drawn < PERIOD)).all()
     assert 0.3 < (drawn < 180).mean() < 0.7
     assert np.cos(np.deg2rad(drawn)).mean() > 0.5
