@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import iqr
-from sklearn.ensemble import IsolationForest
 
 from .contract import check_context
+from .isolation import Isolation
 from .multiscale_density import MultiscaleTableDensity
 
 N_TREES = 40  # of the forest of each fold
@@ -64,7 +64,7 @@ class RobustScore:
     Attributes
     ----------
     density : MultiscaleTableDensity
-    forest : IsolationForest
+    forest : Isolation
     weights : ndarray of shape (2,)
         Nats for each nat of the coarse log-density, and for each unit of the forest's score.
     centres : ndarray of shape (2,)
@@ -72,7 +72,7 @@ class RobustScore:
     """
 
     density: MultiscaleTableDensity
-    forest: IsolationForest
+    forest: Isolation
     weights: np.ndarray
     centres: np.ndarray
 
@@ -131,7 +131,7 @@ def _robust_scores(
     scores = []
     for k, (density, rows) in enumerate(zip(densities, held_out)):
         seen = _without_missing(density, np.delete(N, rows, axis=0))
-        forest = IsolationForest(n_estimators=N_TREES, random_state=seed + k).fit(seen)
+        forest = Isolation.fit(seen, N_TREES, seed + k)
         scores.append(RobustScore(density, forest, np.zeros(2), np.zeros(2)))
     parts = [score.parts(N[rows]) for score, rows in zip(scores, held_out)]
     own, looks = map(np.concatenate, zip(*parts))
