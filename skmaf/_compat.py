@@ -6,6 +6,9 @@ from sklearn.utils.validation import (
     _check_feature_names_in as check_feature_names_in,
 )
 from sklearn.utils.validation import (
+    _check_n_features as check_n_features,
+)
+from sklearn.utils.validation import (
     _check_sample_weight as check_sample_weight,
 )
 from sklearn.utils.validation import (
@@ -21,6 +24,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_feature_names_in",
+    "check_n_features",
     "check_sample_weight",
     "check_y",
     "fit_context",

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._compat import check_sample_weight
+from ._compat import check_n_features, check_sample_weight, get_feature_names
 from ._validation import check_count, seed_from, tagged, weigh
-from ._warnings import at_user_line, warn_user
+from ._warnings import warn_user
 from .inference.drawing import draw_rows, fill_rows
 from .models.specs import TableKnowledge
 from .table.codec import TableCodec
@@ -56,11 +56,26 @@ def encode_rows(estimator: Any, X: Any) -> np.ndarray:
     """Return rows like those of `fit` as numbers, with a warning for each finding."""
     check_is_fitted(estimator)
     X = as_table(X)
-    with at_user_line():
-        validate_data(estimator, X, reset=False, skip_check_array=True)
+    _check_columns(estimator, X)
     N, findings = estimator.codec_.encode(X)
     warn_of(findings)
     return N
+
+
+def _check_columns(estimator: Any, X: Any) -> None:
+    """Refuse other columns than those of `fit`; warn where only one of the tables names them."""
+    name = type(estimator).__name__
+    is_named = get_feature_names(X) is not None
+    was_named = hasattr(estimator, "feature_names_in_")
+    if is_named == was_named:
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+        return
+    # the words of scikit-learn, whose own warning would not point at the user's line
+    if was_named:
+        warn_user(f"X does not have valid feature names, but {name} was fitted with feature names")
+    else:
+        warn_user(f"X has feature names, but {name} was fitted without feature names")
+    check_n_features(estimator, X, reset=False)
 
 
 def warn_of(findings: list) -> None:

@@ -18,6 +18,7 @@ REASONS = 3  # cells of a row, at most; both of a pair
 EXACT_DIGITS = 5  # of a number that is not rounded
 ROUNDED_DIGITS = 4  # of one that is
 NO_BREAK = "\xa0"  # a space at which no line ends
+GROUPED = 10_000  # from which on thousands are set apart
 LARGE = 1e15  # from which on numbers are written with a power of ten
 SMALL = 1e-6  # below which they are
 NEXT = """\
@@ -166,6 +167,8 @@ def is_amount(column: pd.Series) -> bool:
 
 def cell_text(value: object) -> str:
     """A number as a person writes it, or the first letters of a text."""
+    if pd.isna(value):
+        return "missing"
     if isinstance(value, Real) and not isinstance(value, bool):
         return number_text(value)
     return str(value)[:12]
@@ -174,7 +177,8 @@ def cell_text(value: object) -> str:
 def number_text(number: Any) -> str:
     """A number as a person writes it: 35,060 and 0.00021, whole numbers with all their digits.
 
-    Others are rounded to four digits, unless five say all.
+    Others are rounded to four digits, unless five say all. Four digits need no comma: a year is
+    2019.
     """
     size = abs(float(number))
     if not math.isfinite(size) or size >= LARGE or 0 < size < SMALL:
@@ -186,4 +190,4 @@ def number_text(number: Any) -> str:
     if int(exponent) < 0 and len(digits) > EXACT_DIGITS:
         places = max(0, ROUNDED_DIGITS - 1 - exact.adjusted())
         exact = round(exact, places).normalize()
-    return f"{exact:,f}"
+    return f"{exact:,f}" if size >= GROUPED else f"{exact:f}"
