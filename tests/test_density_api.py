@@ -208,6 +208,7 @@ def test_ctrl_c_leaves_a_usable_estimator(step, early_stopping, rows, tiny, monk
     )
 
 
+@pytest.mark.filterwarnings("ignore:Training diverged")
 def test_non_finite_losses_never_give_a_nan_density(rows, tiny, monkeypatch):
     genuine = Flow.log_prob
     steps = []

@@ -26,8 +26,9 @@ from .columns import (
     PointMasses,
     moments,
 )
-from .grids import decimals_of, fine_grid_step, grid_step, support
+from .grids import fine_grid_step, grid_step, support
 from .periodic import Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
+from .rounding import exact_decimals_of
 from .transform_choice import choose_description
 from .transforms import Asinh, Transform, bounds_transform
 
@@ -245,7 +246,7 @@ def _numbers(
     elif isinstance(kind, tuple):
         transform = bounds_transform(*kind, x[is_other])
     others = _continuous(x[is_other], weights[is_other], step, transform)
-    decimals = decimals_of(values) if others.regular else None
+    decimals = exact_decimals_of(values) if others.regular else None
     others = replace(others, low=low, high=high, decimals=decimals)
     return PointMasses.of(x, weights, points, others) if len(points) else others
 

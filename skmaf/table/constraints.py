@@ -13,7 +13,7 @@ from .ends import Ends
 from .missing import MissingPatterns
 from .relation_search import relations_of
 from .relations import Determines, Relation
-from .rounding import decimals_of
+from .rounding import exact_decimals_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,9 @@ class RowConstraints:
             found = relations_of(N, keys, are_numbers)
         else:
             found = _checked(relations or [], N, keys, are_numbers)
-        decimals = [decimals_of(x) if is_number else None for x, is_number in zip(N.T, are_numbers)]
+        decimals = [
+            exact_decimals_of(x) if is_number else None for x, is_number in zip(N.T, are_numbers)
+        ]
         ends = Ends.learn(N, decimals, are_numbers)
         return cls(keys, found, ends, decimals, MissingPatterns.learn(N, weights))
 

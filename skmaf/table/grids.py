@@ -4,7 +4,6 @@ import numpy as np
 
 MIN_STEP = 1e-6  # a step below this share of the range may be floating-point resolution, not a grid
 GRID_VALUES = 20  # so many values that chance does not put them on such a fine grid
-MOST_DECIMALS = 9
 EDGE_ROWS = 10  # rows that hold the least value of a column, which then is the least it may have
 
 
@@ -33,14 +32,6 @@ def fine_grid_step(values: np.ndarray, resolution: float) -> float:
         return 0.0
     larger = np.sort(values[np.abs(values) >= np.median(np.abs(values))])
     return step if grid_step(larger, resolution, min_share=0.0) < 1.5 * step else 0.0
-
-
-def decimals_of(values: np.ndarray) -> int | None:
-    """Return how many digits after the point values have at most, None if they are no decimals."""
-    for n in range(MOST_DECIMALS + 1):
-        if np.array_equal(np.round(values, n), values):
-            return n
-    return None
 
 
 def support(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:

@@ -55,7 +55,8 @@ class MissingPatterns:
                 random_state=0,
             )
             some = missing[:, missing.any(axis=0)].astype(np.float64)
-            leaves = tree.fit(N[:, features], some, weights).apply(N[:, features])
+            known = _single(N[:, features])
+            leaves = tree.fit(known, some, weights).apply(known)
         shares = {}
         for leaf in np.unique(leaves):
             rows = leaves == leaf
@@ -67,10 +68,16 @@ class MissingPatterns:
         """Return which cells of complete rows are to be missing, a draw for each row."""
         leaves = np.zeros(len(N), dtype=int)
         if self.tree is not None:
-            leaves = self.tree.apply(N[:, self.features])
+            leaves = self.tree.apply(_single(N[:, self.features]))
         missing = np.zeros(N.shape, dtype=bool)
         for leaf in np.unique(leaves):
             rows = np.flatnonzero(leaves == leaf)
             chosen = rng.choice(len(self.patterns), len(rows), p=self.shares[int(leaf)])
             missing[rows] = self.patterns[chosen]
         return missing
+
+
+def _single(N: np.ndarray) -> np.ndarray:
+    """Return numbers in the precision of trees, the largest ones as large as it can hold."""
+    largest = np.finfo(np.float32).max
+    return np.clip(N, -largest, largest).astype(np.float32)

@@ -69,6 +69,13 @@ class Order(Relation):
     ----------
     low, high : str or int
         Columns of numbers, by name or position.
+
+    Examples
+    --------
+    >>> from skmaf import MAFDensity, Order
+    >>> print(Order("start", "end"))
+    start <= end
+    >>> density = MAFDensity(relations=[Order("start", "end")])
     """
 
     low: Hashable
@@ -117,6 +124,13 @@ class Sum(Relation):
         What each part is multiplied by; 1 for all if it is None.
     constant : float, default=0
         Is added to the sum.
+
+    Examples
+    --------
+    >>> from skmaf import MAFDensity, Sum
+    >>> print(Sum("total", ["salary", "bonus"]))
+    total = salary + bonus
+    >>> density = MAFDensity(relations=[Sum("total", ["salary", "bonus"])])
     """
 
     total: Hashable
@@ -220,6 +234,13 @@ class Determines(Relation):
     ----------
     by, column : str or int
         Columns, by name or position: of numbers or of categories.
+
+    Examples
+    --------
+    >>> from skmaf import Determines, MAFDensity
+    >>> print(Determines("code", "name"))
+    code determines name
+    >>> density = MAFDensity(relations=[Determines("code", "name")])
     """
 
     by: Hashable

@@ -6,8 +6,23 @@ MOST_DECIMALS = 8
 ROOM = 1000  # rounding errors of the numbers, at least, in the last decimal
 
 
+def exact_decimals_of(x: np.ndarray) -> int | None:
+    """Return to how many decimals numbers are rounded, None if rounding would change one of them.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n,)
+        NaN where a cell is missing.
+    """
+    x = np.unique(x[~np.isnan(x)])
+    for decimals in range(MOST_DECIMALS + 1):
+        if len(x) and np.array_equal(np.round(x, decimals), x):
+            return decimals
+    return None
+
+
 def decimals_of(x: np.ndarray) -> int | None:
-    """Return how many decimals the numbers of a column have at most, None if they are not rounded.
+    """Return how many decimals numbers have at most but for rounding errors, None if they have all.
 
     Parameters
     ----------
