@@ -2,8 +2,9 @@
 
 A flow that is given a standardised column learns densities that are smooth at a scale of
 `FLOW_RESOLUTION`. So a mixture of normals that are no narrower stands for it, on two thirds of the
-rows; the others say which transform, the plainest first, is about as good as any. Where none is,
-the column is mapped to the normal scores of a mixture that may be as narrow as the values are.
+rows; the others say which transform, the plainest first, is about as good as any. Where each of
+them loses far more than what normal scores of a narrower mixture can cost the dependence on other
+columns, the column is mapped to these.
 """
 
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from .columns import moments
 from .normal_mixture import NormalMixture
 from .transforms import Asinh, NormalScores, Transform
 
-FLOW_RESOLUTION = 0.1  # in standard deviations of the column
-MARGIN = 0.03  # nats that a plainer description may be worse
-N_ERRORS = 2.0  # standard errors of the difference that it may be worse beside that,
-MOST_MARGIN = 0.15  # and nats in all
+FLOW_RESOLUTION = 0.001  # in standard deviations of the column
+N_ERRORS = 2.0  # standard errors of a difference that a plainer description may be worse, beside
+# so many nats, and in all
+MARGINS = (0.03, 0.15)
+# the same where the better one stretches the middle of the column, which blurs how others follow it
+STRETCHING_MARGINS = (0.3, 0.3)
+SCORES_GAIN = 1.0  # nats that normal scores must gain
 TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal distribution
 TAIL_REACH = 8  # standard deviations that a value must be from the median for it
 FEWEST_ROWS = 500  # with fewer nothing is chosen: what one column gains the others may lose
@@ -130,9 +134,9 @@ def choose_description(
     score_with = _score_with_points(rows, points, score_of_others)
     held_out_weights = rows.weights[rows.is_held_out]
     if transform is not None and rows.shares(points)[:-1].max() >= FREQUENT_SHARE:
-        has_points = _is_enough(score_with, score, held_out_weights)
+        has_points = _is_enough(score_with, score, held_out_weights, MARGINS)
     else:
-        has_points = not _is_enough(score, score_with, held_out_weights)
+        has_points = not _is_enough(score, score_with, held_out_weights, MARGINS)
     return (points, of_others) if has_points else (none, transform)
 
 
@@ -180,18 +184,18 @@ def _choose_transform(
     plain = [tail_transform(rows.x, rows.weights), *_candidates(rows, support)]
     weights = rows.weights[rows.is_held_out]
     scores = [_held_out_scores(rows, transform, FLOW_RESOLUTION) for transform in plain]
-    means = [np.average(score, weights=weights) for score in scores]
-    best = int(np.argmax(means))
+    best = int(np.argmax([np.average(score, weights=weights) for score in scores]))
     narrow = _held_out_scores(rows, plain[best], 0.0)
-    reference = max(scores[best], narrow, key=lambda score: np.average(score, weights=weights))
-    for transform, score in zip(plain, scores):
-        if _is_enough(score, reference, weights):
-            return transform, score
-    return _normal_scores(rows, plain[best]), narrow
+    if np.average(narrow - scores[best], weights=weights) > SCORES_GAIN:
+        return _normal_scores(rows, plain[best]), narrow
+    margins = STRETCHING_MARGINS if best == 1 else MARGINS
+    are_enough = [_is_enough(score, scores[best], weights, margins) for score in scores]
+    first = are_enough.index(True)
+    return plain[first], scores[first]
 
 
 def _candidates(rows: SpreadRows, support: tuple[float, float]) -> list[Asinh]:
-    """Return transforms for tails, and for values that are near to an edge of their support."""
+    """Return a transform for values far and near, and those for values near to an edge."""
     candidates = [Asinh.fit(rows.x)]
     for edge, outwards in zip(support, (-1, 1)):
         if np.isfinite(edge):
@@ -224,9 +228,12 @@ def _normal_scores(rows: SpreadRows, inner: Transform | None) -> NormalScores:
     return NormalScores.of(mixture.scaled(mean, scale), inner)
 
 
-def _is_enough(score: np.ndarray, best: np.ndarray, weights: np.ndarray) -> bool:
-    """Return whether the first log-densities are no worse than the second, but for chance."""
+def _is_enough(
+    score: np.ndarray, best: np.ndarray, weights: np.ndarray, margins: tuple[float, float]
+) -> bool:
+    """Return whether the first log-densities are hardly worse than the second, but for chance."""
+    margin, most = margins
     difference = best - score
     mean = np.average(difference, weights=weights)
     error = np.sqrt(np.average((difference - mean) ** 2, weights=weights) / len(difference))
-    return bool(mean <= min(MARGIN + N_ERRORS * error, MOST_MARGIN))
+    return bool(mean <= min(margin + N_ERRORS * error, most))
