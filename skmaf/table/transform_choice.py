@@ -20,11 +20,11 @@ N_ERRORS = 2.0  # standard errors of a difference that a plainer description may
 # so many nats, and in all
 MARGINS = (0.03, 0.15)
 # the same where the better one stretches the middle of the column, which blurs how others follow it
-STRETCHING_MARGINS = (0.3, 0.3)
+STRETCHING_MARGINS = (0.35, 0.35)
 SCORES_GAIN = 1.0  # nats that normal scores must gain
 TAIL_GAIN = 0.3  # nats by which `Asinh` must bring a column nearer to a normal distribution
 TAIL_REACH = 8  # standard deviations that a value must be from the median for it
-FEWEST_ROWS = 500  # with fewer nothing is chosen: what one column gains the others may lose
+FEWEST_ROWS = 1000  # with fewer nothing is chosen: what one column gains the others may lose
 FEWEST_OTHERS = 50  # beside frequent values
 MOST_ROWS = 2000  # that the choice looks at
 HELD_OUT = 1 / 3
