@@ -142,6 +142,22 @@ def test_drawn_numbers_have_the_decimals_of_the_column():
     assert not np.any(N[:, 1] == N[:, 1].round(2))
 
 
+def test_a_sum_has_the_digits_of_the_table():
+    """Standardised counts, and their sum: a computed cell is one of those in the table, exactly."""
+    rng = np.random.default_rng(0)
+    parts = rng.poisson(3, (600, 2)) / 1.7
+    table = np.column_stack([parts, parts.sum(axis=1)])
+    constraints = constraints_of(table)
+    assert "2 = 0 + 1" in map(str, constraints.relations)
+    noise = 1e-15
+
+    def draw(rng, n):
+        return table[rng.randint(len(table), size=n)] * (1 + noise * rng.normal(size=(n, 3)))
+
+    N = draw_rows(Draws(draw), constraints, 200, 0)
+    assert np.isin(N, table).all()
+
+
 # missing cells
 
 

@@ -13,12 +13,12 @@ from .ends import Ends
 from .missing import MissingPatterns
 from .relation_search import relations_of
 from .relations import Determines, Relation
-from .rounding import exact_decimals_of
+from .rounding import as_seen, exact_decimals_of, repeated_values
 
 
 @dataclass(frozen=True, eq=False)
 class RowConstraints:
-    """Relations, ends of columns, decimals and patterns of missing cells that rows are held to.
+    """Relations, ends of columns, digits and patterns of missing cells that rows are held to.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class RowConstraints:
         The ends of columns at which rows pile up.
     decimals : sequence of int or None
         To which numbers are rounded.
+    values : sequence of ndarray or None
+        Of columns that are not rounded to decimals: what occurs again and again.
     missing : MissingPatterns or None
         None if no cell is missing.
     """
@@ -38,6 +40,7 @@ class RowConstraints:
     relations: list[Relation]
     ends: Ends
     decimals: Sequence[int | None]
+    values: Sequence[np.ndarray | None]
     missing: MissingPatterns | None
 
     @classmethod
@@ -75,8 +78,12 @@ class RowConstraints:
         decimals = [
             exact_decimals_of(x) if is_number else None for x, is_number in zip(N.T, are_numbers)
         ]
+        values = [
+            repeated_values(x) if is_number and known is None else None
+            for x, is_number, known in zip(N.T, are_numbers, decimals)
+        ]
         ends = Ends.learn(N, decimals, are_numbers)
-        return cls(keys, found, ends, decimals, MissingPatterns.learn(N, weights))
+        return cls(keys, found, ends, decimals, values, MissingPatterns.learn(N, weights))
 
     @property
     def ranges(self) -> dict:
@@ -160,9 +167,11 @@ class RowConstraints:
                 return
 
     def _round(self, N: np.ndarray, drawn: np.ndarray) -> None:
-        for x, decimals, rows in zip(N.T, self.decimals, drawn.T):
+        for x, decimals, values, rows in zip(N.T, self.decimals, self.values, drawn.T):
             if decimals is not None:
                 x[rows] = np.round(x[rows], decimals)
+            elif values is not None:
+                x[rows] = as_seen(x[rows], values)
 
 
 def cells_of(N: np.ndarray, keys: Sequence[Hashable]) -> dict:

@@ -4,6 +4,7 @@ import numpy as np
 
 MOST_DECIMALS = 8
 ROOM = 1000  # rounding errors of the numbers, at least, in the last decimal
+SAME = 64  # rounding errors of the largest value, within which numbers are the same
 
 
 def exact_decimals_of(x: np.ndarray) -> int | None:
@@ -39,3 +40,24 @@ def decimals_of(x: np.ndarray) -> int | None:
         if np.all(np.abs(x - np.round(x, decimals)) <= error):
             return decimals
     return None
+
+
+def repeated_values(x: np.ndarray) -> np.ndarray | None:
+    """Return the distinct values of a column in order, None unless each occurs twice in the mean.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n,)
+        NaN where a cell is missing.
+    """
+    x = x[~np.isnan(x)]
+    values = np.unique(x)
+    return values if 0 < len(values) <= len(x) / 2 else None
+
+
+def as_seen(x: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return numbers, each that a rounding error parts from one of the sorted values set to it."""
+    middles = values[:-1] / 2 + values[1:] / 2
+    nearest = values[np.searchsorted(middles, x)]
+    tolerance = SAME * np.finfo(x.dtype).eps * np.abs(values).max()
+    return np.where(np.abs(x - nearest) <= tolerance, nearest, x)
