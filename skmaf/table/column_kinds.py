@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import iqr
 
 from .calendar import Calendar, Cycles, LabelledLine, WithPhases, find_labels
 from .columns import (
@@ -314,9 +315,21 @@ def _continuous(
     if step:
         return replace(column, step=step, grid=values, regular=True)
     if step is not None and len(values) < len(x):
-        gap = float(np.median(np.diff(np.unique(t))))
-        return replace(column, step=gap, grid=values[counts > 1])
+        gaps = np.diff(values)
+        transformed_gaps = np.diff(values if transform is None else transform.forward(values))
+        # a step is the same everywhere, so it is one where the gaps of most rows are alike
+        is_transformed = _unevenness(transformed_gaps, counts) < _unevenness(gaps, counts)
+        step = float(np.median(transformed_gaps if is_transformed else gaps))
+        return replace(
+            column, step=step, grid=values[counts > 1], is_step_transformed=is_transformed
+        )
     return column
+
+
+def _unevenness(gaps: np.ndarray, counts: np.ndarray) -> float:
+    """Return how much the gaps below the values of rows differ: the spread of their logarithms."""
+    sizes = np.log(np.maximum(gaps, np.finfo(float).tiny))
+    return float(iqr(np.repeat(sizes, counts[1:])))
 
 
 def _calendar(

@@ -109,13 +109,14 @@ class Continuous(Column):
     mean, scale : float
         Mean and standard deviation of the transformed values.
     step : float
-        The interval that a value stands for; 0 if it stands for itself. On a regular grid it is in
-        units of the column, without one in those of the transformed values.
+        The interval that a value stands for; 0 if it stands for itself.
     grid : ndarray or None
         Distinct values in order: all that were seen if they lie on a regular grid, or those that
         were seen repeatedly if they do not. None if there is no step.
     regular : bool
         Whether the values lie on ``grid[0] + k * step``.
+    is_step_transformed : bool
+        Whether ``step`` is a distance of transformed values, and not in units of the column.
     transform : Log, Logit, Asinh, NormalScores or None
         Applied before standardising.
     low, high : float
@@ -129,6 +130,7 @@ class Continuous(Column):
     step: float = 0.0
     grid: np.ndarray | None = None
     regular: bool = False
+    is_step_transformed: bool = False
     transform: Transform | None = None
     low: float = -np.inf
     high: float = np.inf
@@ -139,7 +141,7 @@ class Continuous(Column):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         t = self._transformed(x)
-        if self.transform is not None and self.regular:
+        if self._is_step_stretched:
             # the middle of the transformed step, so that steps of neighbours touch
             low, high = self._transformed_ends(x)
             t = (low + high) / 2
@@ -148,9 +150,14 @@ class Continuous(Column):
             return np.clip(z, -MAX_STANDARDISED, MAX_STANDARDISED)[:, None]
 
     def steps(self, x: np.ndarray) -> np.ndarray:
-        if self.transform is None or not self.regular:
+        if not self._is_step_stretched:
             return np.full((1, 1), self.step / self.scale)
         return self._transformed_step(x)[:, None] / self.scale
+
+    @property
+    def _is_step_stretched(self) -> bool:
+        """Whether a step of one width in units of the column has many widths in flow space."""
+        return self.step > 0 and self.transform is not None and not self.is_step_transformed
 
     def _transformed(self, x: np.ndarray) -> np.ndarray:
         return x if self.transform is None else self.transform.forward(x)
@@ -170,7 +177,7 @@ class Continuous(Column):
         log_derivative = np.zeros_like(x)
         if self.transform is not None:
             log_derivative = self.transform.log_derivative(x)
-        if self.regular and self.transform is not None:
+        if self._is_step_stretched:
             # a value on a grid has the mean derivative over its step, as far as that is not rounded
             step = self._transformed_step(x)
             with np.errstate(divide="ignore"):
@@ -199,9 +206,11 @@ class Continuous(Column):
         if self.grid is None:
             return x
         if not self.regular:
-            nearest = _nearest(self._transformed(self.grid), self._transformed(x))
-            distance = np.abs(self._transformed(x) - self._transformed(self.grid)[nearest])
-            return np.where(distance <= self.step / 2, self.grid[nearest], x)
+            grid = self._transformed(self.grid) if self.is_step_transformed else self.grid
+            at = self._transformed(x) if self.is_step_transformed else x
+            position = _nearest(grid, at)
+            is_near = np.abs(at - grid[position]) <= self.step / 2
+            return np.where(is_near, self.grid[position], x)
         nearest = self.grid[_nearest(self.grid, x)]
         others = self.grid[0] + np.round((x - self.grid[0]) / self.step) * self.step
         if self.decimals is not None:
