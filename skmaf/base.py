@@ -14,7 +14,6 @@ from .models.specs import TableKnowledge
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
 from .table.frames import as_table, take_rows
-from .table.periodic import is_periodic
 from .table.relation_search import column_keys
 
 if TYPE_CHECKING:
@@ -115,14 +114,8 @@ def learn_constraints(
 ) -> RowConstraints:
     """Return what rows that are drawn are held to, learned from the rows of a table."""
     rows, weights = weigh(N, sample_weight)
-    schema = codec.schema
-    keys = column_keys(schema.names, codec.n_features)
-    # dates are counted in units and from an origin of their own, and a circle has no ends
-    are_numbers = [
-        categories is None and timeline is None and not is_periodic(codec.declared.get(j))
-        for j, (categories, timeline) in enumerate(zip(schema.categories, schema.timelines))
-    ]
-    return RowConstraints.learn(N[rows], weights, keys, are_numbers, relations)
+    keys = column_keys(codec.schema.names, codec.n_features)
+    return RowConstraints.learn(N[rows], weights, keys, codec.are_numbers, relations)
 
 
 def weighted_mean(scores: np.ndarray, sample_weight: Any, X: Any) -> float:
@@ -202,6 +195,10 @@ class RowWriter(BaseEstimator):
         config = getattr(self, "_sklearn_output_config", {})
         container = config.get("transform", "default")
         return self.codec_.decode(N, None if container == "default" else container, rng)
+
+    def _write_drawn(self, N: np.ndarray, rng: np.random.RandomState) -> Any:
+        """Return rows that were drawn or filled as a table, with dates in the range of `fit`."""
+        return self._write(self.codec_.keep_dates(N), rng)
 
 
 class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
@@ -291,7 +288,7 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         check_count("n_samples", n_samples)
         N = draw_rows(self.density_, self.constraints_, n_samples, random_state, complete=complete)
         rng = np.random.RandomState(seed_from(random_state))
-        return self._write(self.codec_.keep_dates(N), rng)
+        return self._write_drawn(N, rng)
 
     def impute(self, X: Any, n_draws: int = 1, random_state: Any = None) -> Any:
         """Draw the missing cells, each given the other cells of its row.
@@ -332,5 +329,5 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         rng = np.random.RandomState(seed_from(random_state))
         fill_rows(rows, self.density_, self.constraints_, rng)
         shown = take_rows(X, np.tile(np.arange(len(N)), n_draws))
-        filled = self._write(self.codec_.keep_dates(rows), rng)
+        filled = self._write_drawn(rows, rng)
         return self.codec_.restore(filled, shown, missing)

@@ -224,3 +224,13 @@ def test_a_code_that_was_not_seen_becomes_the_nearest():
 def test_relations_that_cannot_be():
     with pytest.raises(ValueError, match="has 2 parts and 1 coefficients"):
         Sum("a", ["b", "c"], [1.0])
+
+
+def test_dates_are_not_compared_by_the_numbers_that_stand_for_them():
+    """Each column counts from an origin of its own: what is always later may have less."""
+    rng = np.random.default_rng(0)
+    start = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 300), unit="D")
+    days = rng.integers(1, 30, 300)
+    trips = pd.DataFrame({"start": start, "end": start + pd.to_timedelta(days, unit="D")})
+    trips["days"] = days
+    assert find_relations(trips) == []

@@ -45,10 +45,11 @@ def run(args: argparse.Namespace) -> None:
     # without labels the detector is asked about the rows of the table itself
     judged = table.X if table.labels is None else fitted
     density, detector, messages = fit(fitted, judged, table.labels is not None, args)
+    score = detector.score_samples(table.X)
     scores = Scores(
         log_density=density.score_samples(table.X),
-        score=detector.score_samples(table.X),
-        p_value=detector.p_values(table.X),
+        score=score,
+        p_value=detector.calibration_.p_values(score),
         threshold=detector.offset_,
     )
     for message in messages:

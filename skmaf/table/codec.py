@@ -15,6 +15,7 @@ from .._compat import get_feature_names
 from .cells import NewCategories, check_finite, encode_cells, learn_categories, read_cells, types_of
 from .column_kinds import Kind, check_declared, declared_kinds
 from .frames import as_pandas, as_table, column_series, put_back
+from .periodic import is_periodic
 from .rare import GroupedCategories, RareCategories
 from .schema import Schema
 from .timeline import Timeline, are_date_integers
@@ -93,6 +94,18 @@ class TableCodec:
     def n_features(self) -> int:
         """Number of columns of the table."""
         return len(self.schema.categories)
+
+    @property
+    def are_numbers(self) -> list[bool]:
+        """Which columns hold numbers that compare and add up across columns.
+
+        Dates are counted in units and from an origin of their own, and a circle has no ends.
+        """
+        schema = self.schema
+        return [
+            categories is None and timeline is None and not is_periodic(self.declared.get(j))
+            for j, (categories, timeline) in enumerate(zip(schema.categories, schema.timelines))
+        ]
 
     def encode(self, X: Any) -> tuple[np.ndarray, list[NewCategories]]:
         """Return rows like those that the codec was learned from as numbers, and findings.

@@ -54,7 +54,7 @@ def find_relations(X: Any) -> list[Relation]:
     """
     codec, N, _ = TableCodec.learn(X)
     keys = column_keys(codec.schema.names, codec.n_features)
-    return relations_of(N, keys, [known is None for known in codec.schema.categories])
+    return relations_of(N, keys, codec.are_numbers)
 
 
 def column_keys(names: Sequence[Hashable] | None, n_columns: int) -> list[Hashable]:

@@ -181,29 +181,31 @@ def _choose_transform(
     rows: SpreadRows, support: tuple[float, float]
 ) -> tuple[Transform | None, np.ndarray]:
     """Return the transform of rows, and the log-densities of those held out after it."""
-    plain = [tail_transform(rows.x, rows.weights), *_candidates(rows, support)]
+    tail = tail_transform(rows.x, rows.weights)
+    stretching = [Asinh.fit(rows.x)] if tail is None else []
+    plain = [tail, *stretching, *_edge_transforms(rows, support)]
     weights = rows.weights[rows.is_held_out]
     scores = [_held_out_scores(rows, transform, FLOW_RESOLUTION) for transform in plain]
     best = int(np.argmax([np.average(score, weights=weights) for score in scores]))
     narrow = _held_out_scores(rows, plain[best], 0.0)
     if np.average(narrow - scores[best], weights=weights) > SCORES_GAIN:
         return _normal_scores(rows, plain[best]), narrow
-    margins = STRETCHING_MARGINS if best == 1 else MARGINS
+    margins = STRETCHING_MARGINS if plain[best] in stretching else MARGINS
     are_enough = [_is_enough(score, scores[best], weights, margins) for score in scores]
     first = are_enough.index(True)
     return plain[first], scores[first]
 
 
-def _candidates(rows: SpreadRows, support: tuple[float, float]) -> list[Asinh]:
-    """Return a transform for values far and near, and those for values near to an edge."""
-    candidates = [Asinh.fit(rows.x)]
+def _edge_transforms(rows: SpreadRows, support: tuple[float, float]) -> list[Asinh]:
+    """Return transforms for values that are near to an edge of their support."""
+    transforms = []
     for edge, outwards in zip(support, (-1, 1)):
         if np.isfinite(edge):
             distances = np.abs(rows.x - edge)
             scale = rows.step / 2 or EDGE_SHARE * distances[distances > 0].min()
             # on a grid half a step beyond the step of the edge, so that this one is not endless
-            candidates.append(Asinh(edge + outwards * rows.step, scale))
-    return candidates
+            transforms.append(Asinh(edge + outwards * rows.step, scale))
+    return transforms
 
 
 def _held_out_scores(rows: SpreadRows, transform: Transform | None, floor: float) -> np.ndarray:
