@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .density import MAFDensity
     from .multiscale import MultiscaleDensity
     from .outlier import DensityOutlierDetector
+    from .persistence.files import load, save
     from .reading import read_table
     from .table.relation_search import find_relations
     from .table.relations import Determines, Order, Sum
@@ -29,7 +30,9 @@ __all__ = [
     "Sum",
     "VariationalFlow",
     "find_relations",
+    "load",
     "read_table",
+    "save",
 ]
 __version__ = "0.1.0"
 
@@ -44,7 +47,9 @@ _MODULES = {
     "Sum": "table.relations",
     "VariationalFlow": "variational",
     "find_relations": "table.relation_search",
+    "load": "persistence.files",
     "read_table": "reading",
+    "save": "persistence.files",
 }
 
 if not TYPE_CHECKING:  # type checkers read the imports above, and refuse other names

@@ -11,6 +11,7 @@ from ._validation import check_count, seed_from, tagged, weigh
 from ._warnings import warn_user
 from .inference.drawing import draw_rows, fill_rows
 from .models.specs import TableKnowledge
+from .persistence.state import PlainState
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
 from .table.frames import as_table, take_rows
@@ -130,7 +131,7 @@ def weighted_mean(scores: np.ndarray, sample_weight: Any, X: Any) -> float:
     return float(np.average(scores, weights=weights))
 
 
-class FittedDensity(BaseEstimator):
+class FittedDensity(PlainState):
     """An estimator that `fit` gives a codec, ``codec_``, and a density object, ``density_``."""
 
     codec_: TableCodec

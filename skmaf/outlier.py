@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import false_discovery_control
 from sklearn import get_config
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import OutlierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -21,6 +21,7 @@ from .inference.calibration import Calibration
 from .models.estimator_density import EstimatorDensity
 from .models.fold_ensemble import FoldEnsemble
 from .multiscale import MultiscaleDensity
+from .persistence.state import PlainState
 from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, fill_cells, stack_columns, take_rows
 
@@ -36,7 +37,7 @@ TRUSTED = {"max_iter": 800}
 ROBUST = {"max_iter": 300, "kernel_share": 0.0}
 
 
-class DensityOutlierDetector(OutlierMixin, BaseEstimator):
+class DensityOutlierDetector(OutlierMixin, PlainState):
     """Calls the rows of lowest density outliers.
 
     The rows are divided into folds, and a density is fitted without each. A row that `fit` saw is

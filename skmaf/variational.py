@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
@@ -21,6 +20,7 @@ from ._torch import isolated_torch, threads_for
 from ._validation import check_count, check_sizes, seed_from
 from ._warnings import warn_user
 from .inference.evidence import Evidence, estimate_evidence
+from .persistence.state import PlainState
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ FEWEST_DRAWS = 100  # below which a tail of the importance weights cannot be jud
 MAX_K_HAT = 0.7  # beyond which importance sampling cannot be trusted
 
 
-class VariationalFlow(BaseEstimator):
+class VariationalFlow(PlainState):
     """A flow that approximates an unnormalised density, such as the posterior of a Bayesian model.
 
     The flow q gets as close as it can to the density p in the reverse Kullback-Leibler divergence:
@@ -188,6 +188,9 @@ class VariationalFlow(BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "flow_")
+
     @fit_context(prefer_skip_nested_validation=True)
     @isolated_torch()
     def fit(self) -> Self:
@@ -320,7 +323,8 @@ class VariationalFlow(BaseEstimator):
         Raises
         ------
         ValueError
-            If ``n_samples`` is no integer of at least 100, or ``log_density`` gives NaN or +inf.
+            If ``n_samples`` is no integer of at least 100, or ``log_density`` gives NaN or +inf, or
+            is None, as in a copy that was made to be saved.
 
         Warns
         -----
@@ -328,6 +332,8 @@ class VariationalFlow(BaseEstimator):
             If k-hat is above 0.7.
         """
         check_is_fitted(self)
+        if self.log_density is None:
+            raise ValueError("log_density is None: set the function that `fit` had, by set_params.")
         check_count("n_samples", n_samples)
         if n_samples < FEWEST_DRAWS:
             raise ValueError(

@@ -21,7 +21,7 @@ class MissingPatterns:
 
     Attributes
     ----------
-    tree : DecisionTreeRegressor or None
+    tree : scikit-learn's `Tree` or None
         From the ``features`` of a row to its leaf; None if all columns miss cells.
     features : ndarray of int
         The columns that miss none.
@@ -49,14 +49,15 @@ class MissingPatterns:
         tree = None
         leaves = np.zeros(len(N), dtype=int)
         if len(features):
-            tree = DecisionTreeRegressor(
+            grown = DecisionTreeRegressor(
                 max_leaf_nodes=MOST_LEAVES,
                 min_samples_leaf=max(LEAF_ROWS, int(LEAF_SHARE * len(N))),
                 random_state=0,
             )
             some = missing[:, missing.any(axis=0)].astype(np.float64)
             known = _single(N[:, features])
-            leaves = tree.fit(known, some, weights).apply(known)
+            tree = grown.fit(known, some, weights).tree_
+            leaves = tree.apply(known)
         shares = {}
         for leaf in np.unique(leaves):
             rows = leaves == leaf

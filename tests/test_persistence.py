@@ -1,0 +1,618 @@
+"""Files without code: what is kept, what is refused, and what damaged or hostile files do."""
+
+import json
+import os
+import pickle
+import stat
+import struct
+import subprocess
+import sys
+from datetime import date, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import skops.io
+import torch
+from safetensors.numpy import load as from_safetensors
+from safetensors.numpy import save as to_safetensors
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+import skmaf
+from skmaf import (
+    ConditionalMAFDensity,
+    DensityOutlierDetector,
+    MAFClassifier,
+    MAFDensity,
+    MultiscaleDensity,
+    VariationalFlow,
+)
+from skmaf.persistence.decoding import Decoder
+from skmaf.persistence.encoding import Encoder
+from skmaf.persistence.files import NO_HASH, _hash_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+STORED = Path(__file__).parent / "data" / "stored"
+BRIEF = {"max_iter": 2, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (8,), **BRIEF}
+
+
+def messy_table(n=90):
+    """Return a table with columns of all kinds."""
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame(
+        {
+            "length": rng.randn(n),
+            "price": rng.exponential(size=n).round(2),
+            "colour": rng.choice(["red", "green", "blue"], n),
+            "day": pd.date_range("2020-01-01", periods=n, tz="Europe/Berlin"),
+            "count": rng.poisson(3, n),
+            "dose": np.where(rng.rand(n) < 0.5, 0, rng.randn(n)),
+            "size": pd.Categorical(rng.choice(["S", "M"], n), ["S", "M", "L"], ordered=True),
+            "angle": np.round(rng.rand(n) * 360),
+            "is_new": pd.array(rng.rand(n) < 0.3, dtype="boolean"),
+        }
+    )
+    table.loc[3, "length"] = np.nan
+    return table
+
+
+MESSY = messy_table()
+NUMBERS = MESSY[["price", "count", "dose"]]
+ARRAY = NUMBERS.to_numpy()
+CLASSES = MESSY["colour"]
+
+FITTED = {
+    "density": lambda: MAFDensity(column_kinds={"angle": ("periodic", 360)}, **SMALL).fit(MESSY),
+    "density_float32": lambda: MAFDensity(**SMALL).fit(ARRAY.astype(np.float32)),
+    "density_polars": lambda: MAFDensity(**SMALL).fit(pl.from_pandas(MESSY)),
+    "density_affine": lambda: MAFDensity(family="realnvp", **SMALL).fit(ARRAY),
+    "density_planar": lambda: MAFDensity(family="planar", **SMALL).fit(ARRAY[:, :2] + 0.1),
+    "density_mixture": lambda: MAFDensity(bijector="mixture", **SMALL).fit(NUMBERS),
+    "density_inverse": lambda: MAFDensity(family="iaf", **SMALL).fit(NUMBERS),
+    "multiscale": lambda: MultiscaleDensity(**SMALL).fit(MESSY),
+    "detector": lambda: DensityOutlierDetector(random_state=0).fit(MESSY),
+    "detector_trusting": lambda: DensityOutlierDetector(
+        MultiscaleDensity(**SMALL), contamination=0, random_state=0
+    ).fit(NUMBERS),
+    "detector_of_density": lambda: DensityOutlierDetector(MAFDensity(**SMALL)).fit(MESSY),
+    "detector_of_pipeline": lambda: DensityOutlierDetector(
+        make_pipeline(StandardScaler(), MAFDensity(**SMALL)), random_state=0
+    ).fit(ARRAY),
+    "detector_of_mixture": lambda: DensityOutlierDetector(GaussianMixture(2)).fit(NUMBERS),
+    "pipeline": lambda: make_pipeline(StandardScaler(), PCA(2), MAFDensity(**SMALL)).fit(ARRAY),
+    "pipeline_of_columns": lambda: make_pipeline(
+        make_column_transformer(
+            (OneHotEncoder(sparse_output=False), ["colour"]), (StandardScaler(), ["price"])
+        ),
+        MAFDensity(**SMALL),
+    ).fit(MESSY),
+}
+
+
+def rows_of(name):
+    if "float32" in name:
+        return ARRAY.astype(np.float32)
+    if "polars" in name:
+        return pl.from_pandas(MESSY)
+    if "planar" in name:
+        return ARRAY[:, :2] + 0.1
+    is_messy = name in (
+        "density", "multiscale", "detector", "detector_of_density", "pipeline_of_columns"
+    )  # fmt: skip
+    if is_messy:
+        return MESSY
+    return ARRAY if name in ("density_affine", "detector_of_pipeline", "pipeline") else NUMBERS
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    made = {}
+
+    def get(name):
+        if name not in made:
+            made[name] = FITTED[name]()
+        return made[name]
+
+    return get
+
+
+@pytest.fixture
+def density(fitted):
+    return fitted("density")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "density.skmaf"
+
+
+def same(a, b):
+    """Return whether two results are equal: arrays, frames or tuples of them."""
+    if isinstance(a, tuple):
+        return all(same(x, y) for x, y in zip(a, b))
+    if isinstance(a, pd.DataFrame):
+        pd.testing.assert_frame_equal(a, b)
+        return True
+    if isinstance(a, pl.DataFrame):
+        return a.equals(b) and a.schema == b.schema
+    return a.dtype == b.dtype and (a == b)[pd.notna(a)].all() and (pd.isna(a) == pd.isna(b)).all()
+
+
+def assert_same(again, estimator, rows):
+    assert type(again) is type(estimator)
+    assert same(again.score_samples(rows), estimator.score_samples(rows))
+    if hasattr(estimator, "sample"):
+        drawn = [each.sample(30, random_state=1) for each in (again, estimator)]
+        assert same(*(x if isinstance(x, (np.ndarray, pd.DataFrame)) else x for x in drawn))
+    if hasattr(estimator, "explain"):
+        assert same(again.counterfactuals(rows[:3]), estimator.counterfactuals(rows[:3]))
+        assert same(again.p_values(rows), estimator.p_values(rows))
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_all_is_as_before_to_the_last_bit(name, fitted, path):
+    skmaf.save(fitted(name), path)
+    assert_same(skmaf.load(path), fitted(name), rows_of(name))
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_other_formats_hold_the_same(name, fitted):
+    estimator = fitted(name)
+    rows = rows_of(name)
+    assert_same(pickle.loads(pickle.dumps(estimator)), estimator, rows)
+    content = skops.io.dumps(estimator)
+    trusted = skops.io.get_untrusted_types(data=content)
+    assert all(kind.startswith("skmaf.") for kind in trusted)
+    assert_same(skops.io.loads(content, trusted=trusted), estimator, rows)
+
+
+def test_joblib_maps_memory(density, path):
+    joblib.dump(density, path)
+    assert_same(joblib.load(path, mmap_mode="r"), density, MESSY)
+
+
+def test_conditional_density_and_classifier(path):
+    context = MESSY[["length", "colour", "day"]]
+    conditional = ConditionalMAFDensity(**SMALL).fit(context, MESSY[["price", "count"]])
+    skmaf.save(conditional, path)
+    again = skmaf.load(path)
+    targets = MESSY[["price", "count"]]
+    assert same(again.score_samples(context, targets), conditional.score_samples(context, targets))
+    assert same(again.predict(context), conditional.predict(context))
+    classifier = MAFClassifier(**SMALL).fit(NUMBERS, CLASSES)
+    skmaf.save(classifier, path)
+    assert same(skmaf.load(path).predict_proba(NUMBERS), classifier.predict_proba(NUMBERS))
+
+
+def test_what_fit_keeps_is_kept(density, path):
+    skmaf.save(density, path)
+    again = skmaf.load(path)
+    assert again.get_params() == density.get_params()
+    assert again.loss_curve_ == density.loss_curve_
+    assert again.validation_scores_ == density.validation_scores_
+    assert (again.feature_names_in_ == density.feature_names_in_).all()
+    assert list(again.schema_.dtypes) == list(density.schema_.dtypes)
+    assert [str(r) for r in again.relations_] == [str(r) for r in density.relations_]
+    assert again.n_iter_ == density.n_iter_
+
+
+def test_goes_on_from_there(density, path):
+    skmaf.save(density, path)
+    again = skmaf.load(path).set_params(warm_start=True)
+    fresh = pickle.loads(pickle.dumps(density)).set_params(warm_start=True)
+    assert same(again.fit(MESSY).score_samples(MESSY), fresh.fit(MESSY).score_samples(MESSY))
+    assert again.n_iter_ == 2 * density.n_iter_
+
+
+def test_not_fitted(path):
+    density = MAFDensity(n_layers=3, hidden_layer_sizes=(4, 4))
+    skmaf.save(density, path)
+    assert skmaf.load(path).get_params() == density.get_params()
+
+
+def test_random_state_goes_on(path):
+    rng = np.random.RandomState(3)
+    skmaf.save(MAFDensity(random_state=rng), path)
+    assert skmaf.load(path).random_state.rand() == rng.rand()
+
+
+def test_variational_flow_without_its_function(path):
+    flow = VariationalFlow(lambda x: -x.square().sum(1), n_dims=2, **SMALL).fit()
+    with pytest.raises(TypeError, match="VariationalFlow.log_density is code"):
+        skmaf.save(flow, path)
+    flow.set_params(log_density=None)
+    skmaf.save(flow, path)
+    again = skmaf.load(path)
+    assert same(again.sample(5, random_state=0), flow.sample(5, random_state=0))
+    with pytest.raises(ValueError, match="log_density is None"):
+        again.evidence()
+
+
+def test_scores_are_the_same_on_several_threads(density, path):
+    skmaf.save(density, path)
+    script = (
+        "import sys, pickle, torch, skmaf\n"
+        "torch.set_num_threads(3)\n"
+        "rows = pickle.load(open(sys.argv[2], 'rb'))\n"
+        "print(skmaf.load(sys.argv[1]).score_samples(rows).tobytes().hex())\n"
+    )
+    rows = path.with_suffix(".pickle")
+    rows.write_bytes(pickle.dumps(MESSY))
+    command = [sys.executable, "-c", script, str(path), str(rows)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == density.score_samples(MESSY).tobytes().hex()
+
+
+class OwnDensity(DensityMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.mean_ = np.mean(X)
+        return self
+
+    def score_samples(self, X):
+        return -np.abs(np.asarray(X) - self.mean_).sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    "estimator, words",
+    [
+        (OwnDensity(), "DensityOutlierDetector.estimator is a OwnDensity"),
+        (KernelDensity(), "is a KernelDensity of sklearn.neighbors"),
+        (make_pipeline(FunctionTransformer(np.square), OwnDensity()), "is a FunctionTransformer"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused(estimator, words, path):
+    detector = DensityOutlierDetector(estimator, random_state=0).fit(ARRAY)
+    with pytest.raises(TypeError, match=f"{words}.*joblib.dump"):
+        skmaf.save(detector, path)
+    assert not path.exists()
+    # what these formats can hold
+    assert_same(pickle.loads(pickle.dumps(detector)), detector, ARRAY)
+
+
+@pytest.mark.parametrize("value", [MESSY, ARRAY, "density", None])
+def test_what_is_no_estimator_is_refused(value, path):
+    with pytest.raises(TypeError, match="takes an estimator"):
+        skmaf.save(value, path)
+
+
+VALUES = [
+    None, True, 3, -1.5, float("inf"), "ä\ud800".encode("utf-16", "surrogatepass"), "\x00é",
+    (1, (2.0, "x")), [1, [None]], {1: "a", "b": (2,), (1, 2): None}, {"x", "y"}, frozenset({1}),
+    slice(1, None), np.float32(0.1), np.int8(3), np.bool_(True), np.str_("x"), np.str_(""),
+    np.datetime64("2020-01-01"), np.timedelta64(3, "h"), pd.NA, pd.NaT, Decimal("1.10"), b"\x00",
+    date(2020, 1, 2), timedelta(1, 2, 3), timezone(timedelta(hours=2)),
+    pd.Timestamp("2020-01-01 12:00"), pd.Timestamp("2020-01-01", tz="Asia/Tokyo"),
+    pd.Timestamp("2020-01-01", tz="+02:00"), pd.Timedelta("3h"), pd.Period("2020-02", "M"),
+    pd.Interval(0, 1, "left"), pd.Timestamp("2020-06-01").to_pydatetime(),
+    np.dtype("<f4"), np.dtype("<M8[ns]"), np.dtype("<U7"), pd.StringDtype(), pd.Int64Dtype(),
+    pd.StringDtype("python", np.nan), pd.DatetimeTZDtype("ns", "Europe/Berlin"),
+    pd.PeriodDtype("M"), pd.IntervalDtype("int64", "right"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_values(value):
+    again = written_and_read(value)
+    assert type(again) is type(value)
+    assert again is value or again == value or pd.isna(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(6.0).reshape(2, 3).T,
+        np.array(5),
+        np.zeros((0, 3), dtype=np.float32),
+        np.array(["a", ""]),
+        np.array([["a", None], [1, np.nan]], dtype=object),
+        np.array(["2020-01-01", "NaT"], dtype="M8[D]"),
+        np.arange(3, dtype=">i4"),
+        np.array([True, False]),
+        np.array([1 + 2j]),
+    ],
+    ids=lambda value: str(value.dtype),
+)
+def test_arrays(value):
+    again = written_and_read(value)
+    assert again.dtype == value.dtype
+    assert again.shape == value.shape
+    assert again.flags.writeable
+    assert same(again, value)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Index([1, 2, 3], name="n"),
+        pd.Index(["a", "b"]),
+        pd.Index([True, "b", 1.5, None, (1, 2)]),
+        pd.CategoricalIndex(["a", "b", "a"], ["b", "a"], ordered=True),
+        pd.date_range("2020-01-01", periods=3, tz="UTC"),
+        pd.interval_range(0, 3),
+        pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["x", None]),
+    ],
+    ids=lambda index: type(index).__name__ + str(len(index)),
+)
+def test_indexes(index):
+    pd.testing.assert_index_equal(written_and_read(index), index, check_freq=False)
+    frame = pd.DataFrame({"x": range(len(index)), "y": "a"}, index=index)
+    pd.testing.assert_frame_equal(written_and_read(frame), frame, check_freq=False)
+
+
+def test_what_is_shared_is_written_once():
+    array = np.arange(3)
+    first, second = written_and_read([array, array])
+    assert np.array_equal(first, second)
+    encoder = Encoder()
+    encoder.write([array, array])
+    assert len(encoder.arrays) == 1
+
+
+def written_and_read(value):
+    encoder = Encoder()
+    text = json.dumps({"value": encoder.write(value), "objects": encoder.objects})
+    # as a file has them
+    arrays = from_safetensors(to_safetensors({str(i): x for i, x in enumerate(encoder.arrays)}))
+    described = json.loads(text)
+    decoder = Decoder([arrays[str(i)] for i in range(len(arrays))], described["objects"])
+    return decoder.read(described["value"])
+
+
+# ---- files that are not as they were written
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stored") / "density.skmaf"
+    skmaf.save(MAFDensity(**SMALL).fit(ARRAY[:, :2]), path)
+    return path.read_bytes()
+
+
+def test_any_changed_byte_is_noticed(content, path):
+    rng = np.random.RandomState(0)
+    header = 8 + int.from_bytes(content[:8], "little")
+    places = [*range(8), *rng.randint(8, header, 150), *rng.randint(header, len(content), 150)]
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.randint(8)
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="density.skmaf"):
+            skmaf.load(path)
+
+
+def test_any_missing_end_is_noticed(content, path):
+    rng = np.random.RandomState(0)
+    for length in [*range(12), *rng.randint(12, len(content), 60), len(content) - 1]:
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match="density.skmaf"):
+            skmaf.load(path)
+    path.write_bytes(content + b"\x00")
+    with pytest.raises(ValueError, match="damaged"):
+        skmaf.load(path)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"",
+        b"{}",
+        b"\xff" * 100,
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 2) + b"{}",
+        struct.pack("<Q", 2) + b"[]",
+        struct.pack("<Q", 100_000) + b"[" * 100_000,
+        pickle.dumps({"a": 1}),
+        to_safetensors({"0": np.zeros(3)}),
+        to_safetensors({"0": np.zeros(3)}, {"skmaf": "{}", "sha256": NO_HASH}),
+        to_safetensors({"0": np.zeros(3)}, {"skmaf": "[" * 9999, "sha256": NO_HASH}),
+    ],
+    ids=range(11),
+)
+def test_other_files_are_refused(written, path):
+    path.write_bytes(written)
+    with pytest.raises(ValueError, match="no file that skmaf.save wrote"):
+        skmaf.load(path)
+
+
+def forged(content, change):
+    """Return a file whose description was changed, and whose hash is right."""
+    length = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+    described = json.loads(metadata["skmaf"])
+    arrays = from_safetensors(content)
+    described = change(described, arrays) or described
+    text = json.dumps(described)
+    made = to_safetensors(arrays, {"sha256": NO_HASH, "skmaf": text})
+    digest = _hash_of(made, NO_HASH.encode())
+    return made.replace(NO_HASH.encode(), digest, 1)
+
+
+def put(key, value):
+    def change(described, arrays):
+        described[key] = value
+
+    return change
+
+
+def put_object(name, **parts):
+    def change(described, arrays):
+        described["objects"].append({"class": name, **parts})
+        described["root"] = {"object": len(described["objects"]) - 1}
+
+    return change
+
+
+TREE = {
+    "n_features": 2,
+    "max_depth": 1,
+    "nodes": {
+        "dict": [
+            ["left_child", {"array": 0}],
+            ["right_child", {"array": 0}],
+            ["feature", {"array": 0}],
+        ]
+    },
+}
+HOSTILE = {
+    "no root": lambda described, arrays: described.pop("root") and None,
+    "no estimator": put("root", {"list": []}),
+    "own class": put_object("os.system", state={}),
+    "other module": put_object("..os.path", state={}),
+    "function": put_object("persistence.files.save", state={}),
+    "imported": put_object("density.np", state={}),
+    "not of here": put_object("density.TransformerMixin", state={}),
+    "other attributes": put_object("table.codec.TableCodec", state={"schema": None}),
+    "no parameters": put_object("density.MAFDensity", state={}),
+    "itself": put_object("density.MAFDensity", state={"x": {"object": 10**6}}),
+    "unknown kind": put("root", {"eval": "1"}),
+    "two kinds": put("root", {"list": [], "tuple": []}),
+    "bare list": put("root", [1]),
+    "deep": put("root", eval('{"list": [' * 80 + "1" + "]}" * 80)),
+    "huge shape": put("root", {"cells": [{"list": []}, [10**12, 10**12]]}),
+    "huge dtype": put("root", {"dtype": "V999999999999"}),
+    "no array": put("root", {"array": 10**9}),
+    "negative": put("root", {"array": -1}),
+    "unhashable": put("root", {"set": [{"list": []}]}),
+    "zone": put("root", {"zone": "../../etc/passwd"}),
+    "tree": put("root", {"tree": {"dict": [[key, value if isinstance(value, (int, dict)) else value]
+                                            for key, value in TREE.items()]}}),
+    "weights": put_object("flows.layers.Flow", state={}, parameters={"w": 3}, buffers={}, parts={}),
+    "later format": put("format", 99),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused(name, content, path):
+    path.write_bytes(forged(content, HOSTILE[name]))
+    with pytest.raises(ValueError, match="density.skmaf"):
+        skmaf.load(path)
+
+
+def test_forging_as_such_works(content, path):
+    path.write_bytes(forged(content, lambda described, arrays: None))
+    assert skmaf.load(path).n_features_in_ == 2
+
+
+def test_a_tree_that_leads_astray_is_refused():
+    detector = DensityOutlierDetector(MultiscaleDensity(**SMALL)).fit(MESSY)
+    encoder = Encoder()
+    root = encoder.write(detector.estimators_[0])
+    places = [i for i, x in enumerate(encoder.arrays) if x.dtype == np.int64 and (x == -1).any()]
+    for place in places:
+        for wrong in (-5, 0, 10**6):
+            arrays = list(encoder.arrays)
+            arrays[place] = np.where(arrays[place] == -1, arrays[place], wrong)
+            try:
+                again = Decoder(arrays, encoder.objects).read(root)
+            except ValueError:
+                continue
+            # no child, and so no harm
+            again.sample(20, random_state=0)
+
+
+def test_mutated_descriptions_raise_one_kind_of_error(content, path):
+    rng = np.random.RandomState(0)
+    for _ in range(150):
+        path.write_bytes(forged(content, lambda described, arrays: mutate(described, rng)))
+        try:
+            again = skmaf.load(path)
+        except ValueError as error:
+            assert "density.skmaf" in str(error)
+            continue
+        assert isinstance(again, BaseEstimator)
+
+
+def mutate(described, rng):
+    """Change one thing somewhere in a description."""
+    places = []
+
+    def visit(value):
+        if isinstance(value, dict | list):
+            keys = list(value) if isinstance(value, dict) else range(len(value))
+            for key in keys:
+                places.append((value, key))
+                visit(value[key])
+
+    visit(described)
+    holder, key = places[rng.randint(len(places))]
+    values = [None, -1, 10**12, 0.5, "x", [], {}, {"list": []}, {"object": 0}, {"array": 0}]
+    holder[key] = values[rng.randint(len(values))]
+
+
+# ---- writing
+
+
+def test_a_file_that_was_there_stays_if_writing_fails(content, path, monkeypatch):
+    path.write_bytes(content)
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        skmaf.save(MAFDensity(), path)
+    assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_interrupt_leaves_no_half_file(path, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        skmaf.save(MAFDensity(), path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_rights_of_files(path):
+    mask = os.umask(0o027)
+    try:
+        skmaf.save(MAFDensity(), path)
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.chmod(0o600)
+    skmaf.save(MAFDensity(), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_folders_and_files_that_are_not_there(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        skmaf.load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        skmaf.load(tmp_path / "none.skmaf")
+    with pytest.raises(FileNotFoundError):
+        skmaf.save(MAFDensity(), tmp_path / "none" / "density.skmaf")
+
+
+def test_a_device_of_another_machine(path):
+    density = MAFDensity(**SMALL).fit(ARRAY)
+    scores = density.score_samples(ARRAY)
+    density.density_.precisions.device = "cuda"
+    density.set_params(device="cuda")
+    skmaf.save(density, path)
+    again = skmaf.load(path)
+    if not torch.cuda.is_available():
+        assert same(again.score_samples(ARRAY), scores)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+@pytest.mark.parametrize("stored", sorted(STORED.glob("*/*.skmaf")), ids=lambda p: p.parent.name)
+def test_files_of_earlier_versions(stored):
+    known = json.loads(stored.with_suffix(".json").read_text())
+    estimator = skmaf.load(stored)
+    rows = pd.DataFrame(known["rows"])
+    np.testing.assert_allclose(estimator.score_samples(rows), known["scores"], rtol=1e-5)
