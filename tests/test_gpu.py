@@ -8,14 +8,21 @@ import torch
 from sklearn.datasets import load_iris
 
 import skmaf
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
+from skmaf import (
+    ConditionalMAFDensity,
+    DensityOutlierDetector,
+    MAFClassifier,
+    MAFDensity,
+    MultiscaleDensity,
+    VariationalFlow,
+)
 from skmaf.models.contract import ModulePrecisions
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch sees"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
-X = load_iris().data
+X, y = load_iris(return_X_y=True)
 BRIEF = {"max_iter": 5, "random_state": 0}
 DENSITIES = [
     MAFDensity(**BRIEF),
@@ -57,6 +64,22 @@ def test_tables_with_all_kinds_of_cells():
     density = MAFDensity(device="cuda", **BRIEF).fit(table)
     assert np.isfinite(density.score_samples(table)).all()
     assert np.isfinite(density.impute(table, random_state=0)).all()
+
+
+def test_conditional_densities_and_classifiers():
+    conditional = ConditionalMAFDensity(device="cuda", **BRIEF).fit(X[:, :2], X[:, 2:])
+    assert np.isfinite(conditional.score_samples(X[:, :2], X[:, 2:])).all()
+    assert np.isfinite(conditional.sample(X[:, :2], random_state=0)).all()
+    assert np.isfinite(conditional.predict(X[:, :2])).all()
+    classifier = MAFClassifier(device="cuda", **BRIEF).fit(X, y)
+    assert classifier.score(X, y) > 0.5
+
+
+def test_variational_flows():
+    flow = VariationalFlow(lambda x: -x.square().sum(1) / 2, 2, device="cuda", max_iter=200)
+    flow.set_params(random_state=0).fit()
+    assert abs(flow.log_evidence_ - np.log(2 * np.pi)) < 0.3
+    assert np.isfinite(flow.sample(20, random_state=0)).all()
 
 
 def test_the_detector_and_files(tmp_path):

@@ -174,7 +174,7 @@ class TableDensity:
         n_codes = self.columns.n_codes
         flow_context = None if context is None else flow.tensor(context)
         z = flow.tensor(torch.randn((n_rows, self.columns.n_values), generator=generator))
-        codes = z.new_empty((n_rows, 0))
+        codes = torch.empty((n_rows, 0))
         if flow.codes is not None:
             chance = torch.rand((n_codes, n_rows), generator=generator).T
             codes = flow.codes.draw(flow.tensor(chance), flow_context).cpu()

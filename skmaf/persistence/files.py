@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
+from .. import __version__
 from .._warnings import warn_user
 
 FORMAT = 1
@@ -170,7 +170,7 @@ def _to_bytes(estimator: Any) -> bytes:
         ) from None
     described = {
         "format": FORMAT,
-        "version": version("skmaf"),
+        "version": __version__,
         "root": root,
         "objects": encoder.objects,
     }
