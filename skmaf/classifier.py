@@ -59,7 +59,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside
         to calibrate, with early stopping or without.
-    device, column_kinds, relations, verbose, random_state
+    device, column_kinds, relations, checkpoint, verbose, random_state
         As in `MAFDensity`; ``random_state`` governs the rows that calibrate, too.
 
     Attributes
@@ -145,6 +145,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             context=context,
             start=self.density_ if is_warm else None,
             random_state=self.random_state,
+            checkpoint=self._open_checkpoint(),
         )
         normals = ClassNormals.learn(N[fitted], weights[fitted], context, codec.schema.n_categories)
         log_prior = np.log(np.bincount(codes, weights, len(classes)) / weights.sum())

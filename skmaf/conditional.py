@@ -50,7 +50,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside
         to calibrate the intervals, with early stopping or without.
-    device, verbose, random_state
+    device, checkpoint, verbose, random_state
         As in `MAFDensity`; ``random_state`` governs the rows that calibrate, too.
     column_kinds : dict, default=None
         What targets are, by position or name, as in `MAFDensity`.
@@ -171,6 +171,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             context=context[fitted],
             start=self.density_ if is_warm else None,
             random_state=self.random_state,
+            checkpoint=self._open_checkpoint(),
         )
         predictor = Predictor.of(density, seed_from(self.random_state))
         excess = predictor.excess(context[calibration], Y[calibration])

@@ -91,6 +91,11 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         columns, a sum, a column that another one determines. "auto" is what `find_relations` finds
         in X, None is nothing; of a list, which may hold some of these and others, all must hold in
         every row of X. The density itself does not depend on it.
+    checkpoint : str or path-like, default=None
+        File to which the state of the training is written every half minute. A fit of the same rows
+        with the same parameters that finds it there, after a crash or an interrupt, goes on from
+        it, to the same result as one that was never stopped; a fit that ends deletes it. It needs
+        an int as ``random_state``.
     verbose : bool, default=False
         Whether to show a progress bar with the held-out score.
     random_state : int, RandomState instance or None, default=None
@@ -231,8 +236,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             If X holds infinity, a column without values or of too many categories, has under
             2 rows or no column; if weights are negative or not positive in 2 rows; if a parameter
             is out of its range, ``column_kinds`` does not fit the columns, rows break one of
-            ``relations``, or with ``warm_start`` a
-            parameter that shapes the flow has changed.
+            ``relations``, ``checkpoint`` is of another fit, or with ``warm_start`` a parameter that
+            shapes the flow has changed.
         """
         from .models.table_fit import fit_table_density
 
@@ -254,6 +259,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             knowledge_of(codec),
             start=self.density_ if is_warm else None,
             random_state=self.random_state,
+            checkpoint=self._open_checkpoint(),
         )
         self._keep(codec, density, history, is_warm, constraints_=constraints)
         self._warn_of_training(history)

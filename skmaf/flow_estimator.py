@@ -1,5 +1,6 @@
 """The parameters of estimators whose flow learns by maximum likelihood, and what `fit` keeps."""
 
+import os
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ from ._validation import check_sizes
 from ._warnings import warn_user
 from .base import FittedDensity, keep_fitted, warn_if_interrupted
 from .models.specs import FlowSpec, TrainingSpec
+from .persistence.checkpoints import checkpoint_at, remove_checkpoint
 from .table.codec import TableCodec
 from .table.column_kinds import declared_kinds
 from .training.budget import WEIGHT_DECAY_ROWS
 
 if TYPE_CHECKING:
     from .models.table_density import TableDensity
+    from .training.checkpoint import Checkpoint
     from .training.loop import History
 
 
@@ -43,6 +46,7 @@ class FlowEstimator(FittedDensity):
         "device": [str],
         "column_kinds": [dict, None],
         "relations": [StrOptions({"auto"}), list, tuple, None],
+        "checkpoint": [str, os.PathLike, None],
         "verbose": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -68,6 +72,7 @@ class FlowEstimator(FittedDensity):
         device: str = "auto",
         column_kinds: dict | None = None,
         relations: Any = "auto",
+        checkpoint: Any = None,
         verbose: bool = False,
         random_state: Any = None,
     ):
@@ -89,6 +94,7 @@ class FlowEstimator(FittedDensity):
         self.device = device
         self.column_kinds = column_kinds
         self.relations = relations
+        self.checkpoint = checkpoint
         self.verbose = verbose
         self.random_state = random_state
 
@@ -140,6 +146,9 @@ class FlowEstimator(FittedDensity):
             progress=type(self).__name__ if self.verbose else None,
         )
 
+    def _open_checkpoint(self) -> "Checkpoint | None":
+        return checkpoint_at(self.checkpoint, self.random_state)
+
     def _is_warm(self) -> bool:
         return self.warm_start and hasattr(self, "density_")
 
@@ -177,6 +186,8 @@ class FlowEstimator(FittedDensity):
             n_iter_=len(losses) + len(history.loss_curve),
             **attributes,
         )
+        if not history.interrupted:
+            remove_checkpoint(self.checkpoint)
 
     def _warn_of_training(self, history: "History") -> None:
         warn_if_interrupted(history)

@@ -474,7 +474,7 @@ HOSTILE = {
     "imported": put_object("density.np", state={}),
     "not of here": put_object("density.TransformerMixin", state={}),
     "other attributes": put_object("table.codec.TableCodec", state={"schema": None}),
-    "no parameters": put_object("density.MAFDensity", state={}),
+    "no parameters": put_object("variational.VariationalFlow", state={}),
     "itself": put_object("density.MAFDensity", state={"x": {"object": 10**6}}),
     "unknown kind": put("root", {"eval": "1"}),
     "two kinds": put("root", {"list": [], "tuple": []}),
@@ -498,6 +498,16 @@ def test_hostile_files_are_refused(name, content, path):
     path.write_bytes(forged(content, HOSTILE[name]))
     with pytest.raises(ValueError, match="density.skmaf"):
         skmaf.load(path)
+
+
+def test_parameters_that_came_later_have_their_defaults(content, path):
+    def forget(described, arrays):
+        for written in described["objects"]:
+            if written["class"] == "density.MAFDensity":
+                del written["state"]["checkpoint"]
+
+    path.write_bytes(forged(content, forget))
+    assert skmaf.load(path).checkpoint is None
 
 
 def test_forging_as_such_works(content, path):

@@ -1,6 +1,7 @@
 """Fitting the density of a table: its columns, the training of the flow, the baseline."""
 
 import copy
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from ..flows import Categories, RowDensity, TableFlow, make_table_flow
 from ..table.column_kinds import continuous_column, exact_column, find_columns
 from ..table.columns import Columns
 from ..training.budget import Budget, hold_out, make_budget
+from ..training.checkpoint import Checkpoint, TrainingSlot
 from ..training.hiding import Hiding
 from ..training.loop import History, WeightedRows, joined, train, weighted_rows
 from ..training.noise import dequantise
@@ -38,6 +40,7 @@ def fit_table_density(
     context: np.ndarray | None = None,
     start: TableDensity | None = None,
     random_state: Any = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[TableDensity, History]:
     """Fit the density of a table's rows, perhaps given a context.
 
@@ -53,6 +56,8 @@ def fit_table_density(
     start : TableDensity, default=None
         A density whose columns are kept, and whose flow is trained on.
     random_state : int, RandomState instance or None, default=None
+    checkpoint : Checkpoint, default=None
+        Where states of the training are kept, and whence it goes on; the random state is an int.
 
     Returns
     -------
@@ -61,6 +66,9 @@ def fit_table_density(
         Its scores are in nats and in the units of N.
     """
     n_context = 0 if context is None else context.shape[1]
+    if checkpoint is not None:
+        told = (flow_spec, replace(training, progress=None), random_state)
+        checkpoint.open(_fit_in_short(told, N, sample_weight, context, start))
     order, weights = weigh(N if context is None else np.hstack([N, context]), sample_weight)
     N = N[order]
     context = rows_of(context, order)
@@ -68,16 +76,9 @@ def fit_table_density(
     generator = torch.Generator().manual_seed(seed_from(random_state))
     fraction = training.validation_fraction if training.early_stopping else 0
     fitted, validation = hold_out(len(N), fraction, generator)
-    if start is None:
-        columns = _find_columns(N, weights, fitted, flow_spec, known)
-        specs = candidates(flow_spec, len(fitted), len(columns.owners))
-        specs = specs if len(validation) else specs[:1]
-        flows = [
-            _new_flow(columns, spec, known.has_missing, n_context, generator) for spec in specs
-        ]
-    else:
-        columns = start.columns
-        flows = [copy.deepcopy(start.flow).train().requires_grad_(True)]
+    columns, flows = _columns_and_flows(
+        N, weights, fitted, len(validation) > 0, flow_spec, known, n_context, start, generator
+    )
     rows = _FlowRows.of(columns, N, weights, context, generator)
     fitted_rows = rows.take(fitted)
     validation_rows = rows.take(validation)
@@ -86,7 +87,15 @@ def fit_table_density(
     flow, history = _best_of(
         [flow.to(device) for flow in flows],
         lambda flow: _train(
-            flow, columns, fitted_rows, validation_rows, draft, training, hiding, generator
+            flow,
+            columns,
+            fitted_rows,
+            validation_rows,
+            draft,
+            training,
+            hiding,
+            generator,
+            checkpoint,
         ),
     )
     baseline = None
@@ -187,6 +196,46 @@ def _in_units(history: History, fitted: _FlowRows, validation: _FlowRows) -> His
     )
 
 
+def _columns_and_flows(
+    N: np.ndarray,
+    weights: np.ndarray,
+    fitted: np.ndarray,
+    has_validation: bool,
+    flow_spec: FlowSpec,
+    known: TableKnowledge,
+    n_context: int,
+    start: TableDensity | None,
+    generator: torch.Generator,
+) -> tuple[Columns, list[TableFlow]]:
+    """Return what the columns are, and the flows to train, of which the best will be kept."""
+    if start is not None:
+        return start.columns, [copy.deepcopy(start.flow).train().requires_grad_(True)]
+    columns = _find_columns(N, weights, fitted, flow_spec, known)
+    specs = candidates(flow_spec, len(fitted), len(columns.owners))
+    specs = specs if has_validation else specs[:1]
+    flows = [_new_flow(columns, spec, known.has_missing, n_context, generator) for spec in specs]
+    return columns, flows
+
+
+def _fit_in_short(
+    told: Any,
+    N: np.ndarray,
+    sample_weight: np.ndarray | None,
+    context: np.ndarray | None,
+    start: TableDensity | None,
+) -> str:
+    """Return a text that is another one for another fit: a hash of all that goes into it."""
+    arrays = [N, sample_weight, context]
+    if start is not None:
+        arrays += [weight.numpy() for weight in start.flow.state_dict().values()]
+    hashed = hashlib.sha256(repr(told).encode())
+    for array in arrays:
+        if array is not None:
+            hashed.update(repr((array.shape, array.dtype)).encode())
+            hashed.update(np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()
+
+
 def _find_columns(
     N: np.ndarray,
     weights: np.ndarray,
@@ -256,6 +305,7 @@ def _train(
     training: TrainingSpec,
     hiding: Hiding | None,
     generator: torch.Generator,
+    checkpoint: Checkpoint | None,
 ) -> History:
     """Train the parts of a flow one after another, until one is interrupted."""
     # a flow without codes has no part for them
@@ -275,7 +325,15 @@ def _train(
         budget = _budget(part, len(fitted.Z), size, training)
         log_jacobian = validation.mean_log_jacobian
         history = _train_part(
-            part, fitted, validation_part, budget, training, hiding, generator, log_jacobian
+            part,
+            fitted,
+            validation_part,
+            budget,
+            training,
+            hiding,
+            generator,
+            log_jacobian,
+            None if checkpoint is None else checkpoint.begin_training(),
         )
         histories.append(history)
         if history.interrupted:
@@ -306,6 +364,7 @@ def _train_part(
     hiding: Hiding | None,
     generator: torch.Generator,
     log_jacobian: float,
+    slot: TrainingSlot | None,
 ) -> History:
     """Train one part of a flow, with a progress bar in the units of the table."""
     name = training.progress
@@ -321,6 +380,7 @@ def _train_part(
             generator=generator,
             on_epoch=_shown_on(bar, log_jacobian),
             hiding=hiding,
+            slot=slot,
         )
 
 

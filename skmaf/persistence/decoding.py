@@ -4,8 +4,9 @@ import datetime
 import decimal
 import zoneinfo
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from inspect import signature
+from dataclasses import MISSING, fields, is_dataclass
+from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,17 @@ from .trees import make_tree
 
 Readers = dict[str, Callable[[Any], Any]]
 
-MISSING = {"<NA>": pd.NA, "NaT": pd.NaT}
+NO_VALUES = {"<NA>": pd.NA, "NaT": pd.NaT}
 # values that hold no others
 FROM_TEXT: Readers = {
     "float": float,
     "slice": lambda parts: slice(*parts),
-    "missing": MISSING.__getitem__,
+    "missing": NO_VALUES.__getitem__,
     "decimal": decimal.Decimal,
     "bytes": bytes.fromhex,
     "days": lambda parts: datetime.timedelta(*parts),
     "zone": zoneinfo.ZoneInfo,
+    "path": Path,
     "timestamp": frames.make_timestamp,
     "timedelta": frames.make_timedelta,
     "period": frames.make_period,
@@ -142,10 +144,12 @@ class Decoder:
             nn.Module.__init__(made)
             self._fill_module(made, described)
         elif is_dataclass(kind):
-            _check_names(kind, set(state), {field.name for field in fields(kind)})
+            defaults = {field.name: field.default for field in fields(kind)}
+            _complete(kind, state, defaults, needed=MISSING)
         elif issubclass(kind, BaseEstimator):
-            parameters = set(signature(kind).parameters)
-            _check_names(kind, set(state) & parameters, parameters)
+            parameters = signature(kind).parameters
+            defaults = {name: parameter.default for name, parameter in parameters.items()}
+            _complete(kind, state, defaults, needed=Parameter.empty)
         made.__dict__.update(state)
         return made
 
@@ -163,9 +167,14 @@ class Decoder:
         module.eval()
 
 
-def _check_names(kind: type, names: set[str], expected: set[str]) -> None:
-    if names != expected:
-        raise ValueError(f"a {kind.__name__} has other attributes")
+def _complete(kind: type, state: dict, defaults: dict, needed: Any) -> None:
+    """Add what classes have by now and had not when the file was written."""
+    for name, default in defaults.items():
+        if name not in state and default is needed:
+            raise ValueError(f"a {kind.__name__} lacks its {name}")
+        state.setdefault(name, default)
+    if is_dataclass(kind) and set(state) != set(defaults):
+        raise ValueError(f"a {kind.__name__} has {sorted(set(state) - set(defaults))}")
 
 
 def _position(place: Any) -> int:

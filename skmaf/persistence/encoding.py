@@ -9,6 +9,7 @@ import datetime
 import decimal
 import zoneinfo
 from dataclasses import fields, is_dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,8 @@ class Encoder:
             return {"decimal": str(value)}
         if isinstance(value, bytes):
             return {"bytes": value.hex()}
+        if isinstance(value, PurePath):
+            return {"path": str(value)}
         return None
 
     def _describe_date(self, value: Any) -> dict:

@@ -20,6 +20,7 @@ from .. import __version__
 from .._warnings import warn_user
 
 FORMAT = 1
+KIND = "estimator"
 NO_HASH = "0" * 64
 LENGTH_BYTES = 8  # in which a file of safetensors says how long its header is
 LARGEST_HEADER = 100_000_000  # that safetensors take
@@ -70,7 +71,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     """
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(f"save takes an estimator, and not a {type(estimator).__name__}.")
-    write_whole(Path(path), _to_bytes(estimator))
+    write_value(Path(path), estimator, KIND)
 
 
 def load(path: str | os.PathLike) -> Any:
@@ -112,21 +113,34 @@ def load(path: str | os.PathLike) -> Any:
     ...     skmaf.load(path)
     MAFDensity(n_layers=3)
     """
-    from .decoding import Decoder
-
     path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: give the file that skmaf.save wrote.")
-    described, arrays = _read_checked(path)
-    try:
-        decoder = Decoder(arrays, described["objects"])
-        estimator = decoder.read(described["root"])
-    except Exception as error:
-        raise ValueError(f"{path} holds what skmaf.save does not write: {error}.") from error
+    estimator = read_value(path, KIND)
     if not isinstance(estimator, BaseEstimator):
         raise ValueError(f"{path} holds no estimator.")
-    _warn_of_versions(path, decoder.versions)
     return estimator
+
+
+def write_value(path: Path, value: Any, kind: str) -> None:
+    """Write a file of some kind that holds a value; raise TypeError if it cannot."""
+    write_whole(path, _to_bytes(value, kind))
+
+
+def read_value(path: Path, kind: str) -> Any:
+    """Return the value of a file of some kind; raise ValueError if there is none in it."""
+    from .decoding import Decoder
+
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file.")
+    described, arrays = _read_checked(path)
+    if described.get("kind") != kind:
+        raise ValueError(f"{path} is a file of skmaf, but its kind is {described.get('kind')!r}.")
+    try:
+        decoder = Decoder(arrays, described["objects"])
+        value = decoder.read(described["root"])
+    except Exception as error:
+        raise ValueError(f"{path} holds what skmaf.save does not write: {error}.") from error
+    _warn_of_versions(path, decoder.versions)
+    return value
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -153,15 +167,15 @@ def _mode_of(path: Path) -> int:
     return 0o666 & ~mask
 
 
-def _to_bytes(estimator: Any) -> bytes:
-    """Return the content of the file of an estimator."""
+def _to_bytes(value: Any, kind: str) -> bytes:
+    """Return the content of the file of a value."""
     from safetensors.numpy import save as to_safetensors
 
     from .encoding import Encoder, NotPlainError
 
     encoder = Encoder()
     try:
-        root = encoder.write(estimator)
+        root = encoder.write(value)
     except NotPlainError as error:
         raise TypeError(
             f"{error}, which a file without code cannot hold. Replace it by an estimator that "
@@ -170,6 +184,7 @@ def _to_bytes(estimator: Any) -> bytes:
         ) from None
     described = {
         "format": FORMAT,
+        "kind": kind,
         "version": __version__,
         "root": root,
         "objects": encoder.objects,

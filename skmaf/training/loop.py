@@ -13,6 +13,7 @@ import torch
 from .._interrupts import interrupt_ends_fit
 from ..flows.layers import RowDensity
 from .budget import Budget
+from .checkpoint import TrainingSlot
 from .hiding import Hiding
 from .noise import dequantise
 from .optimiser import FlowOptimiser
@@ -130,6 +131,7 @@ def train(
     generator: torch.Generator,
     on_epoch: Callable[[History], object],
     hiding: Hiding | None = None,
+    slot: TrainingSlot | None = None,
 ) -> History:
     """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights.
 
@@ -158,6 +160,8 @@ def train(
         Called with the history after each epoch.
     hiding : Hiding or None, default=None
         Hides cells, anew in each epoch.
+    slot : TrainingSlot, default=None
+        Where the state of the training is kept, and whence it goes on.
 
     Returns
     -------
@@ -165,29 +169,25 @@ def train(
     """
     if not any(weight.numel() for weight in flow.parameters()):
         return History(best_score=0.0, converged=True)  # nothing to learn: no column varies
-    best = _Best(flow, validation)
-    history = History(best_score=best.score)
-    n_batches = max(1, round(len(rows.x) / budget.batch_size))
-    n_steps = budget.n_epochs * n_batches
-    optimiser = FlowOptimiser(flow, budget.learning_rate, budget.weight_decay, n_steps)
+    kept = None if slot is None else slot.state
+    if kept is not None and kept["is_finished"]:
+        return _finished_before(flow, generator, kept)
+    training = _Training.of(flow, rows, validation, budget, generator)
+    if kept is not None:
+        training.go_on_from(kept)
     steps = steps.expand_as(rows.x)
+    history = training.history
+    best = training.best
     try:
-        for _ in range(budget.n_epochs):
-            loss = _run_epoch(optimiser, rows, steps, hiding, n_batches, generator)
-            if not math.isfinite(loss):
-                history.n_failed += 1
-                best.go_back(flow, rows)
-                optimiser.restart(at_rate=0.5)
+        for _ in range(training.n_epochs, budget.n_epochs):
+            if not training.run_epoch(steps, hiding, tol):
                 continue
-            history.loss_curve.append(loss)
-            best.compare(optimiser.averaged, tol)
-            if validation is not None:
-                history.validation_scores.append(best.last_score)
-                history.best_score = best.score
             on_epoch(history)
             if best.n_stale_epochs >= budget.patience:
                 history.converged = True
                 break
+            if slot is not None:
+                slot.offer(training.state)
     except KeyboardInterrupt:
         if interrupt_ends_fit():
             raise
@@ -196,7 +196,92 @@ def train(
         best.go_back(flow, rows)
     else:
         flow.load_state_dict(best.state)
+    if slot is not None and not history.interrupted:
+        slot.finish(_finished_state(flow, history, generator))
     return history
+
+
+@dataclass(eq=False)
+class _Training:
+    """What changes from epoch to epoch."""
+
+    optimiser: FlowOptimiser
+    best: "_Best"
+    history: History
+    rows: WeightedRows
+    generator: torch.Generator
+    n_batches: int
+
+    @classmethod
+    def of(
+        cls,
+        flow: RowDensity,
+        rows: WeightedRows,
+        validation: WeightedRows | None,
+        budget: Budget,
+        generator: torch.Generator,
+    ) -> "_Training":
+        """Return a training before its first epoch."""
+        best = _Best(flow, validation)
+        n_batches = max(1, round(len(rows.x) / budget.batch_size))
+        n_steps = budget.n_epochs * n_batches
+        optimiser = FlowOptimiser(flow, budget.learning_rate, budget.weight_decay, n_steps)
+        history = History(best_score=best.score)
+        return cls(optimiser, best, history, rows, generator, n_batches)
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs were run."""
+        return len(self.history.loss_curve) + self.history.n_failed
+
+    def run_epoch(self, steps: torch.Tensor, hiding: Hiding | None, tol: float) -> bool:
+        """Take the rows once, and return whether the loss was finite; if not, go back."""
+        optimiser = self.optimiser
+        loss = _run_epoch(optimiser, self.rows, steps, hiding, self.n_batches, self.generator)
+        if not math.isfinite(loss):
+            self.history.n_failed += 1
+            self.best.go_back(optimiser.flow, self.rows)
+            optimiser.restart(at_rate=0.5)
+            return False
+        self.history.loss_curve.append(loss)
+        self.best.compare(optimiser.averaged, tol)
+        if self.best.validation is not None:
+            self.history.validation_scores.append(self.best.last_score)
+            self.history.best_score = self.best.score
+        return True
+
+    def state(self) -> dict:
+        """Return the state after an epoch."""
+        return {
+            "is_finished": False,
+            "optimiser": self.optimiser.state(),
+            "best": self.best.kept(),
+            "history": vars(self.history),
+            "generator": self.generator.get_state(),
+        }
+
+    def go_on_from(self, state: dict) -> None:
+        """Become what `state` was returned by."""
+        self.optimiser.go_on_from(state["optimiser"])
+        self.best.go_on_from(state["best"], self.optimiser.averaged)
+        vars(self.history).update(state["history"])
+        self.generator.set_state(state["generator"])
+
+
+def _finished_state(flow: RowDensity, history: History, generator: torch.Generator) -> dict:
+    return {
+        "is_finished": True,
+        "flow": dict(flow.state_dict()),
+        "history": vars(history),
+        "generator": generator.get_state(),
+    }
+
+
+def _finished_before(flow: RowDensity, generator: torch.Generator, state: dict) -> History:
+    """Give a flow the weights of a training that has ended, and return its history."""
+    flow.load_state_dict(state["flow"])
+    generator.set_state(state["generator"])
+    return History(**state["history"])
 
 
 def in_batches(
@@ -293,6 +378,18 @@ class _Best:
             # the start comes first: it stays where the other score is not a number
             self.state = max([self._start, copy.deepcopy(self.state)], key=score)
         flow.load_state_dict(self.state)
+
+    def kept(self) -> dict:
+        """Return all that `compare` changes."""
+        known = {**vars(self), "state": dict(self.state), "_start": dict(self._start)}
+        del known["validation"]
+        return known
+
+    def go_on_from(self, known: dict, flow: RowDensity) -> None:
+        """Become what `kept` was returned by, where ``flow`` was compared last."""
+        vars(self).update(known)
+        if self.validation is None:
+            self.state = flow.state_dict()
 
     def compare(self, flow: RowDensity, tol: float) -> None:
         """Keep the weights of ``flow`` if they are the best."""

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch.optim.adamw import adamw
@@ -47,6 +48,11 @@ class AdamW:
         self._means = [torch.zeros_like(weight) for weight in self.weights]
         self._squares = [torch.zeros_like(weight) for weight in self.weights]
         self._counts = [torch.zeros((), device=weight.device) for weight in self.weights]
+
+    @property
+    def moments(self) -> list[torch.Tensor]:
+        """Means and squares of gradients, and how many there were, which `step` moves in place."""
+        return [*self._means, *self._squares, *self._counts]
 
     def step(self, loss: torch.Tensor, rate: float) -> bool:
         """Move the weights down the gradient of a loss, and return whether it was finite.
@@ -95,20 +101,25 @@ class MovingAverage:
     ----------
     weights : list of tensor
         Moved in place by `take`; at first they count as nothing.
+
+    Attributes
+    ----------
+    n_taken : int
+        How many weights it is the average of.
     """
 
     def __init__(self, weights: list[torch.Tensor]) -> None:
         self.weights = weights
-        self._n_taken = 0
+        self.n_taken = 0
 
     @torch.no_grad()
     def take(self, weights: list[torch.Tensor]) -> None:
         """Move the average towards weights."""
         # torch's AveragedModel does the same, and looks all weights up in each step
-        n = self._n_taken
+        n = self.n_taken
         decay = min(AVERAGE_DECAY, (1 + n) / (10 + n)) if n else 0.0
         get_ema_multi_avg_fn(decay)(self.weights, weights, n)
-        self._n_taken += 1
+        self.n_taken += 1
 
 
 class FlowOptimiser:
@@ -146,6 +157,27 @@ class FlowOptimiser:
         self._adam = AdamW(self.flow.parameters(), self.weight_decay)
         self.averaged = copy.deepcopy(self.flow)
         self._average = MovingAverage(list(self.averaged.parameters()))
+
+    def state(self) -> dict[str, Any]:
+        """Return all that changes from step to step."""
+        return {
+            "n_done": self.n_done,
+            "peak": self.peak,
+            "n_averaged": self._average.n_taken,
+            "tensors": [tensor.clone() for tensor in self._tensors()],
+        }
+
+    def go_on_from(self, state: dict[str, Any]) -> None:
+        """Become what `state` was returned by."""
+        self.n_done = state["n_done"]
+        self.peak = state["peak"]
+        self._average.n_taken = state["n_averaged"]
+        for tensor, value in zip(self._tensors(), state["tensors"], strict=True):
+            tensor.copy_(value)
+
+    def _tensors(self) -> list[torch.Tensor]:
+        weights = [weight.detach() for weight in self._adam.weights]
+        return [*weights, *self._adam.moments, *(w.detach() for w in self._average.weights)]
 
     def step(
         self, x: torch.Tensor, weights: torch.Tensor, context: torch.Tensor | None = None
