@@ -302,7 +302,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             complete,
         )
         rng = np.random.RandomState(seed_from(random_state))
-        return self._write_drawn(drawn, rng), self.classes_[codes]
+        return self._write(drawn, rng), self.classes_[codes]
 
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())

@@ -152,7 +152,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         N = N[order]
         Y = Y[order]
         constraints = RowConstraints.learn(
-            Y, weights, targets.keys, [True] * Y.shape[1], self.relations
+            Y, weights, targets.keys, ["numbers"] * Y.shape[1], self.relations
         )
         if is_warm:
             encoder = self.context_encoder_
