@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..table.calendar import Cycles
 from ..table.column_kinds import find_columns, standardised_column
 from ..table.columns import Columns
+from ..table.cycles import Cycles
 
 FAR = 20.0  # standard deviations at which values are cut: networks make nothing of farther ones
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import iqr
 
-from .calendar import Calendar, Cycles, LabelledLine, WithPhases, find_labels
+from .calendar import Calendar, WithPhases
 from .columns import (
     SAME_VALUE,
     Column,
@@ -27,6 +27,8 @@ from .columns import (
     PointMasses,
     moments,
 )
+from .cycles import Cycles
+from .date_labels import LabelledLine, MonthlyLine, find_labels
 from .grids import fine_grid_step, grid_step, support
 from .periodic import Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
 from .rounding import exact_decimals_of
@@ -221,9 +223,11 @@ def exact_column(
     if _is_discrete(len(values), n_others, len(x), kind):
         step = grid_step(values, resolution) or float(np.median(np.diff(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
-    dates = find_labels(cycles, x) if cycles is not None and kind is None else None
-    if dates is not None and not len(points):
-        return _calendar(dates, x, resolution, weights)
+    if cycles is not None and kind is None and not len(points):
+        whole = _continuous(x, weights, fine_grid_step(values, resolution))
+        dates = find_labels(cycles, x, whole.step)
+        if dates is not None:
+            return _calendar(dates, whole, x, resolution, weights)
     return _numbers(x, resolution, weights, points, kind)
 
 
@@ -333,13 +337,17 @@ def _unevenness(gaps: np.ndarray, counts: np.ndarray) -> float:
 
 
 def _calendar(
-    dates: LabelledLine, x: np.ndarray, resolution: float, weights: np.ndarray
+    dates: LabelledLine, whole: Continuous, x: np.ndarray, resolution: float, weights: np.ndarray
 ) -> Calendar:
     """Return a column of dates that are split into labels and places on a line."""
     places = dates.split(x)[1]
-    line = _continuous(places, weights, fine_grid_step(np.unique(places), resolution))
-    whole = _continuous(x, weights, fine_grid_step(np.unique(x), resolution))
-    return Calendar.of(dates, line, whole, x, weights)
+    if isinstance(dates, MonthlyLine):
+        line = _continuous(places, weights, None)  # how far apart places are changes
+        step = dates.step
+    else:
+        line = _continuous(places, weights, fine_grid_step(np.unique(places), resolution))
+        step = line.step / dates.stretch
+    return Calendar.of(dates, line, whole, step, x, weights)
 
 
 def _periodic(x: np.ndarray, resolution: float, weights: np.ndarray, period: float) -> Column:

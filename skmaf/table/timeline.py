@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .calendar import Cycles
 from .cells import TIMELIKE
+from .cycles import Cycles
 from .date_text import DateText
 
 UNITS = ("M", "D", "h", "m", "s", "ms", "us", "ns")  # as NumPy calls them
