@@ -30,7 +30,7 @@ from .columns import (
 from .cycles import Cycles
 from .date_labels import LabelledLine, MonthlyLine, find_labels
 from .grids import fine_grid_step, grid_step, support
-from .periodic import Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
+from .periodic import OnCircle, Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
 from .rounding import exact_decimals_of
 from .transform_choice import choose_description
 from .transforms import Asinh, Transform, bounds_transform
@@ -91,6 +91,16 @@ def declared_kinds(X: ArrayLike, column_kinds: Mapping[Any, Kind] | None) -> dic
             )
         kinds[names.index(name) if name in names else int(name)] = kind
     return kinds
+
+
+def check_shown_kinds(column_kinds: Mapping[Any, Kind] | None) -> None:
+    """Refuse kinds that say what density a column has, where it is but shown to a network."""
+    for name, kind in (column_kinds or {}).items():
+        if kind != "categorical" and not _has_period(kind):
+            raise ValueError(
+                f"column_kinds[{name!r}] must be 'categorical' or ('periodic', period) here, got "
+                f"{kind!r}: leave it out."
+            )
 
 
 def _has_period(kind: Any) -> bool:
@@ -164,7 +174,7 @@ def find_columns(
     n_categories : sequence of int or None
         For each column; None if it holds numbers.
     declared : mapping, default=None
-        Positions of columns to their kinds; only for `exact_column`.
+        Positions of columns to their kinds.
     cycles : mapping, default=None
         Positions of columns of dates to the cycles that these are in.
     """
@@ -279,15 +289,21 @@ def standardised_column(
     resolution: float,
     weights: np.ndarray,
     n_categories: int | None = None,
+    kind: Kind | None = None,
     cycles: Cycles | None = None,
 ) -> Column:
     """Return what a column is, for a density of values with noise.
 
-    Numbers are standardised, categories become standardised indicators. The parameters are those
-    of `exact_column`.
+    Numbers are standardised, categories become standardised indicators, and what is on a circle its
+    cosine and sine. The parameters are those of `exact_column`, but for other kinds, which change
+    nothing.
     """
     if _is_constant(x, resolution):
         return _constant(x, resolution)
+    if is_periodic(kind):
+        assert kind is not None
+        turns = _periodic(x, resolution, weights, float(kind[1]))
+        return OnCircle.of(turns, x, weights) if isinstance(turns, Periodic) else turns
     if n_categories is None:
         line = _continuous(x, weights, grid_step(np.unique(x), resolution))
         return line if cycles is None else WithPhases.of(line, cycles, x, weights)
