@@ -116,7 +116,8 @@ def learn_constraints(
     """Return what rows that are drawn are held to, learned from the rows of a table."""
     rows, weights = weigh(N, sample_weight)
     keys = column_keys(codec.schema.names, codec.n_features)
-    return RowConstraints.learn(N[rows], weights, keys, codec.are_numbers, relations)
+    timelines = codec.schema.timelines
+    return RowConstraints.learn(N[rows], weights, keys, codec.quantities, relations, timelines)
 
 
 def weighted_mean(scores: np.ndarray, sample_weight: Any, X: Any) -> float:
@@ -196,10 +197,6 @@ class RowWriter(BaseEstimator):
         config = getattr(self, "_sklearn_output_config", {})
         container = config.get("transform", "default")
         return self.codec_.decode(N, None if container == "default" else container, rng)
-
-    def _write_drawn(self, N: np.ndarray, rng: np.random.RandomState) -> Any:
-        """Return rows that were drawn or filled as a table, with dates in the range of `fit`."""
-        return self._write(self.codec_.keep_dates(N), rng)
 
 
 class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
@@ -289,7 +286,7 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         check_count("n_samples", n_samples)
         N = draw_rows(self.density_, self.constraints_, n_samples, random_state, complete=complete)
         rng = np.random.RandomState(seed_from(random_state))
-        return self._write_drawn(N, rng)
+        return self._write(N, rng)
 
     def impute(self, X: Any, n_draws: int = 1, random_state: Any = None) -> Any:
         """Draw the missing cells, each given the other cells of its row.
@@ -330,5 +327,5 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         rng = np.random.RandomState(seed_from(random_state))
         fill_rows(rows, self.density_, self.constraints_, rng)
         shown = take_rows(X, np.tile(np.arange(len(N)), n_draws))
-        filled = self._write_drawn(rows, rng)
+        filled = self._write(rows, rng)
         return self.codec_.restore(filled, shown, missing)

@@ -25,6 +25,7 @@ from .base import (
 from .flow_estimator import FlowEstimator
 from .inference.drawing import draw_rows
 from .table.codec import TableCodec
+from .table.column_kinds import declared_kinds
 from .table.frames import as_table, unwrapped
 from .training.budget import set_aside
 
@@ -175,7 +176,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             codec, N = learn_table(X, self.column_kinds, None)
             return codec, N, y, sample_weight
         N = encode_rows(self, X)
-        self._check_unchanged(X, self.codec_.declared)
+        self._check_unchanged(declared_kinds(X, self.column_kinds) == self.codec_.declared)
         return self.codec_, N, y, sample_weight
 
     def _split(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -303,7 +304,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             complete,
         )
         rng = np.random.RandomState(seed_from(random_state))
-        return self._write_drawn(drawn, rng), self.classes_[codes]
+        return self._write(drawn, rng), self.classes_[codes]
 
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())

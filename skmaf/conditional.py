@@ -21,7 +21,7 @@ from .inference.predictor import Predictor
 from .models.context import ContextEncoder
 from .models.specs import TableKnowledge
 from .table.codec import TableCodec
-from .table.column_kinds import check_declared, declared_kinds
+from .table.column_kinds import check_declared, check_shown_kinds, declared_kinds
 from .table.constraints import RowConstraints
 from .table.frames import as_table, unwrapped
 from .table.periodic import is_periodic
@@ -53,7 +53,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     device, checkpoint, verbose, random_state
         As in `MAFDensity`; ``random_state`` governs the rows that calibrate, too.
     column_kinds : dict, default=None
-        What targets are, by position or name, as in `MAFDensity`.
+        What targets are, by position or name, as in `MAFDensity`. Names of columns of X, which no
+        target has, may be "categorical" or ``("periodic", 24)``, as in `MultiscaleDensity`.
     relations : "auto", None or list of Order, Sum and Determines, default="auto"
         What is to hold between several targets that are drawn, as in `MAFDensity`.
 
@@ -152,13 +153,9 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         N = N[order]
         Y = Y[order]
         constraints = RowConstraints.learn(
-            Y, weights, targets.keys, [True] * Y.shape[1], self.relations
+            Y, weights, targets.keys, ["numbers"] * Y.shape[1], self.relations
         )
-        if is_warm:
-            encoder = self.context_encoder_
-        else:
-            schema = codec.schema
-            encoder = ContextEncoder.learn(N, weights, schema.n_categories, schema.cycles)
+        encoder = self.context_encoder_ if is_warm else _encoder(codec, N, weights)
         context = encoder.encode(N)
         seed = seed_from(self.random_state)
         fitted, calibration = set_aside(len(Y), self.validation_fraction, seed)
@@ -203,44 +200,33 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             self._check_n_targets(Y)
             N = encode_rows(self, X)
             targets = self._targets
-            self._check_unchanged(_named(y, Y), targets.declared)
+            of_targets, of_context = self._split_kinds(X, _named(y, Y))
+            is_same = declared_kinds(X, of_context) == self.codec_.declared
+            self._check_unchanged(is_same and _declared(y, Y, of_targets) == targets.declared)
             return self.codec_, N, Y, sample_weight, targets
-        codec, N = learn_table(X, None, None)
+        of_targets, of_context = self._split_kinds(X, _named(y, Y))
+        codec, N = learn_table(X, of_context, None)
         names = getattr(_named(y, Y), "columns", None)
-        targets = _Targets(is_1d, self._declared_kinds(y, Y), column_keys(names, Y.shape[1]))
+        targets = _Targets(is_1d, _declared(y, Y, of_targets), column_keys(names, Y.shape[1]))
         return codec, N, Y, sample_weight, targets
+
+    def _split_kinds(self, X: Any, targets: Any) -> tuple[dict, dict]:
+        """Return what is declared of the targets, and of columns of X that are no targets."""
+        of_context = {
+            name: kind
+            for name, kind in (self.column_kinds or {}).items()
+            if isinstance(name, str)
+            and name in getattr(X, "columns", ())
+            and name not in getattr(targets, "columns", ())
+        }
+        check_shown_kinds(of_context)
+        kinds = self.column_kinds or {}
+        return {name: kinds[name] for name in kinds if name not in of_context}, of_context
 
     def _check_n_targets(self, Y: np.ndarray) -> None:
         n_targets = len(self.columns_.columns)
         if Y.shape[1] != n_targets:
             raise ValueError(f"y has {Y.shape[1]} columns, and it had {n_targets} in fit.")
-
-    def _declared_kinds(self, y: Any, Y: np.ndarray) -> dict:
-        """Return what is declared of the targets, checked, by position."""
-        named = _named(y, Y)
-        names = getattr(named, "columns", None)
-        n_targets = Y.shape[1]
-        schema = Schema(
-            names=None if names is None else list(names),
-            container="array",
-            dtypes=[Y.dtype] * n_targets,
-            categories=[None] * n_targets,
-            cell_types=[{"numbers"}] * n_targets,
-            timelines=[None] * n_targets,
-            rare=[None] * n_targets,
-        )
-        declared = declared_kinds(named, self.column_kinds)
-        check_declared(declared, Y, schema)
-        if "categorical" in declared.values():
-            raise ValueError(
-                "column_kinds calls a target categorical: for classes use MAFClassifier."
-            )
-        if any(map(is_periodic, declared.values())):
-            raise ValueError(
-                "column_kinds calls a target periodic, which has neither a mean nor quantiles: "
-                "give its sine and its cosine as two targets."
-            )
-        return declared
 
     def _context(self, X: Any) -> np.ndarray:
         N = encode_rows(self, X)
@@ -432,6 +418,12 @@ class _Targets:
     keys: list
 
 
+def _encoder(codec: TableCodec, N: np.ndarray, weights: np.ndarray) -> ContextEncoder:
+    """Return how rows that a codec reads become the context."""
+    schema = codec.schema
+    return ContextEncoder.learn(N, weights, schema.n_categories, schema.cycles, codec.declared)
+
+
 def _read_targets(y: Any, estimator: Any) -> tuple[np.ndarray, bool]:
     """Return targets as finite numbers, shape (n, n_targets), and whether y had one dimension."""
     Y = check_y(y, multi_output=True, estimator=estimator)
@@ -451,3 +443,29 @@ def _named(y: Any, Y: np.ndarray) -> Any:
     if hasattr(y, "to_frame"):  # a column has a name, too
         y = y.to_frame()
     return y if hasattr(y, "columns") else Y
+
+
+def _declared(y: Any, Y: np.ndarray, column_kinds: dict) -> dict:
+    """Return what is declared of the targets, checked, by position."""
+    named = _named(y, Y)
+    names = getattr(named, "columns", None)
+    n_targets = Y.shape[1]
+    schema = Schema(
+        names=None if names is None else list(names),
+        container="array",
+        dtypes=[Y.dtype] * n_targets,
+        categories=[None] * n_targets,
+        cell_types=[{"numbers"}] * n_targets,
+        timelines=[None] * n_targets,
+        rare=[None] * n_targets,
+    )
+    declared = declared_kinds(named, column_kinds)
+    check_declared(declared, Y, schema)
+    if "categorical" in declared.values():
+        raise ValueError("column_kinds calls a target categorical: for classes use MAFClassifier.")
+    if any(map(is_periodic, declared.values())):
+        raise ValueError(
+            "column_kinds calls a target periodic, which has neither a mean nor quantiles: "
+            "give its sine and its cosine as two targets."
+        )
+    return declared

@@ -19,6 +19,7 @@ from .base import (
 )
 from .flow_estimator import FlowEstimator
 from .table.codec import TableCodec
+from .table.column_kinds import declared_kinds
 from .table.frames import as_table
 
 
@@ -246,7 +247,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         if is_warm:
             codec = self.codec_
             N = encode_rows(self, X)
-            self._check_unchanged(X, codec.declared)
+            self._check_unchanged(declared_kinds(X, self.column_kinds) == codec.declared)
         else:
             codec, N = learn_table(X, self.column_kinds, codec)
             self._check_missing(codec)

@@ -14,7 +14,6 @@ from .base import FittedDensity, keep_fitted, warn_if_interrupted
 from .models.specs import FlowSpec, TrainingSpec
 from .persistence.checkpoints import checkpoint_at, remove_checkpoint
 from .table.codec import TableCodec
-from .table.column_kinds import declared_kinds
 from .training.budget import WEIGHT_DECAY_ROWS
 
 if TYPE_CHECKING:
@@ -152,12 +151,12 @@ class FlowEstimator(FittedDensity):
     def _is_warm(self) -> bool:
         return self.warm_start and hasattr(self, "density_")
 
-    def _check_unchanged(self, table: Any, declared: dict) -> None:
+    def _check_unchanged(self, are_kinds_same: bool) -> None:
         """Refuse a warm start with other columns or another shape of the flow."""
         spec = self._flow_spec()
         fitted = self.density_.spec
         changed = [name for name in vars(spec) if getattr(spec, name) != getattr(fitted, name)]
-        if declared_kinds(table, self.column_kinds) != declared:
+        if not are_kinds_same:
             changed.append("column_kinds")
         if changed:
             raise ValueError(

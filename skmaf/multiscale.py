@@ -20,6 +20,7 @@ from .base import (
     without_weightless,
 )
 from .table.codec import TableCodec
+from .table.column_kinds import check_shown_kinds
 from .table.frames import as_table
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class MultiscaleDensity(TableDensityEstimator):
     max_iter : int, default=7000
         Steps of the optimiser, of 128 rows each. With more than 24 columns they become fewer, in
         proportion, down to a twentieth, and with fewer than 500 rows, down to 250.
+    column_kinds : dict, default=None
+        What columns are, by name or position: "categorical" for numbers that are names, or
+        ``("periodic", 360)`` for angles, which become points on a circle.
     relations : "auto", None or list of Order, Sum and Determines, default="auto"
         What is to hold in rows that are drawn or filled, as in `MAFDensity`.
     device : str, default="auto"
@@ -111,6 +115,7 @@ class MultiscaleDensity(TableDensityEstimator):
         "hidden_layer_sizes": ["array-like"],
         "kernel_share": [Interval(Real, 0, 1, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "column_kinds": [dict, None],
         "relations": [StrOptions({"auto"}), list, tuple, None],
         "device": [str],
         "random_state": ["random_state"],
@@ -125,6 +130,7 @@ class MultiscaleDensity(TableDensityEstimator):
         hidden_layer_sizes=(256, 256),
         kernel_share=0.5,
         max_iter=7000,
+        column_kinds=None,
         relations="auto",
         device="auto",
         random_state=None,
@@ -135,6 +141,7 @@ class MultiscaleDensity(TableDensityEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.kernel_share = kernel_share
         self.max_iter = max_iter
+        self.column_kinds = column_kinds
         self.relations = relations
         self.device = device
         self.random_state = random_state
@@ -181,7 +188,7 @@ class MultiscaleDensity(TableDensityEstimator):
             is out of its range.
         """
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
-        codec, N = learn_table(X, None, codec)
+        codec, N = learn_table(X, self.column_kinds, codec)
         constraints = learn_constraints(codec, N, sample_weight, self.relations)
         rows, weights = weigh(N, sample_weight)
         parts = [np.arange(len(rows))]
@@ -231,6 +238,7 @@ class MultiscaleDensity(TableDensityEstimator):
         """Return the parameters of the fit, checked."""
         from .models.multiscale_density import MultiscaleSpec
 
+        check_shown_kinds(self.column_kinds)
         if self.lowest_noise > self.highest_noise:
             raise ValueError(
                 f"lowest_noise={self.lowest_noise} is above highest_noise={self.highest_noise}."

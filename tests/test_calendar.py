@@ -1,5 +1,8 @@
 """Dates are split into labels of the calendar and places, one to one and with exact densities."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,9 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from skmaf.models.context import ContextEncoder
-from skmaf.table.calendar import Calendar, LabelledLine, WithPhases
+from skmaf.table.calendar import Calendar, WithPhases
 from skmaf.table.codec import TableCodec
 from skmaf.table.column_kinds import exact_column, standardised_column
+from skmaf.table.date_labels import LabelledLine, MonthlyLine
 
 RESOLUTION = np.finfo(float).eps
 NAMES = [("weekday",), ("hour",), ("hour", "weekday")]
@@ -71,18 +75,21 @@ def test_months_are_labels_of_dates_by_the_month():
     np.testing.assert_array_equal(column.back(column.codes(x), column.values(x)), x)
 
 
+@pytest.mark.parametrize("has_months", [False, True])
 @pytest.mark.parametrize("unit", ["D", "m"])
-def test_the_density_of_dates_integrates_to_one(unit):
-    dates = random_dates(unit, years=1)
+def test_the_density_of_dates_integrates_to_one(unit, has_months):
+    dates = random_dates(unit, years=3 if has_months else 1)
     dates = dates[dates.day_of_week != 6]
     x, timeline = learn(dates)
-    column = exact_column(x, RESOLUTION, np.ones(len(x)), cycles=timeline.cycles)
+    cycles = replace(timeline.cycles, has_months=has_months)
+    column = exact_column(x, RESOLUTION, np.ones(len(x)), cycles=cycles)
     assert isinstance(column, Calendar)
-    assert len(column.parts) == (2 if unit == "m" else 1)
+    assert len(column.parts) == (2 if unit == "m" else 1) + has_months
     assert column.step == 1.0
     day = timeline.day
     # every date of the line, whose places are normal: the sum over steps is 1, but for new labels
-    grid = np.arange(-900 * day, 900 * day, 1.0 if unit == "D" else 20.0)
+    reach = 3000 if has_months else 900
+    grid = np.arange(-reach * day, reach * day, 1.0 if unit == "D" else 20.0)
     codes = column.codes(grid)
     z = column.values(grid)[:, 0]
     shares = [
@@ -94,6 +101,70 @@ def test_the_density_of_dates_integrates_to_one(unit):
     total = np.exp(log_prob[is_seen]).sum() * (grid[1] - grid[0])
     np.testing.assert_allclose(total, 1 - new, rtol=1e-3)
     np.testing.assert_allclose(column.back(codes[is_seen], z[is_seen, None]), grid[is_seen])
+
+
+@pytest.mark.parametrize("unit", ["D", "h", "m", "us"])
+@pytest.mark.parametrize("others", [(), *NAMES])
+def test_months_labels_and_places_are_one_to_one(unit, others):
+    if unit == "D" and "hour" in others:
+        pytest.skip("days have no hours")
+    dates = random_dates(unit, n=4000)
+    x, timeline = learn(dates)
+    line = MonthlyLine(timeline.cycles, (*others, "month"), 1.0)
+    labels, places = line.split(np.append(x, np.nan))
+    assert np.isnan(places[-1]) and all(np.isnan(label[-1]) for label in labels.values())
+    labels = {name: label[:-1] for name, label in labels.items()}
+    places = places[:-1]
+    np.testing.assert_array_equal(labels["month"], dates.month - 1)
+    if "weekday" in others:
+        np.testing.assert_array_equal(labels["weekday"], dates.day_of_week)
+    np.testing.assert_allclose(line.join(labels, places), x, rtol=0, atol=0.1)
+    # a year of one month is a year long, whatever the number of its days
+    year = 365.2425 * timeline.day
+    np.testing.assert_array_equal(np.floor(places / year) + line.first_year, dates.year - 1970)
+    # between the places of neighbours with the same labels nothing is left out
+    apart = line.width / 1e4
+    after = line.split(x + apart)[1]
+    same = np.flatnonzero(np.floor(after / year) == np.floor(places / year))
+    slope = (after - places)[same] / apart
+    np.testing.assert_allclose(slope, line.stretch_at(x)[same], rtol=1e-2)
+
+
+@pytest.mark.parametrize("others", [("month",), ("weekday", "month")])
+def test_all_days_of_a_year_fill_the_line_of_each_label(others):
+    days = pd.date_range("2023-01-01", "2024-12-31")
+    x, timeline = learn(days)
+    line = MonthlyLine(timeline.cycles, others, 1.0)
+    labels, places = line.split(x)
+    key = np.ravel_multi_index([labels[name].astype(int) for name in others], [12] * len(others))
+    low = places - line.stretch_at(x) / 2
+    high = places + line.stretch_at(x) / 2
+    for k in np.unique(key):
+        order = np.flatnonzero(key == k)
+        np.testing.assert_allclose(high[order][:-1], low[order][1:], atol=1e-9)
+        assert high[order][-1] - low[order][0] == pytest.approx(2 * 365.2425)
+
+
+def test_held_out_rows_choose_whether_months_are_labels(tiny):
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2015-01-01", "2020-12-31")
+    is_summer = days.month.isin([6, 7, 8])
+    chosen = rng.choice(len(days), 1500, p=np.where(is_summer, 9, 1) / np.sum(1 + 8 * is_summer))
+    sold = rng.standard_normal(1500) * 0.3 + 3 * is_summer[chosen]
+    frame = pd.DataFrame({"day": days[chosen], "sold": sold})
+    make = partial(tiny, early_stopping=True, max_iter=60, learning_rate_init=0.02, tol=0.01)
+    density = make(n_iter_no_change=2).fit(frame)
+    assert density.columns_.columns[0].dates.names == ("weekday", "month")
+    drawn = density.sample(1000, random_state=0)
+    in_summer = drawn["day"].dt.month.isin([6, 7, 8])
+    share = is_summer[chosen].mean()
+    assert in_summer.mean() == pytest.approx(share, abs=0.05)
+    assert ((drawn["sold"] > 1.5) == in_summer).mean() > 0.9
+    assert drawn["day"].between(days[0], days[-1]).all()
+    rising = pd.DataFrame({"day": days[:: len(days) // 1000], "index": 0.0})
+    rising["index"] = np.arange(len(rising)) + rng.standard_normal(len(rising))
+    density = make(n_iter_no_change=2).fit(rising)
+    assert density.columns_.columns[0].dates.names == ("weekday",)
 
 
 def test_few_dates_have_no_labels():

@@ -16,7 +16,7 @@ def constraints_of(table, relations="auto"):
     table = np.asarray(table, dtype=np.float64)
     columns = range(table.shape[1])
     return RowConstraints.learn(
-        table, np.ones(len(table)), list(columns), [True for _ in columns], relations
+        table, np.ones(len(table)), list(columns), ["numbers" for _ in columns], relations
     )
 
 
@@ -78,6 +78,25 @@ def test_relations_that_would_compute_a_column_from_itself():
     assert set(map(tuple, N)) <= set(map(tuple, table))
 
 
+@pytest.mark.parametrize("free", [[True, False], [False, True], [True, True]])
+def test_an_order_of_rounded_columns_is_rounded_to_its_own_side(free):
+    """Whole numbers below tenths, and above them: the nearest whole number may break the order."""
+    rng = np.random.default_rng(0)
+    tenths = rng.integers(0, 100, 300) / 10
+    table = np.column_stack([np.floor(tenths), tenths, np.ceil(tenths)])
+    constraints = constraints_of(table, [Order(0, 1), Order(1, 2)])
+    N = rng.permuted(table, axis=0)
+    drawn = np.tile([free[0], False, free[1]], (300, 1))
+    before = N.copy()
+    constraints.project(N, drawn)
+    assert not constraints.broken(N, drawn).any()
+    assert np.array_equal(N[~drawn], before[~drawn])
+    moved = before != N
+    assert moved.any() and np.array_equal(N[:, [0, 2]], np.round(N[:, [0, 2]]))
+    nearest = np.column_stack([np.floor(N[:, 1]), N[:, 1], np.ceil(N[:, 1])])
+    assert np.array_equal(N[moved], nearest[moved])
+
+
 # ends
 
 
@@ -92,7 +111,7 @@ def test_ends_are_kept_where_rows_pile_up():
             "tailed": rng.standard_t(3, 1000),
         }
     )
-    numbers = [True] * 5
+    numbers = ["numbers"] * 5
     constraints = RowConstraints.learn(table.to_numpy(), np.ones(1000), list(table), numbers, None)
     ranges = constraints.ranges
     assert ranges["age"] == (18, 90)
@@ -253,4 +272,5 @@ def test_declared_relations_that_cannot_be(relation, message):
     table = np.sort(rng.random((300, 3)), axis=1)
     table[:, 2] = rng.integers(0, 4, 300)
     with pytest.raises(ValueError, match=message):
-        RowConstraints.learn(table, np.ones(300), [0, 1, 2], [True, True, False], [relation])
+        quantities = ["numbers", "numbers", "categories"]
+        RowConstraints.learn(table, np.ones(300), [0, 1, 2], quantities, [relation])

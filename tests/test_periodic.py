@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skmaf import ConditionalMAFDensity
-from skmaf.table.column_kinds import declared_kinds, exact_column
-from skmaf.table.periodic import Periodic, TwoTurns
+from skmaf import ConditionalMAFDensity, MultiscaleDensity
+from skmaf.table.column_kinds import declared_kinds, exact_column, standardised_column
+from skmaf.table.periodic import OnCircle, Periodic, TwoTurns
 
 RNG = np.random.default_rng(0)
 PERIOD = 360.0
@@ -146,3 +146,83 @@ def test_a_periodic_target_is_refused():
     density = ConditionalMAFDensity(column_kinds={0: ("periodic", 360)})
     with pytest.raises(ValueError, match="its sine and its cosine as two targets"):
         density.fit(np.ones((9, 1)), np.arange(9.0))
+
+
+# points on a circle, for densities of values with noise and for contexts
+
+
+def test_points_on_a_circle_go_back_and_know_no_seam():
+    x = np.round(angles(500))
+    shifted = np.mod(x + 100, PERIOD)
+    columns = [
+        standardised_column(values, 1e-16, np.ones(500), kind=("periodic", PERIOD))
+        for values in (x, shifted)
+    ]
+    assert all(isinstance(column, OnCircle) for column in columns)
+    points, of_shifted = (column.values(values) for column, values in zip(columns, (x, shifted)))
+    np.testing.assert_array_equal(columns[0].back(np.empty((500, 0)), points), np.mod(x, PERIOD))
+    np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-9)
+    # distances are the same wherever the period begins
+    np.testing.assert_allclose(
+        np.linalg.norm(points - points[0], axis=1),
+        np.linalg.norm(of_shifted - of_shifted[0], axis=1),
+        atol=1e-9,
+    )
+    seam = columns[0].values(np.array([-1e-9, 0.0, PERIOD, np.nan]))
+    np.testing.assert_allclose(seam[:3], seam[[0, 0, 0]], atol=1e-9)
+    assert np.isnan(seam[3]).all()
+    constant = standardised_column(np.full(9, 3.0), 1e-16, np.ones(9), kind=("periodic", PERIOD))
+    assert constant.n_values == 0
+
+
+def test_the_density_of_values_with_noise_sees_no_seam():
+    rng = np.random.default_rng(0)
+    hour = np.mod(rng.normal(0, 1.5, 600), 24)
+    minutes = (hour * 60).astype(int)
+    clock = [time(m // 60, m % 60) for m in minutes]
+    table = pd.DataFrame({"hour": hour, "clock": clock, "x": rng.standard_normal(600)})
+    table.loc[:20, "hour"] = np.nan
+    kinds = {"hour": ("periodic", 24)}
+    density = MultiscaleDensity(column_kinds=kinds, max_iter=200, random_state=0).fit(table)
+    assert [type(column) for column in density.columns_.columns[:2]] == [OnCircle, OnCircle]
+    noon = table.iloc[[30] * 5].assign(
+        hour=[0.0, 24.0, 1e-9, 12.0, 0.0], clock=[time(0, 0)] * 4 + [time(12, 0)], x=0.0
+    )
+    scores = density.score_samples(noon)
+    np.testing.assert_allclose(scores[:3], scores[0], atol=1e-4)
+    assert (scores[3:] < scores[0] - 3).all()
+    midnight = density.score_samples(noon.iloc[:2].assign(clock=[time(23, 59), time(0, 1)]))
+    assert abs(midnight[0] - midnight[1]) < 0.2
+    drawn = density.sample(300, random_state=0, complete=True)
+    assert drawn["hour"].between(0, 24, inclusive="left").all()
+    filled = density.impute(table.iloc[:20], random_state=0)["hour"]
+    for hours in (drawn["hour"], filled):
+        assert np.cos(2 * np.pi * hours / 24).mean() > 0.5
+
+
+def test_a_context_is_on_a_circle():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"hour": rng.uniform(0, 24, 400), "z": rng.standard_normal(400)})
+    y = np.cos(2 * np.pi * X["hour"].to_numpy() / 24) + 0.1 * rng.standard_normal(400)
+    density = ConditionalMAFDensity(
+        column_kinds={"hour": ("periodic", 24)},
+        n_layers=1,
+        hidden_layer_sizes=(8,),
+        max_iter=2,
+        early_stopping=False,
+        random_state=0,
+    ).fit(X, y)
+    assert isinstance(density.context_encoder_.columns.columns[0], OnCircle)
+    around = X.iloc[[0, 0]].assign(hour=[0.0, 24.0])
+    before, after = density.score_samples(around, y[[0, 0]])
+    assert before == pytest.approx(after, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["grid", "heavy-tailed", (0, None)])
+def test_kinds_that_mean_nothing_where_a_network_looks_at_values(kind):
+    X = pd.DataFrame({"hour": np.arange(20.0) % 24, "y": np.arange(20.0)})
+    message = r"column_kinds\['hour'\] must be 'categorical' or \('periodic', period\) here"
+    with pytest.raises(ValueError, match=message):
+        MultiscaleDensity(column_kinds={"hour": kind}).fit(X)
+    with pytest.raises(ValueError, match=message):
+        ConditionalMAFDensity(column_kinds={"hour": kind}).fit(X[["hour"]], X["y"])

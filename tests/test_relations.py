@@ -79,7 +79,7 @@ def test_indicators_and_shares_add_up():
     kinds = np.eye(3)[rng.integers(0, 3, 300)]
     sums = [
         relation
-        for relation in relations_of(np.hstack([parts, kinds]), range(6), [True] * 6)
+        for relation in relations_of(np.hstack([parts, kinds]), range(6), ["numbers"] * 6)
         if isinstance(relation, Sum)
     ]
     assert [len(relation.columns) for relation in sums] == [3, 3]
@@ -109,7 +109,7 @@ def test_unrelated_and_correlated_columns_have_no_relations():
         X[:, 3] = np.round(X[:, 3])
         X[:, 4] = rng.integers(0, 5, n)
         X[:, 5] = rng.poisson(2, n)
-        n_found += len(relations_of(X, range(6), [True] * 6))
+        n_found += len(relations_of(X, range(6), ["numbers"] * 6))
     assert n_found == 0
 
 
@@ -121,13 +121,13 @@ def test_columns_that_are_alike_and_apart_are_not_ordered(distance):
         rng = np.random.default_rng(seed)
         low = rng.standard_normal(100)
         high = low + 0.1 * (distance + rng.standard_normal(100))
-        n_found += len(relations_of(np.column_stack([low, high]), range(2), [True] * 2))
+        n_found += len(relations_of(np.column_stack([low, high]), range(2), ["numbers"] * 2))
     assert n_found == 0
 
 
 def test_wide_tables_with_fewer_rows_than_columns_have_no_sums():
     X = np.random.default_rng(0).standard_normal((60, 80))
-    assert relations_of(X, range(80), [True] * 80) == []
+    assert relations_of(X, range(80), ["numbers"] * 80) == []
 
 
 def test_chance_of_an_order_is_the_share_of_pairings():
@@ -226,11 +226,70 @@ def test_relations_that_cannot_be():
         Sum("a", ["b", "c"], [1.0])
 
 
-def test_dates_are_not_compared_by_the_numbers_that_stand_for_them():
-    """Each column counts from an origin of its own: what is always later may have less."""
+# dates
+
+
+def trips(n=300, seed=0):
+    """Dates in order, in units and forms of their own, some of them missing."""
+    rng = np.random.default_rng(seed)
+    booked = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), unit="D")
+    start = booked + pd.to_timedelta(rng.integers(0, 20 * 24, n), unit="h")
+    end = (start + pd.to_timedelta(rng.exponential(9, n), unit="D")).ceil("D")
+    table = pd.DataFrame(
+        {
+            "month": booked.to_period("M"),
+            "booked": booked.strftime("%d.%m.%Y"),
+            "start": start,
+            "end": end,
+            "paid": end.to_period("M").to_timestamp("M").normalize(),
+            "price": rng.integers(1, 30, n),
+        }
+    )
+    table.loc[rng.random(n) < 0.1, "start"] = pd.NaT
+    return table
+
+
+TRIPS = ["month <= booked", "booked <= start", "start <= end", "end <= paid"]
+
+
+def test_orders_of_dates_are_found():
+    assert list(map(str, find_relations(trips()))) == TRIPS
+    shuffled = trips().assign(start=np.random.default_rng(0).permutation(trips()["start"]))
+    assert list(map(str, find_relations(shuffled))) == ["month <= booked", "end <= paid"]
+
+
+def test_one_trip_that_ends_before_it_starts_is_enough():
+    table = trips().dropna(ignore_index=True)
+    table.loc[7, "start"] = table.loc[7, "end"] + pd.Timedelta(1, "h")
+    assert "start <= end" not in map(str, find_relations(table))
+
+
+def test_dates_of_zones_compare_as_instants():
     rng = np.random.default_rng(0)
-    start = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, 300), unit="D")
-    days = rng.integers(1, 30, 300)
-    trips = pd.DataFrame({"start": start, "end": start + pd.to_timedelta(days, unit="D")})
-    trips["days"] = days
-    assert find_relations(trips) == []
+    hours = rng.integers(0, 20_000, 300)
+    start = pd.Timestamp("2020-01-01", tz="UTC") + pd.to_timedelta(hours, unit="h")
+    end = start + pd.to_timedelta(rng.integers(0, 9, 300), unit="h")
+    flights = pd.DataFrame(
+        {"out": start.tz_convert("Asia/Tokyo"), "in": end.tz_convert("US/Pacific")}
+    )
+    assert list(map(str, find_relations(flights))) == ["out <= in"]
+    local = flights.apply(lambda x: x.dt.tz_localize(None))
+    assert "in <= out" in map(str, find_relations(local.iloc[:, ::-1]))
+    mixed = flights.assign(out=flights["out"].dt.tz_localize(None))
+    assert find_relations(mixed) == []
+
+
+def test_times_and_durations_are_ordered():
+    rng = np.random.default_rng(0)
+    open_at = rng.integers(6 * 60, 11 * 60, 300)
+    shut_at = open_at + rng.integers(0, 600, 300)
+    clock = pd.Timestamp("2020-01-01")
+    table = pd.DataFrame(
+        {
+            "open": (clock + pd.to_timedelta(open_at, unit="m")).strftime("%H:%M"),
+            "shut": (clock + pd.to_timedelta(shut_at, unit="m")).time,
+            "pause": pd.to_timedelta(rng.integers(0, 30, 300), unit="m"),
+        }
+    )
+    table["away"] = table["pause"] + pd.to_timedelta(rng.integers(0, 3000, 300), unit="s")
+    assert list(map(str, find_relations(table))) == ["open <= shut", "pause <= away"]

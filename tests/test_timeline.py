@@ -192,11 +192,23 @@ def test_drawn_dates_keep_their_weekday_and_the_range_of_the_table():
     frame = pd.DataFrame({"x": pd.date_range("2024-01-01", "2024-02-29"), "y": 1.0})
     codec, N, _ = TableCodec.learn(frame)
     N[:, 0] += np.arange(-30, 30) * 3
-    drawn = codec.decode(codec.keep_dates(N))["x"]
     unlimited = codec.decode(N)["x"]
+    N[:, 0] = codec.schema.timelines[0].within_ends(N[:, 0])
+    drawn = codec.decode(N)["x"]
     assert drawn.between("2024-01-01", "2024-02-29").all()
     assert not unlimited.between("2024-01-01", "2024-02-29").all()
     assert (drawn.dt.day_of_week == unlimited.dt.day_of_week).all()
+
+
+def test_drawn_dates_keep_their_step():
+    """Every tenth day: whole weeks alone would leave these."""
+    timeline = TableCodec.learn(
+        pd.DataFrame({"x": pd.date_range("2024-01-01", periods=40, freq="10D")})
+    )[0].schema.timelines[0]
+    assert timeline.step == 10
+    drawn = timeline.within_ends(timeline.ends[0] + 10.0 * np.arange(-30, 90))
+    assert set((drawn - timeline.ends[0]) % 10) == {0}
+    np.testing.assert_array_equal(timeline.on_grid(drawn + 4.9), drawn)
 
 
 def test_repeated_dates_as_text_give_valid_dates_of_their_range(tiny):

@@ -15,6 +15,7 @@ import numpy as np
 from ..models.contract import ColumnDensity
 from ..table.calendar import Calendar
 from ..table.columns import Constant, Continuous, Discrete, OneHot
+from ..table.periodic import OnCircle
 
 START = np.sinh(np.linspace(-4.2, 4.2, 43))  # dense in the middle, up to 33 standard deviations
 # the highest peaks, the rounds that close in on them, and the nodes about each in a round
@@ -80,6 +81,8 @@ def _draw(
         options = column.dates.around(column.whole.snap(number))
         position = _choose(np.arange(options.shape[1]), score(options), rng)
         return options[np.arange(n), position]
+    if isinstance(column, OnCircle):
+        column = column.turns  # on which each value has the same density twice
     if column.n_codes == 0:
         return column.snap(_draw_number(column, score, flow_score, n, rng)[0])
     point_masses = column.points

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..table.calendar import Cycles
-from ..table.column_kinds import find_columns, standardised_column
+from ..table.column_kinds import Kind, find_columns, standardised_column
 from ..table.columns import Columns
+from ..table.cycles import Cycles
 
 FAR = 20.0  # standard deviations at which values are cut: networks make nothing of farther ones
 
@@ -39,6 +39,7 @@ class ContextEncoder:
         weights: np.ndarray,
         n_categories: Sequence[int | None],
         cycles: Mapping[int, Cycles] | None = None,
+        declared: Mapping[int, Kind] | None = None,
     ) -> ContextEncoder:
         """The encoder of a table's columns.
 
@@ -51,8 +52,10 @@ class ContextEncoder:
             For each column; None if it holds numbers.
         cycles : mapping, default=None
             What cycles of the calendar columns of dates are in, by position.
+        declared : mapping, default=None
+            Positions of columns to their kinds: those on circles become cosines and sines.
         """
-        columns = find_columns(standardised_column, N, weights, n_categories, cycles=cycles)
+        columns = find_columns(standardised_column, N, weights, n_categories, declared, cycles)
         return cls(columns, np.isnan(columns.to_flow(N)).any(axis=0))
 
     def encode(self, N: np.ndarray) -> np.ndarray:

@@ -416,7 +416,7 @@ class _Draft:
         """Return the draft of the density of weighted rows."""
         generator = torch.Generator().manual_seed(seed)
         columns = find_columns(
-            standardised_column, N, weights, known.n_categories, cycles=known.cycles
+            standardised_column, N, weights, known.n_categories, known.declared, known.cycles
         )
         order = torch.randperm(columns.n_values, generator=generator).numpy()
         network = _new_network(columns.n_values, spec, known.has_missing, generator)

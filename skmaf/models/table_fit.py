@@ -2,9 +2,9 @@
 
 import copy
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from .capacity import candidates
 from .contract import ModulePrecisions
 from .specs import FlowSpec, TableKnowledge, TrainingSpec
 from .table_density import TableDensity, flow_log_probs, rows_of
+
+Option = TypeVar("Option")
+Result = TypeVar("Result")
 
 
 @isolated_torch()
@@ -65,46 +68,110 @@ def fit_table_density(
     history : History
         Its scores are in nats and in the units of N.
     """
-    n_context = 0 if context is None else context.shape[1]
     if checkpoint is not None:
         told = (flow_spec, replace(training, progress=None), random_state)
         checkpoint.open(_fit_in_short(told, N, sample_weight, context, start))
     order, weights = weigh(N if context is None else np.hstack([N, context]), sample_weight)
-    N = N[order]
-    context = rows_of(context, order)
-    device = pick_device(training.device)
     generator = torch.Generator().manual_seed(seed_from(random_state))
     fraction = training.validation_fraction if training.early_stopping else 0
-    fitted, validation = hold_out(len(N), fraction, generator)
-    columns, flows = _columns_and_flows(
-        N, weights, fitted, len(validation) > 0, flow_spec, known, n_context, start, generator
+    fitted, validation = hold_out(len(order), fraction, generator)
+    fit = _Fit(
+        N=N[order],
+        weights=weights,
+        context=rows_of(context, order),
+        fitted=fitted,
+        validation=validation,
+        flow_spec=flow_spec,
+        training=training,
+        known=known,
+        generator=generator,
+        checkpoint=checkpoint,
     )
-    rows = _FlowRows.of(columns, N, weights, context, generator)
-    fitted_rows = rows.take(fitted)
-    validation_rows = rows.take(validation)
-    draft = _draft_baseline(columns, fitted_rows) if len(validation) else None
-    hiding = Hiding(columns.owners, columns.n_codes) if known.has_missing else None
-    flow, history = _best_of(
-        [flow.to(device) for flow in flows],
-        lambda flow: _train(
-            flow,
-            columns,
-            fitted_rows,
-            validation_rows,
-            draft,
-            training,
-            hiding,
-            generator,
-            checkpoint,
-        ),
-    )
-    baseline = None
-    if draft is not None:
-        baseline = _final_baseline(draft, flow, validation_rows, rows)
-    flow = flow.cpu().eval().requires_grad_(False)
-    precisions = ModulePrecisions(flow, training.device)
-    density = TableDensity(columns, precisions, baseline, flow_spec, N.dtype, n_context)
-    return density, _in_units(history, fitted_rows, validation_rows)
+    if start is not None:
+        flow = copy.deepcopy(start.flow).train().requires_grad_(True)
+        return fit.density(start.columns, [flow])
+    tries = ((columns, fit.new_flows(columns)) for columns in fit.descriptions())
+    return _best_of(tries, lambda described: fit.density(*described))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """The rows of a table to train on and to validate with, and all that `fit_table_density` is
+    told."""
+
+    N: np.ndarray
+    weights: np.ndarray
+    context: np.ndarray | None
+    fitted: np.ndarray
+    validation: np.ndarray
+    flow_spec: FlowSpec
+    training: TrainingSpec
+    known: TableKnowledge
+    generator: torch.Generator
+    checkpoint: Checkpoint | None
+
+    @property
+    def n_context(self) -> int:
+        return 0 if self.context is None else self.context.shape[1]
+
+    def descriptions(self) -> list[Columns]:
+        """Return what the columns may be: without months as labels of days, and with them.
+
+        Others may follow months, or a trend, which months break into steps: held-out rows tell.
+        """
+        columns = self._columns(self.known)
+        cycles = {j: replace(each, has_months=True) for j, each in self.known.cycles.items()}
+        if not cycles or len(self.validation) == 0:
+            return [columns]
+        with_months = self._columns(replace(self.known, cycles=cycles))
+        return [columns, with_months] if with_months.n_codes > columns.n_codes else [columns]
+
+    def _columns(self, known: TableKnowledge) -> Columns:
+        # a column of which the rows to train on know nothing is described by all rows
+        is_known = (~np.isnan(self.N[self.fitted])).any(axis=0).all()
+        rows: Any = self.fitted if is_known else slice(None)
+        has_context = FAMILIES[self.flow_spec.family].layer_type is None
+        return find_columns(
+            exact_column if has_context else continuous_column,
+            self.N[rows],
+            self.weights[rows],
+            known.n_categories,
+            known.declared,
+            known.cycles,
+        )
+
+    def new_flows(self, columns: Columns) -> list[TableFlow]:
+        """Return flows of the columns, of which held-out rows choose one."""
+        specs = candidates(self.flow_spec, len(self.fitted), len(columns.owners))
+        specs = specs if len(self.validation) else specs[:1]
+        has_missing = self.known.has_missing
+        return [
+            _new_flow(columns, spec, has_missing, self.n_context, self.generator) for spec in specs
+        ]
+
+    def density(self, columns: Columns, flows: list[TableFlow]) -> tuple[TableDensity, History]:
+        """Return the density of the flow, of those trained, that held-out rows favour."""
+        rows = _FlowRows.of(columns, self.N, self.weights, self.context, self.generator)
+        fitted = rows.take(self.fitted)
+        validation = rows.take(self.validation)
+        draft = _draft_baseline(columns, fitted) if len(self.validation) else None
+        hiding = Hiding(columns.owners, columns.n_codes) if self.known.has_missing else None
+        device = pick_device(self.training.device)
+
+        def train_flow(flow: TableFlow) -> tuple[TableFlow, History]:
+            flow = flow.to(device)
+            told = (self.training, hiding, self.generator, self.checkpoint)
+            return flow, _train(flow, columns, fitted, validation, draft, *told)
+
+        flow, history = _best_of(flows, train_flow)
+        baseline = None
+        if draft is not None:
+            baseline = _final_baseline(draft, flow, validation, rows)
+        flow = flow.cpu().eval().requires_grad_(False)
+        precisions = ModulePrecisions(flow, self.training.device)
+        dtype = self.N.dtype
+        density = TableDensity(columns, precisions, baseline, self.flow_spec, dtype, self.n_context)
+        return density, _in_units(history, fitted, validation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,27 +263,6 @@ def _in_units(history: History, fitted: _FlowRows, validation: _FlowRows) -> His
     )
 
 
-def _columns_and_flows(
-    N: np.ndarray,
-    weights: np.ndarray,
-    fitted: np.ndarray,
-    has_validation: bool,
-    flow_spec: FlowSpec,
-    known: TableKnowledge,
-    n_context: int,
-    start: TableDensity | None,
-    generator: torch.Generator,
-) -> tuple[Columns, list[TableFlow]]:
-    """Return what the columns are, and the flows to train, of which the best will be kept."""
-    if start is not None:
-        return start.columns, [copy.deepcopy(start.flow).train().requires_grad_(True)]
-    columns = _find_columns(N, weights, fitted, flow_spec, known)
-    specs = candidates(flow_spec, len(fitted), len(columns.owners))
-    specs = specs if has_validation else specs[:1]
-    flows = [_new_flow(columns, spec, known.has_missing, n_context, generator) for spec in specs]
-    return columns, flows
-
-
 def _fit_in_short(
     told: Any,
     N: np.ndarray,
@@ -234,23 +280,6 @@ def _fit_in_short(
             hashed.update(repr((array.shape, array.dtype)).encode())
             hashed.update(np.ascontiguousarray(array).tobytes())
     return hashed.hexdigest()
-
-
-def _find_columns(
-    N: np.ndarray,
-    weights: np.ndarray,
-    fitted: np.ndarray,
-    flow_spec: FlowSpec,
-    known: TableKnowledge,
-) -> Columns:
-    # a column of which the rows to train on know nothing is described by all rows
-    is_known = (~np.isnan(N[fitted])).any(axis=0).all()
-    rows: Any = fitted if is_known else slice(None)
-    has_context = FAMILIES[flow_spec.family].layer_type is None
-    make_column = exact_column if has_context else continuous_column
-    return find_columns(
-        make_column, N[rows], weights[rows], known.n_categories, known.declared, known.cycles
-    )
 
 
 def _new_flow(
@@ -283,17 +312,16 @@ def _new_flow(
 
 
 def _best_of(
-    flows: list[TableFlow], train: Callable[[TableFlow], History]
-) -> tuple[TableFlow, History]:
-    """Train flows, until one is interrupted, and return the one that held-out rows favour."""
-    histories: list[History] = []
-    for flow in flows:
-        histories.append(train(flow))
-        if histories[-1].interrupted:
+    options: Iterable[Option], train: Callable[[Option], tuple[Result, History]]
+) -> tuple[Result, History]:
+    """Train with each option, until one is interrupted; return what held-out rows favour."""
+    results = []
+    for option in options:
+        results.append(train(option))
+        if results[-1][1].interrupted:
             break
-    best = max(range(len(histories)), key=lambda i: histories[i].best_score)
-    interrupted = histories[-1].interrupted
-    return flows[best], replace(histories[best], interrupted=interrupted)
+    best, history = max(results, key=lambda result: result[1].best_score)
+    return best, replace(history, interrupted=results[-1][1].interrupted)
 
 
 def _train(

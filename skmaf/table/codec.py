@@ -96,16 +96,17 @@ class TableCodec:
         return len(self.schema.categories)
 
     @property
-    def are_numbers(self) -> list[bool]:
-        """Which columns hold numbers that compare and add up across columns.
+    def quantities(self) -> list[str]:
+        """What each column holds, in words: "numbers", "categories", "dates" and the like."""
+        return [self._quantity(j) for j in range(self.n_features)]
 
-        Dates are counted in units and from an origin of their own, and a circle has no ends.
-        """
-        schema = self.schema
-        return [
-            categories is None and timeline is None and not is_periodic(self.declared.get(j))
-            for j, (categories, timeline) in enumerate(zip(schema.categories, schema.timelines))
-        ]
+    def _quantity(self, j: int) -> str:
+        timeline = self.schema.timelines[j]
+        if timeline is not None:
+            return timeline.quantity
+        if self.schema.categories[j] is not None:
+            return "categories"
+        return "places on a circle" if is_periodic(self.declared.get(j)) else "numbers"
 
     def encode(self, X: Any) -> tuple[np.ndarray, list[NewCategories]]:
         """Return rows like those that the codec was learned from as numbers, and findings.
@@ -165,14 +166,6 @@ class TableCodec:
         Where rare categories count as one, ``rng`` draws one of them; by default always the same.
         """
         return self.schema.write(N, container, rng)
-
-    def keep_dates(self, N: np.ndarray) -> np.ndarray:
-        """Return rows that were drawn with dates moved to the range that they had in `fit`."""
-        N = N.copy()
-        for j, timeline in enumerate(self.schema.timelines):
-            if timeline is not None:
-                N[:, j] = timeline.within_ends(N[:, j])
-        return N
 
     def decode_column(self, j: int, numbers: np.ndarray) -> np.ndarray:
         """Return the values of a column from its numbers or codes."""

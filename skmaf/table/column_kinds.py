@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import iqr
 
-from .calendar import Calendar, Cycles, LabelledLine, WithPhases, find_labels
+from .calendar import Calendar, WithPhases
 from .columns import (
     SAME_VALUE,
     Column,
@@ -27,8 +27,10 @@ from .columns import (
     PointMasses,
     moments,
 )
+from .cycles import Cycles
+from .date_labels import LabelledLine, MonthlyLine, find_labels
 from .grids import fine_grid_step, grid_step, support
-from .periodic import Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
+from .periodic import OnCircle, Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
 from .rounding import exact_decimals_of
 from .transform_choice import choose_description
 from .transforms import Asinh, Transform, bounds_transform
@@ -89,6 +91,16 @@ def declared_kinds(X: ArrayLike, column_kinds: Mapping[Any, Kind] | None) -> dic
             )
         kinds[names.index(name) if name in names else int(name)] = kind
     return kinds
+
+
+def check_shown_kinds(column_kinds: Mapping[Any, Kind] | None) -> None:
+    """Refuse kinds that say what density a column has, where it is but shown to a network."""
+    for name, kind in (column_kinds or {}).items():
+        if kind != "categorical" and not _has_period(kind):
+            raise ValueError(
+                f"column_kinds[{name!r}] must be 'categorical' or ('periodic', period) here, got "
+                f"{kind!r}: leave it out."
+            )
 
 
 def _has_period(kind: Any) -> bool:
@@ -162,7 +174,7 @@ def find_columns(
     n_categories : sequence of int or None
         For each column; None if it holds numbers.
     declared : mapping, default=None
-        Positions of columns to their kinds; only for `exact_column`.
+        Positions of columns to their kinds.
     cycles : mapping, default=None
         Positions of columns of dates to the cycles that these are in.
     """
@@ -221,9 +233,11 @@ def exact_column(
     if _is_discrete(len(values), n_others, len(x), kind):
         step = grid_step(values, resolution) or float(np.median(np.diff(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
-    dates = find_labels(cycles, x) if cycles is not None and kind is None else None
-    if dates is not None and not len(points):
-        return _calendar(dates, x, resolution, weights)
+    if cycles is not None and kind is None and not len(points):
+        whole = _continuous(x, weights, fine_grid_step(values, resolution))
+        dates = find_labels(cycles, x, whole.step)
+        if dates is not None:
+            return _calendar(dates, whole, x, resolution, weights)
     return _numbers(x, resolution, weights, points, kind)
 
 
@@ -275,15 +289,21 @@ def standardised_column(
     resolution: float,
     weights: np.ndarray,
     n_categories: int | None = None,
+    kind: Kind | None = None,
     cycles: Cycles | None = None,
 ) -> Column:
     """Return what a column is, for a density of values with noise.
 
-    Numbers are standardised, categories become standardised indicators. The parameters are those
-    of `exact_column`.
+    Numbers are standardised, categories become standardised indicators, and what is on a circle its
+    cosine and sine. The parameters are those of `exact_column`, but for other kinds, which change
+    nothing.
     """
     if _is_constant(x, resolution):
         return _constant(x, resolution)
+    if is_periodic(kind):
+        assert kind is not None
+        turns = _periodic(x, resolution, weights, float(kind[1]))
+        return OnCircle.of(turns, x, weights) if isinstance(turns, Periodic) else turns
     if n_categories is None:
         line = _continuous(x, weights, grid_step(np.unique(x), resolution))
         return line if cycles is None else WithPhases.of(line, cycles, x, weights)
@@ -333,13 +353,17 @@ def _unevenness(gaps: np.ndarray, counts: np.ndarray) -> float:
 
 
 def _calendar(
-    dates: LabelledLine, x: np.ndarray, resolution: float, weights: np.ndarray
+    dates: LabelledLine, whole: Continuous, x: np.ndarray, resolution: float, weights: np.ndarray
 ) -> Calendar:
     """Return a column of dates that are split into labels and places on a line."""
     places = dates.split(x)[1]
-    line = _continuous(places, weights, fine_grid_step(np.unique(places), resolution))
-    whole = _continuous(x, weights, fine_grid_step(np.unique(x), resolution))
-    return Calendar.of(dates, line, whole, x, weights)
+    if isinstance(dates, MonthlyLine):
+        line = _continuous(places, weights, None)  # how far apart places are changes
+        step = dates.step
+    else:
+        line = _continuous(places, weights, fine_grid_step(np.unique(places), resolution))
+        step = line.step / dates.stretch
+    return Calendar.of(dates, line, whole, step, x, weights)
 
 
 def _periodic(x: np.ndarray, resolution: float, weights: np.ndarray, period: float) -> Column:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from .date_axes import DateColumns
 from .ends import Ends
 from .missing import MissingPatterns
-from .relation_search import relations_of
-from .relations import Determines, Relation
-from .rounding import as_seen, exact_decimals_of, repeated_values
+from .relation_search import UNORDERED, relations_of
+from .relations import Determines, Order, Relation
+from .rounding import grid_of
+from .timeline import Timeline
 
 
 @dataclass(frozen=True, eq=False)
 class RowConstraints:
     """Relations, ends of columns, digits and patterns of missing cells that rows are held to.
+
+    Relations see dates on axes that these share. Elsewhere rows have the numbers of a codec.
 
     Attributes
     ----------
@@ -26,21 +30,20 @@ class RowConstraints:
         What relations call the columns.
     relations : list of Relation
         In the order in which cells are computed by them.
+    dates : DateColumns
     ends : Ends
         The ends of columns at which rows pile up.
-    decimals : sequence of int or None
-        To which numbers are rounded.
-    values : sequence of ndarray or None
-        Of columns that are not rounded to decimals: what occurs again and again.
+    grids : sequence of Decimals, RepeatedValues, DateAxis or None
+        What drawn cells of each column are moved to.
     missing : MissingPatterns or None
         None if no cell is missing.
     """
 
     keys: Sequence[Hashable]
     relations: list[Relation]
+    dates: DateColumns
     ends: Ends
-    decimals: Sequence[int | None]
-    values: Sequence[np.ndarray | None]
+    grids: Sequence[Any]
     missing: MissingPatterns | None
 
     @classmethod
@@ -49,8 +52,9 @@ class RowConstraints:
         N: np.ndarray,
         weights: np.ndarray,
         keys: Sequence[Hashable],
-        are_numbers: Sequence[bool],
+        quantities: Sequence[str],
         relations: Any,
+        timelines: Sequence[Timeline | None] = (),
     ) -> RowConstraints:
         """Learn what all rows of a table have in common.
 
@@ -61,29 +65,31 @@ class RowConstraints:
         weights : ndarray of shape (n,)
         keys : sequence
             What relations call the columns.
-        are_numbers : sequence of bool
-            Which columns hold numbers.
+        quantities : sequence of str
+            What each column holds, as `TableCodec.quantities` has it.
         relations : "auto", None or sequence of Relation
             "auto" finds them, None is none.
+        timelines : sequence of Timeline or None, default=()
+            Of the columns of dates.
 
         Raises
         ------
         ValueError
             If a relation that is given names an unknown column, or rows break it.
         """
+        dates = DateColumns.of(timelines)
+        placed = dates.on_axes(N)
         if isinstance(relations, str):
-            found = relations_of(N, keys, are_numbers)
+            found = relations_of(placed, keys, quantities)
         else:
-            found = _checked(relations or [], N, keys, are_numbers)
-        decimals = [
-            exact_decimals_of(x) if is_number else None for x, is_number in zip(N.T, are_numbers)
+            found = _checked(relations or [], placed, keys, quantities)
+        are_numbers = [quantity == "numbers" for quantity in quantities]
+        grids = [
+            grid_of(x) if is_number else dates.axes.get(j)
+            for j, (x, is_number) in enumerate(zip(N.T, are_numbers))
         ]
-        values = [
-            repeated_values(x) if is_number and known is None else None
-            for x, is_number, known in zip(N.T, are_numbers, decimals)
-        ]
-        ends = Ends.learn(N, decimals, are_numbers)
-        return cls(keys, found, ends, decimals, values, MissingPatterns.learn(N, weights))
+        ends = Ends.learn(N, grids, are_numbers)
+        return cls(keys, found, dates, ends, grids, MissingPatterns.learn(N, weights))
 
     @property
     def ranges(self) -> dict:
@@ -116,6 +122,11 @@ class RowConstraints:
 
     def deduce(self, N: np.ndarray) -> None:
         """Fill the missing cells of rows that follow from others, in place."""
+        placed = self.dates.on_axes(N)
+        self._deduce(placed)
+        self.dates.write_back(placed, N)
+
+    def _deduce(self, N: np.ndarray) -> None:
         cells = self._cells(N)
         for _ in self.relations:
             n_missing = np.isnan(N).sum()
@@ -125,7 +136,7 @@ class RowConstraints:
                 return
 
     def compute(self, N: np.ndarray, drawn: np.ndarray) -> None:
-        """Bring drawn cells between the ends, and compute those that others determine, in place.
+        """Bring drawn cells into their ranges, and compute those that others determine, in place.
 
         Parameters
         ----------
@@ -135,21 +146,25 @@ class RowConstraints:
             Which cells may change.
         """
         self.ends.hold(N, drawn)
-        self._round(N, drawn)
-        before = N.copy()
+        self.dates.keep_ranges(N, drawn)
+        placed = self.dates.on_axes(N)
+        self._round(placed, drawn)
+        before = placed.copy()
         for relation in self._computing:
-            relation.settle(self._cells(N), self._cells(drawn))
+            relation.settle(self._cells(placed), self._cells(drawn))
         for relation in self._computing:
-            self._cells(N)[relation.dependent][self._cells(drawn)[relation.dependent]] = np.nan
-        self.deduce(N)
-        left = np.isnan(N)
-        N[left] = before[left]
-        self._round(N, drawn)
+            column = relation.dependent
+            self._cells(placed)[column][self._cells(drawn)[column]] = np.nan
+        self._deduce(placed)
+        left = np.isnan(placed)
+        placed[left] = before[left]
+        self._round(placed, drawn)
+        self.dates.write_back(placed, N)
 
     def broken(self, N: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         """Return which rows break a relation, or have drawn cells beyond the ends of columns."""
         broken = (self.ends.outside(N) & drawn).any(axis=1)
-        cells = self._cells(N)
+        cells = self._cells(self.dates.on_axes(N))
         moves = self._cells(drawn)
         for relation in self.relations:
             is_drawn = np.any([moves[column] for column in relation.columns], axis=0)
@@ -160,31 +175,46 @@ class RowConstraints:
         """Move drawn cells, as little as is needed, so that rows break nothing; in place."""
         for _ in range(len(self.relations) + 1):
             self.ends.hold(N, drawn)
+            placed = self.dates.on_axes(N)
             for relation in self.relations:
-                relation.project(self._cells(N), self._cells(drawn))
-            self._round(N, drawn)
+                before = placed.copy()
+                relation.project(self._cells(placed), self._cells(drawn))
+                self._round(placed, drawn & (placed != before), relation.sides)
+            self._round(placed, drawn)
+            self.dates.write_back(placed, N)
             if not self.broken(N, drawn).any():
                 return
 
-    def _round(self, N: np.ndarray, drawn: np.ndarray) -> None:
-        for x, decimals, values, rows in zip(N.T, self.decimals, self.values, drawn.T):
-            if decimals is not None:
-                x[rows] = np.round(x[rows], decimals)
-            elif values is not None:
-                x[rows] = as_seen(x[rows], values)
+    def _round(
+        self, N: np.ndarray, drawn: np.ndarray, sides: Mapping[Hashable, int] | None = None
+    ) -> None:
+        """Move drawn cells to the grids of their columns, those of some to one side only."""
+        positions = by_column(range(len(self.keys)), self.keys)
+        side_at = {positions[column]: side for column, side in (sides or {}).items()}
+        for j, grid in enumerate(self.grids):
+            if grid is not None:
+                rows = drawn[:, j]
+                N[rows, j] = grid.round(N[rows, j], side_at.get(j, 0))
 
 
 def cells_of(N: np.ndarray, keys: Sequence[Hashable]) -> dict:
     """Return views of the columns of a matrix, by position and by key."""
-    return {**dict(enumerate(N.T)), **dict(zip(keys, N.T))}
+    return by_column(N.T, keys)
+
+
+def by_column(values: Iterable[Any], keys: Sequence[Hashable]) -> dict[Hashable, Any]:
+    """Return what belongs to each column, by its position and by its key, which comes first."""
+    values = list(values)
+    found: dict[Hashable, Any] = dict(enumerate(values))
+    return found | dict(zip(keys, values))
 
 
 def _checked(
-    relations: Any, N: np.ndarray, keys: Sequence[Hashable], are_numbers: Sequence[bool]
+    relations: Any, N: np.ndarray, keys: Sequence[Hashable], quantities: Sequence[str]
 ) -> list[Relation]:
     """Return relations that the user declares, as the training rows complete them."""
     cells = cells_of(N, keys)
-    numbers = cells_of(np.array([are_numbers]), keys)
+    quantity_of = by_column(quantities, keys)
     learned = []
     for relation in relations:
         if not isinstance(relation, Relation):
@@ -194,9 +224,7 @@ def _checked(
             raise ValueError(
                 f"relations names {unknown[0]!r}, which is no column; there are {list(keys)[:10]}."
             )
-        texts = [column for column in relation.columns if not numbers[column][0]]
-        if texts and not isinstance(relation, Determines):
-            raise ValueError(f"relations has {relation}, but {texts[0]!r} holds categories.")
+        _check_quantities(relation, quantity_of)
         complete = relation.learned(cells)
         n_broken = int(complete.broken(cells).sum())
         if n_broken:
@@ -206,3 +234,20 @@ def _checked(
             )
         learned.append(complete)
     return learned
+
+
+def _check_quantities(relation: Relation, quantity_of: Mapping[Hashable, str]) -> None:
+    """Refuse a relation between columns that do not compare, or add up."""
+    if isinstance(relation, Determines):
+        return
+    for column in relation.columns:
+        quantity = quantity_of[column]
+        if quantity in UNORDERED or not (quantity == "numbers" or isinstance(relation, Order)):
+            raise ValueError(f"relations has {relation}, but {column!r} holds {quantity}.")
+    first, *others = relation.columns
+    for column in others:
+        if quantity_of[column] != quantity_of[first]:
+            raise ValueError(
+                f"relations has {relation}, but {first!r} holds {quantity_of[first]} and "
+                f"{column!r} {quantity_of[column]}: relate columns of one kind."
+            )

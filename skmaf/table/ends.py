@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from .rounding import Decimals
 
 # Rows pile up at an end of a column if of two stretches of the same length the one at the end has
 # at least this share of the rows of the other. In the tail of a normal distribution it has a tenth.
@@ -35,13 +38,13 @@ class Ends:
     halves: np.ndarray
 
     @classmethod
-    def learn(
-        cls, N: np.ndarray, decimals: Sequence[int | None], are_numbers: Sequence[bool]
-    ) -> Ends:
-        """Find the ends of columns of numbers at which rows pile up."""
+    def learn(cls, N: np.ndarray, grids: Sequence[Any], are_numbers: Sequence[bool]) -> Ends:
+        """Find the ends of columns of numbers, which may be on grids, at which rows pile up."""
         lowest = np.full(N.shape[1], -np.inf)
         highest = np.full(N.shape[1], np.inf)
-        halves = np.array([0.0 if known is None else 0.5 * 10.0**-known for known in decimals])
+        halves = np.array(
+            [0.5 * 10.0**-grid.n if isinstance(grid, Decimals) else 0.0 for grid in grids]
+        )
         for j in np.flatnonzero(are_numbers):
             x = np.sort(N[~np.isnan(N[:, j]), j]).astype(np.float64)
             if len(x) < MIN_ROWS or x[0] == x[-1]:

@@ -113,6 +113,57 @@ class Periodic(Column):
         return from_start(self.line.snap(x), self.start, self.period)
 
 
+@dataclass(frozen=True, eq=False)
+class OnCircle(Column):
+    """A column on a circle as its cosine and sine, for networks that look at it, and for densities
+    of values with noise: those of points of a plane.
+
+    Both have one scale, so that it does not matter where the period begins.
+
+    Attributes
+    ----------
+    turns : Periodic
+        The circle laid out as a line.
+    centre : ndarray of shape (2,)
+        Mean of cosine and sine.
+    scale : float
+        Standard deviation in the direction in which they vary most.
+    """
+
+    turns: Periodic
+    centre: np.ndarray
+    scale: float
+
+    n_codes = 0
+    n_values = 2
+
+    @classmethod
+    def of(cls, turns: Periodic, x: np.ndarray, weights: np.ndarray) -> "OnCircle":
+        """Return the column of training values with weights."""
+        points = _points(x, turns.period)
+        centre = np.average(points, axis=0, weights=weights)
+        covariance = np.cov(points.T, aweights=weights, ddof=0)
+        return cls(turns, centre, float(np.sqrt(np.linalg.eigvalsh(covariance)[-1])))
+
+    def values(self, x: np.ndarray) -> np.ndarray:
+        return (_points(x, self.turns.period) - self.centre) / self.scale
+
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
+        # along the circle, where a radian is so many units
+        per_radian = self.turns.period / (2 * np.pi)
+        return np.where(np.isnan(x), 0.0, -np.log(per_radian * self.scale))
+
+    def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        cosine, sine = (values * self.scale + self.centre).T
+        return self.turns.snap(np.arctan2(sine, cosine) / (2 * np.pi) * self.turns.period)
+
+
+def _points(x: np.ndarray, period: float) -> np.ndarray:
+    """Return cosines and sines, shape (n, 2)."""
+    angle = 2 * np.pi * x / period
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
 def from_start(x: np.ndarray, start: float, period: float) -> np.ndarray:
     """Return values moved by whole periods, to at least ``start`` and less than a period on."""
     turned = start + np.mod(x - start, period)

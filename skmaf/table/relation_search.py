@@ -16,6 +16,7 @@ from scipy.linalg import qr, solve_triangular
 from scipy.special import log_ndtr
 
 from .codec import TableCodec
+from .date_axes import DateColumns
 from .relations import Determines, Order, Relation, Sum
 from .rounding import decimals_of
 
@@ -25,6 +26,7 @@ MOST_ROWS = 3000  # to search; what is found must hold in all
 FIRST_ROWS = 300  # rule most pairs out
 MOST_DIGITS = 6  # of a coefficient
 FAR = 4  # standard deviations beyond which no row is: the normal distribution has 3e-5 there
+UNORDERED = ("categories", "places on a circle")
 ALIKE = 0.999  # least correlation of two columns one of which is a rounded multiple of the other
 
 
@@ -39,7 +41,8 @@ def find_relations(X: Any) -> list[Relation]:
     Returns
     -------
     relations : list of Sum, Determines and Order
-        None for under 50 rows. ``str`` says each in words.
+        Orders of numbers, and of dates, times of day or durations. None for under 50 rows. ``str``
+        says each in words.
 
     Examples
     --------
@@ -54,7 +57,8 @@ def find_relations(X: Any) -> list[Relation]:
     """
     codec, N, _ = TableCodec.learn(X)
     keys = column_keys(codec.schema.names, codec.n_features)
-    return relations_of(N, keys, codec.are_numbers)
+    placed = DateColumns.of(codec.schema.timelines).on_axes(N)
+    return relations_of(placed, keys, codec.quantities)
 
 
 def column_keys(names: Sequence[Hashable] | None, n_columns: int) -> list[Hashable]:
@@ -65,18 +69,19 @@ def column_keys(names: Sequence[Hashable] | None, n_columns: int) -> list[Hashab
 
 
 def relations_of(
-    N: np.ndarray, keys: Sequence[Hashable], are_numbers: Sequence[bool]
+    N: np.ndarray, keys: Sequence[Hashable], quantities: Sequence[str]
 ) -> list[Relation]:
     """Return the relations that hold in every row of a table, found from the rows.
 
     Parameters
     ----------
     N : ndarray of shape (n, n_features)
-        Numbers, and codes of categories; NaN where a cell is missing.
+        Numbers, dates on axes that they share, and codes of categories; NaN where a cell is
+        missing.
     keys : sequence
         What relations call the columns.
-    are_numbers : sequence of bool
-        Which columns hold numbers.
+    quantities : sequence of str
+        What each column holds, as `TableCodec.quantities` has it.
     """
     if len(N) < MIN_ROWS:
         return []
@@ -85,7 +90,8 @@ def relations_of(
         chosen = np.sort(np.random.RandomState(0).choice(len(N), MOST_ROWS, replace=False))
     rows = np.asfortranarray(N[chosen], dtype=np.float64)
     varying = np.array([len(np.unique(x[~np.isnan(x)])) > 1 for x in rows.T])
-    numbers = np.flatnonzero(varying & np.asarray(are_numbers))
+    kinds = np.asarray(quantities)
+    numbers = np.flatnonzero(varying & (kinds == "numbers"))
     cells = dict(zip(keys, N.T))
     sums = [
         relation for relation in _sums(N[chosen], numbers, keys) if not relation.broken(cells).any()
@@ -99,7 +105,7 @@ def relations_of(
     ]
     orders = [
         Order(keys[i], keys[j])
-        for i, j in _ordered(rows, numbers, determines)
+        for i, j in _ordered(rows, np.flatnonzero(varying), kinds, determines)
         if {keys[i], keys[j]} not in taken
     ]
     found = [*sums, *determined, *orders]
@@ -321,9 +327,10 @@ def _without_what_follows(related: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _ordered(
-    rows: np.ndarray, columns: np.ndarray, determines: np.ndarray
+    rows: np.ndarray, columns: np.ndarray, quantities: np.ndarray, determines: np.ndarray
 ) -> list[tuple[int, int]]:
     """Return pairs of columns of which the first is at most the second, without what follows."""
+    columns = columns[~np.isin(quantities[columns], UNORDERED)]
     ordered = np.zeros((rows.shape[1],) * 2, dtype=bool)
     least = np.log(CHANCE) - 2 * np.log(max(2, len(columns)))
     first_rows = rows[:: max(1, len(rows) // FIRST_ROWS)]
@@ -332,6 +339,7 @@ def _ordered(
         highest = np.nanmax(rows, axis=0)
     for i in columns:
         overlaps = (columns != i) & (lowest[columns] < highest[i])
+        overlaps &= quantities[columns] == quantities[i]
         others = columns[overlaps]
         for some in (first_rows, rows):
             others = others[~(some[:, [i]] > some[:, others]).any(axis=0)]

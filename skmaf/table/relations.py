@@ -33,6 +33,11 @@ class Relation(ABC):
         """The column that is computed from the others in rows that are drawn, if there is one."""
         return None
 
+    @property
+    def sides(self) -> dict[Hashable, int]:
+        """To which side cells of columns that it moves may be rounded, -1 or 1, if not to both."""
+        return {}
+
     def learned(self, cells: Cells) -> "Relation":
         """Return the relation with what the training rows tell of it."""
         return self
@@ -68,7 +73,7 @@ class Order(Relation):
     Parameters
     ----------
     low, high : str or int
-        Columns of numbers, by name or position.
+        Columns of numbers, by name or position, or both of dates, of times of day or of durations.
 
     Examples
     --------
@@ -87,6 +92,10 @@ class Order(Relation):
     @property
     def columns(self) -> tuple:
         return (self.low, self.high)
+
+    @property
+    def sides(self) -> dict[Hashable, int]:
+        return {self.low: -1, self.high: 1}
 
     def broken(self, cells: Cells) -> np.ndarray:
         return cells[self.low] > cells[self.high]

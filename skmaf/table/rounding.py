@@ -1,4 +1,6 @@
-"""How many decimals the numbers of a column have."""
+"""How many decimals the numbers of a column have, and numbers moved to those that it has."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -55,9 +57,66 @@ def repeated_values(x: np.ndarray) -> np.ndarray | None:
     return values if 0 < len(values) <= len(x) / 2 else None
 
 
-def as_seen(x: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return numbers, each that a rounding error parts from one of the sorted values set to it."""
-    middles = values[:-1] / 2 + values[1:] / 2
-    nearest = values[np.searchsorted(middles, x)]
-    tolerance = SAME * np.finfo(x.dtype).eps * np.abs(values).max()
-    return np.where(np.abs(x - nearest) <= tolerance, nearest, x)
+@dataclass(frozen=True)
+class Decimals:
+    """The numbers of a column that are rounded to decimals.
+
+    Attributes
+    ----------
+    n : int
+        How many decimals there are.
+    """
+
+    n: int
+
+    def round(self, x: np.ndarray, side: int = 0) -> np.ndarray:
+        """Return the nearest numbers of the column.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n,)
+        side : {-1, 0, 1}, default=0
+            Whether they are to be at most ``x``, on either side, or at least ``x``.
+        """
+        rounded = np.round(x, self.n)
+        is_wrong = side * (rounded - x) < 0
+        return np.where(is_wrong, np.round(rounded + side * 10.0**-self.n, self.n), rounded)
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatedValues:
+    """The numbers of a column that occur again and again, with all their digits.
+
+    Attributes
+    ----------
+    values : ndarray
+        In order.
+    """
+
+    values: np.ndarray
+
+    def round(self, x: np.ndarray, side: int = 0) -> np.ndarray:
+        """Return numbers, each that a rounding error parts from one of the values set to it.
+
+        The parameters are those of `Decimals.round`.
+        """
+        middles = self.values[:-1] / 2 + self.values[1:] / 2
+        nearest = self.values[np.searchsorted(middles, x)]
+        tolerance = SAME * np.finfo(x.dtype).eps * np.abs(self.values).max()
+        is_same = (np.abs(x - nearest) <= tolerance) & (side * (nearest - x) >= 0)
+        return np.where(is_same, nearest, x)
+
+
+def grid_of(x: np.ndarray) -> Decimals | RepeatedValues | None:
+    """Return what the numbers of a column are moved to if they are drawn, None for nothing.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n,)
+        NaN where a cell is missing.
+    """
+    decimals = exact_decimals_of(x)
+    if decimals is not None:
+        return Decimals(decimals)
+    values = repeated_values(x)
+    return None if values is None else RepeatedValues(values)

@@ -9,8 +9,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-from .calendar import Cycles
 from .cells import decode_cells
+from .cycles import Cycles
 from .frames import ARRAY, container_of, stack_columns, write_frame
 from .rare import RareCategories
 from .timeline import Timeline

@@ -4,6 +4,7 @@ The number of a date is how many units it is after an origin amid the training r
 exact as a float. The unit is the longest of `UNITS` that all training cells are multiples of.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, tzinfo
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .calendar import Cycles
 from .cells import TIMELIKE
+from .cycles import Cycles
 from .date_text import DateText
 
 UNITS = ("M", "D", "h", "m", "s", "ms", "us", "ns")  # as NumPy calls them
@@ -42,6 +43,8 @@ class Timeline:
         What the number 0 stands for, in units since 1970, or midnight, or none at all.
     ends : tuple of int
         The smallest and the largest number of the training rows.
+    step : int
+        The most units that all of these are whole multiples of apart.
     zone : tzinfo or None
     is_local : bool
         Whether numbers count in the time of the zone, and not in UTC.
@@ -56,6 +59,7 @@ class Timeline:
     unit: str
     origin: int
     ends: tuple[int, int]
+    step: int
     zone: tzinfo | None = None
     is_local: bool = False
     is_end: bool = False
@@ -83,7 +87,7 @@ class Timeline:
             cell_type = "times" if isinstance(form, DateText) and form.is_time else "dates"
         zone = _zone_of(present, label) if cell_type == "dates" else None
         freq = present[0].freqstr if form == "Period" else None
-        blank = cls(cell_type, form, "ns", 0, (0, 0), zone, freq=freq)
+        blank = cls(cell_type, form, "ns", 0, (0, 0), 1, zone, freq=freq)
         instants = blank.read(present)
         is_local = zone is not None and (_to_utc(_to_local(instants, zone), zone) == instants).all()
         instants = _to_local(instants, zone) if is_local else instants
@@ -93,7 +97,8 @@ class Timeline:
         counts = instants.astype(f"M8[{unit}]").astype(np.int64)
         origin = int(np.median(counts)) if cell_type == "dates" else 0
         ends = (int(counts.min()) - origin, int(counts.max()) - origin)
-        return cls(cell_type, form, unit, origin, ends, zone, bool(is_local), is_end, freq)
+        step = int(np.gcd.reduce(np.diff(np.unique(counts)))) or 1
+        return cls(cell_type, form, unit, origin, ends, step, zone, bool(is_local), is_end, freq)
 
     @property
     def accepted(self) -> set[str]:
@@ -101,6 +106,27 @@ class Timeline:
         if isinstance(self.form, DateText):
             return {"text", self.cell_type}
         return {"numbers", "dates"} if self.form == "integer" else {self.cell_type}
+
+    @property
+    def quantity(self) -> str:
+        """What the cells are, in words: those of the same quantity compare across columns."""
+        if isinstance(self.form, DateText) and self.form.suffix:
+            return f"{self.cell_type} written with {self.form.suffix.strip()}"
+        return self.cell_type if self.zone is None else f"{self.cell_type} with a time zone"
+
+    @property
+    def years(self) -> tuple[int, int]:
+        """The first and the last year that dates are kept to."""
+        for years in YEARS:
+            low, high = self._numbers_of(years)
+            if low <= self.ends[0] and self.ends[1] < high:
+                break
+        return years
+
+    def _numbers_of(self, years: tuple[int, int]) -> np.ndarray:
+        """Return the numbers of the start of the first year, and of the end of the last one."""
+        edges = np.array([years[0] - 1970, years[1] + 1 - 1970], dtype="M8[Y]")
+        return edges.astype(f"M8[{self.unit}]").astype(np.float64) - self.origin
 
     @property
     def day(self) -> float | None:
@@ -159,12 +185,13 @@ class Timeline:
                 f"{label} held {self.cell_type} in fit and holds {text} now, which is none of "
                 "that form: correct it."
             )
-        instants = _to_local(instants, self.zone) if self.is_local else instants
-        numbers[present] = self._count(instants + self.is_end * DAY)
+        numbers[present] = self.count(instants)
         return numbers
 
-    def _count(self, instants: np.ndarray) -> np.ndarray:
-        """Return how many units datetime64 are after the origin, with fractions of a unit."""
+    def count(self, instants: np.ndarray) -> np.ndarray:
+        """Return datetime64, in UTC where there is a zone, as numbers, with fractions of a unit."""
+        instants = _to_local(instants, self.zone) if self.is_local else instants
+        instants = instants + self.is_end * DAY
         whole = instants.astype(f"M8[{self.unit}]")
         start = whole.astype(instants.dtype)
         length = (whole + 1).astype(instants.dtype) - start
@@ -177,21 +204,16 @@ class Timeline:
         cells = np.full(len(numbers), None, dtype=object)
         present = ~np.isnan(numbers)
         if present.any():
-            cells[present] = _objects(self._write(self._instants(numbers[present])))
+            cells[present] = _objects(self._write(self.instants(numbers[present])))
         return cells.astype(np.float64) if self.form == "integer" else cells
 
-    def _instants(self, numbers: np.ndarray) -> np.ndarray:
+    def instants(self, numbers: np.ndarray) -> np.ndarray:
         """Return the valid datetime64, in UTC where there is a zone, nearest to numbers."""
-        dtype = f"M8[{self.unit}]"
-        for first, last in YEARS:
-            years = np.array([first - 1970, last + 1 - 1970], dtype="M8[Y]")
-            low, high = years.astype(dtype).astype(np.float64) - self.origin
-            if low <= self.ends[0] and self.ends[1] < high:
-                break
+        low, high = self._numbers_of(self.years)
         counts = np.clip(np.rint(numbers), max(low, -MOST_UNITS), min(high - 1, MOST_UNITS))
         if self.cell_type == "times":
             counts = counts % self.day
-        instants = (counts.astype(np.int64) + self.origin).astype(dtype)
+        instants = (counts.astype(np.int64) + self.origin).astype(f"M8[{self.unit}]")
         instants = instants.astype("M8[ns]" if self.unit == "ns" else "M8[us]") - self.is_end * DAY
         return _to_utc(instants, self.zone) if self.is_local else instants
 
@@ -204,11 +226,18 @@ class Timeline:
         """Return numbers of dates moved by whole weeks, or years, to the range of training rows."""
         if self.cell_type != "dates":
             return numbers
-        cycle = 12.0 if self.day is None else 7 * self.day
+        cycle = float(math.lcm(12 if self.day is None else 7 * int(self.day), self.step))
         low, high = self.ends
         numbers = numbers - np.ceil(np.maximum(numbers - high, 0) / cycle) * cycle
         numbers = numbers + np.ceil(np.maximum(low - numbers, 0) / cycle) * cycle
         return np.clip(numbers, low, high)
+
+    def on_grid(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the numbers nearest to others that are whole steps from those of training rows."""
+        low, high = self.ends
+        nearest = low + np.rint((numbers - low) / self.step) * self.step
+        # a time of day beyond midnight would be that of another day
+        return np.clip(nearest, low, high) if self.cell_type == "times" else nearest
 
 
 def _form_of(cells: np.ndarray, cell_types: set[str]) -> Any:
