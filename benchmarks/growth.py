@@ -33,14 +33,19 @@ def curved_clusters(n_rows, n_columns, seed=0):
     n_latent = max(1, n_columns // 2)
     latent = rng.standard_normal((n_rows, n_latent))
     mixing = rng.standard_normal((N_CLUSTERS, n_latent, n_columns))
-    X = rng.normal(scale=2, size=(N_CLUSTERS, n_columns))[which] + 0.1 * rng.standard_normal(
-        (n_rows, n_columns)
+    means = rng.normal(scale=2, size=(N_CLUSTERS, n_columns))
+    return bent(
+        means[which] + 0.1 * rng.standard_normal((n_rows, n_columns)), which, latent, mixing
     )
-    for k in range(N_CLUSTERS):
+
+
+def bent(X, which, latent, mixing):
+    """Bend the rows of each cluster by their latent numbers, in place."""
+    for k in range(len(mixing)):
         rows = which == k
         X[rows] += (
             np.tanh(latent[rows] @ mixing[k])
-            + 0.3 * (latent[rows] ** 2) @ mixing[k][:, ::-1] / n_latent
+            + 0.3 * (latent[rows] ** 2) @ mixing[k][:, ::-1] / latent.shape[1]
         )
     return X
 
@@ -51,9 +56,9 @@ def epoch_seconds(X, n_epochs):
     batches = []
     run_epoch = loop._run_epoch
 
-    def timed(optimiser, rows, steps, noise, hiding, n_batches, generator):
-        batches.append(round(len(rows.x) / n_batches))
-        loss = run_epoch(optimiser, rows, steps, noise, hiding, n_batches, generator)
+    def timed(optimiser, rows, hiding, n_batches, generator):
+        batches.append(round(len(rows) / n_batches))
+        loss = run_epoch(optimiser, rows, hiding, n_batches, generator)
         marks.append(time.process_time())
         return loss
 

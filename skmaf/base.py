@@ -12,6 +12,7 @@ from ._warnings import warn_user
 from .inference.drawing import draw_rows, fill_rows
 from .models.specs import TableKnowledge
 from .persistence.state import PlainState
+from .streamed import by_blocks
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
 from .table.frames import as_table, take_rows
@@ -211,6 +212,7 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Or a table that is read in blocks of rows, as `MAFDensity.fit` takes them.
 
         Returns
         -------
@@ -229,8 +231,7 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         UserWarning
             If a category was not seen in `fit`: it counts as a new value, which is unlikely.
         """
-        N = encode_rows(self, X)
-        return self.density_.log_prob(N)
+        return by_blocks(lambda rows: self.density_.log_prob(encode_rows(self, rows)), X)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log-density of the rows.

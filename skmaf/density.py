@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import check_feature_names_in, fit_context
 from ._families import FAMILIES
+from ._validation import seed_from
 from .base import (
     TableDensityEstimator,
     encode_rows,
@@ -18,9 +19,11 @@ from .base import (
     without_weightless,
 )
 from .flow_estimator import FlowEstimator
+from .streamed import read_all
 from .table.codec import TableCodec
 from .table.column_kinds import declared_kinds
 from .table.frames import as_table
+from .table.streams import as_stream, sample_stream
 
 
 class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
@@ -64,8 +67,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         0.01 for up to 40,000 rows, and falls with the root of their number to 0.005.
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto" makes 4 steps of the optimiser for each row, at least 1,000 and at
-        most 4,000: many epochs of a small table, few of a large one, and never under 6. With more
-        than 32 columns the steps become fewer, down to a tenth.
+        most 4,000: many epochs of a small table, few of a large one, and not under 6, unless these
+        are over 12,000 steps. With more than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no
         longer get better, and to let a simple density share in where they say so (see Notes).
@@ -215,7 +218,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             Rows; at least 2. An array, or a DataFrame of pandas or polars; columns of text, of
             truth values and of a categorical dtype are categories; dates, times, durations and
             text that is such throughout are numbers of steps; cells may be missing (NaN, None,
-            pd.NA).
+            pd.NA). A scan of polars, a dataset of pyarrow, and a memmap of NumPy from 512 MiB on,
+            are read in blocks of rows, and may be larger than memory.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -242,6 +246,10 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         """
         from .models.table_fit import fit_table_density
 
+        stream = as_stream(X)
+        if stream is not None:
+            _refuse_weights(sample_weight)
+            X, positions = sample_stream(stream, seed_from(self.random_state))
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         is_warm = self._is_warm()
         if is_warm:
@@ -252,6 +260,9 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             codec, N = learn_table(X, self.column_kinds, codec)
             self._check_missing(codec)
         constraints = learn_constraints(codec, N, sample_weight, self.relations)
+        all_rows = None
+        if stream is not None:
+            constraints, all_rows = read_all(stream, codec, constraints, positions)
         density, history = fit_table_density(
             N,
             sample_weight,
@@ -261,6 +272,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             start=self.density_ if is_warm else None,
             random_state=self.random_state,
             checkpoint=self._open_checkpoint(),
+            all_rows=all_rows,
         )
         self._keep(codec, density, history, is_warm, constraints_=constraints)
         self._warn_of_training(history)
@@ -358,3 +370,11 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             tags.input_tags.string = False
             tags.input_tags.categorical = False
         return tags
+
+
+def _refuse_weights(sample_weight: Any) -> None:
+    if sample_weight is not None:
+        raise ValueError(
+            "sample_weight goes with a table in memory, and X is read in blocks: leave it out, or "
+            "write a table in which rows come as often as they count."
+        )

@@ -22,6 +22,7 @@ from .models.estimator_density import EstimatorDensity
 from .models.fold_ensemble import FoldEnsemble
 from .multiscale import MultiscaleDensity
 from .persistence.state import PlainState
+from .streamed import by_blocks
 from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, fill_cells, stack_columns, take_rows
 
@@ -300,8 +301,8 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
-        rows = encode_rows(self, X)
-        return self.ensemble_.log_prob(rows, self.n_jobs)
+        ensemble = self.ensemble_
+        return by_blocks(lambda rows: ensemble.log_prob(encode_rows(self, rows), self.n_jobs), X)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-density above the threshold: negative for outliers.

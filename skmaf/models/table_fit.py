@@ -25,6 +25,7 @@ from ..training.noise import dequantise
 from .baseline import Baseline, fit_baseline
 from .capacity import candidates
 from .contract import ModulePrecisions
+from .row_file import AllRows, RowStream
 from .specs import FlowSpec, TableKnowledge, TrainingSpec
 from .table_density import TableDensity, flow_log_probs, rows_of
 
@@ -44,6 +45,7 @@ def fit_table_density(
     start: TableDensity | None = None,
     random_state: Any = None,
     checkpoint: Checkpoint | None = None,
+    all_rows: AllRows | None = None,
 ) -> tuple[TableDensity, History]:
     """Fit the density of a table's rows, perhaps given a context.
 
@@ -61,6 +63,9 @@ def fit_table_density(
     random_state : int, RandomState instance or None, default=None
     checkpoint : Checkpoint, default=None
         Where states of the training are kept, and whence it goes on; the random state is an int.
+    all_rows : AllRows, default=None
+        The rows to train on, if there are more than N, which then describe the columns, validate,
+        and make the baseline.
 
     Returns
     -------
@@ -86,6 +91,7 @@ def fit_table_density(
         known=known,
         generator=generator,
         checkpoint=checkpoint,
+        all_rows=None if all_rows is None else all_rows.take(order),
     )
     if start is not None:
         flow = copy.deepcopy(start.flow).train().requires_grad_(True)
@@ -109,6 +115,7 @@ class _Fit:
     known: TableKnowledge
     generator: torch.Generator
     checkpoint: Checkpoint | None
+    all_rows: AllRows | None
 
     @property
     def n_context(self) -> int:
@@ -157,10 +164,13 @@ class _Fit:
         draft = _draft_baseline(columns, fitted) if len(self.validation) else None
         hiding = Hiding(columns.owners, columns.n_codes) if self.known.has_missing else None
         device = pick_device(self.training.device)
+        stream = None
+        if self.all_rows is not None:
+            stream = self.all_rows.stream(columns, self.validation)
 
         def train_flow(flow: TableFlow) -> tuple[TableFlow, History]:
             flow = flow.to(device)
-            told = (self.training, hiding, self.generator, self.checkpoint)
+            told = (self.training, hiding, self.generator, self.checkpoint, stream)
             return flow, _train(flow, columns, fitted, validation, draft, *told)
 
         flow, history = _best_of(flows, train_flow)
@@ -334,6 +344,7 @@ def _train(
     hiding: Hiding | None,
     generator: torch.Generator,
     checkpoint: Checkpoint | None,
+    stream: RowStream | None,
 ) -> History:
     """Train the parts of a flow one after another, until one is interrupted."""
     # a flow without codes has no part for them
@@ -350,7 +361,8 @@ def _train(
             validation_part = weighted_rows(
                 flow, validation.dequantised, validation.weights, validation.context, of_baseline
             )
-        budget = _budget(part, len(fitted.Z), size, training)
+        n_rows = len(fitted.Z) if stream is None else len(stream)
+        budget = _budget(part, n_rows, size, training)
         log_jacobian = validation.mean_log_jacobian
         history = _train_part(
             part,
@@ -362,6 +374,7 @@ def _train(
             generator,
             log_jacobian,
             None if checkpoint is None else checkpoint.begin_training(),
+            None if stream is None else replace(stream, tensor=part.tensor),
         )
         histories.append(history)
         if history.interrupted:
@@ -393,6 +406,7 @@ def _train_part(
     generator: torch.Generator,
     log_jacobian: float,
     slot: TrainingSlot | None,
+    stream: RowStream | None,
 ) -> History:
     """Train one part of a flow, with a progress bar in the units of the table."""
     name = training.progress
@@ -409,6 +423,7 @@ def _train_part(
             on_epoch=_shown_on(bar, log_jacobian),
             hiding=hiding,
             slot=slot,
+            stream=stream,
         )
 
 

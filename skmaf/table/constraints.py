@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,8 @@ class RowConstraints:
         What drawn cells of each column are moved to.
     missing : MissingPatterns or None
         None if no cell is missing.
+    are_declared : bool
+        Whether the user gave the relations.
     """
 
     keys: Sequence[Hashable]
@@ -45,6 +47,7 @@ class RowConstraints:
     ends: Ends
     grids: Sequence[Any]
     missing: MissingPatterns | None
+    are_declared: bool = False
 
     @classmethod
     def learn(
@@ -89,7 +92,26 @@ class RowConstraints:
             for j, (x, is_number) in enumerate(zip(N.T, are_numbers))
         ]
         ends = Ends.learn(N, grids, are_numbers)
-        return cls(keys, found, dates, ends, grids, MissingPatterns.learn(N, weights))
+        missing = MissingPatterns.learn(N, weights)
+        declared = not isinstance(relations, str)
+        return cls(keys, found, dates, ends, grids, missing, declared)
+
+    def kept_by(self, N: np.ndarray) -> RowConstraints:
+        """Return the constraints without the relations that some of these rows break.
+
+        Raises
+        ------
+        ValueError
+            If such a relation was declared.
+        """
+        cells = self._cells(self.dates.on_axes(N))
+        kept = []
+        for relation in self.relations:
+            n_broken = int(relation.broken(cells).sum())
+            if n_broken and self.are_declared:
+                raise _broken_error(relation, n_broken, len(N))
+            kept += [] if n_broken else [relation]
+        return self if len(kept) == len(self.relations) else replace(self, relations=kept)
 
     @property
     def ranges(self) -> dict:
@@ -228,12 +250,16 @@ def _checked(
         complete = relation.learned(cells)
         n_broken = int(complete.broken(cells).sum())
         if n_broken:
-            raise ValueError(
-                f"relations has {relation}, which {n_broken} of {len(N)} rows break: leave it out, "
-                "or correct these rows."
-            )
+            raise _broken_error(relation, n_broken, len(N))
         learned.append(complete)
     return learned
+
+
+def _broken_error(relation: Relation, n_broken: int, n_rows: int) -> ValueError:
+    return ValueError(
+        f"relations has {relation}, which {n_broken} of {n_rows} rows break: leave it out, or "
+        "correct these rows."
+    )
 
 
 def _check_quantities(relation: Relation, quantity_of: Mapping[Hashable, str]) -> None:

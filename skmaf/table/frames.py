@@ -181,6 +181,10 @@ def unwrapped(name: str, X: Any) -> Any:
             f"{name} is a RecordBatch of pyarrow: give a table, such as "
             f"pyarrow.Table.from_batches([{name}])."
         )
+    if module == "pyarrow" and hasattr(X, "to_batches") and hasattr(X, "scanner"):
+        raise ValueError(
+            f"{name} is a dataset of pyarrow, whose rows are not read yet: give {name}.to_table()."
+        )
     X = nw.to_native(X, pass_through=True)
     if isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
         raise ValueError(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 MIN_STEPS = 1000  # of the optimiser
 MAX_STEPS = 4000
 STEPS_PER_ROW = 4  # between these two
-MIN_EPOCHS = 6  # however many rows
+MIN_EPOCHS = 6  # however many rows, but for those that make so many steps:
+ENOUGH_STEPS = 12_000
 MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
 PEAK_RATE = 0.01  # up to this many rows:
 PEAK_RATE_ROWS = 40_000
@@ -90,7 +91,9 @@ def make_budget(
     if isinstance(max_iter, str):
         n_steps = float(np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS))
         n_steps *= float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))
-        max_iter = max(MIN_EPOCHS, round(n_steps / max(1, n_rows / batch_size)))
+        n_batches = max(1, n_rows / batch_size)
+        fewest = int(np.clip(ENOUGH_STEPS / n_batches, 1, MIN_EPOCHS))
+        max_iter = max(fewest, round(n_steps / n_batches))
     if isinstance(learning_rate, str):
         learning_rate = PEAK_RATE * float(np.clip(np.sqrt(PEAK_RATE_ROWS / n_rows), 0.5, 1))
     if isinstance(alpha, str):

@@ -2,10 +2,10 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -40,6 +40,41 @@ class WeightedRows(NamedTuple):
     weights: torch.Tensor
     context: torch.Tensor | None = None
     baseline: torch.Tensor | None = None
+
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+
+
+class BatchStream(Protocol):
+    """Training rows that come in batches."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, n_batches: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield all rows once, in an order of its own, with their weights and context.
+
+        Each row lies somewhere in its step.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class _Batches:
+    """Batches of rows in memory, with the steps that these are spread over."""
+
+    rows: WeightedRows
+    steps: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows.x)
+
+    def batches(self, n_batches: int, generator: torch.Generator) -> Iterator[Batch]:
+        rows = self.rows
+        n_context = 0 if rows.context is None else rows.context.shape[1]
+        for batch in torch.randperm(len(self), generator=generator).tensor_split(n_batches):
+            batch = batch.to(rows.x.device)
+            x = dequantise(rows.x[batch], self.steps[batch], n_context, generator)
+            context = None if rows.context is None else rows.context[batch]
+            yield x, rows.weights[batch], context
 
 
 def weighted_rows(
@@ -132,6 +167,7 @@ def train(
     on_epoch: Callable[[History], object],
     hiding: Hiding | None = None,
     slot: TrainingSlot | None = None,
+    stream: BatchStream | None = None,
 ) -> History:
     """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights.
 
@@ -162,6 +198,8 @@ def train(
         Hides cells, anew in each epoch.
     slot : TrainingSlot, default=None
         Where the state of the training is kept, and whence it goes on.
+    stream : BatchStream, default=None
+        Where training rows come from, if these are more than ``rows``, which then stand for them.
 
     Returns
     -------
@@ -172,15 +210,15 @@ def train(
     kept = None if slot is None else slot.state
     if kept is not None and kept["is_finished"]:
         return _finished_before(flow, generator, kept)
-    training = _Training.of(flow, rows, validation, budget, generator)
+    batches = stream or _Batches(rows, steps.expand_as(rows.x))
+    training = _Training.of(flow, rows, validation, batches, budget, generator)
     if kept is not None:
         training.go_on_from(kept)
-    steps = steps.expand_as(rows.x)
     history = training.history
     best = training.best
     try:
         for _ in range(training.n_epochs, budget.n_epochs):
-            if not training.run_epoch(steps, hiding, tol):
+            if not training.run_epoch(hiding, tol):
                 continue
             on_epoch(history)
             if best.n_stale_epochs >= budget.patience:
@@ -209,6 +247,7 @@ class _Training:
     best: "_Best"
     history: History
     rows: WeightedRows
+    batches: "BatchStream"
     generator: torch.Generator
     n_batches: int
 
@@ -218,26 +257,27 @@ class _Training:
         flow: RowDensity,
         rows: WeightedRows,
         validation: WeightedRows | None,
+        batches: "BatchStream",
         budget: Budget,
         generator: torch.Generator,
     ) -> "_Training":
         """Return a training before its first epoch."""
         best = _Best(flow, validation)
-        n_batches = max(1, round(len(rows.x) / budget.batch_size))
+        n_batches = max(1, round(len(batches) / budget.batch_size))
         n_steps = budget.n_epochs * n_batches
         optimiser = FlowOptimiser(flow, budget.learning_rate, budget.weight_decay, n_steps)
         history = History(best_score=best.score)
-        return cls(optimiser, best, history, rows, generator, n_batches)
+        return cls(optimiser, best, history, rows, batches, generator, n_batches)
 
     @property
     def n_epochs(self) -> int:
         """How many epochs were run."""
         return len(self.history.loss_curve) + self.history.n_failed
 
-    def run_epoch(self, steps: torch.Tensor, hiding: Hiding | None, tol: float) -> bool:
+    def run_epoch(self, hiding: Hiding | None, tol: float) -> bool:
         """Take the rows once, and return whether the loss was finite; if not, go back."""
         optimiser = self.optimiser
-        loss = _run_epoch(optimiser, self.rows, steps, hiding, self.n_batches, self.generator)
+        loss = _run_epoch(optimiser, self.batches, hiding, self.n_batches, self.generator)
         if not math.isfinite(loss):
             self.history.n_failed += 1
             self.best.go_back(optimiser.flow, self.rows)
@@ -316,8 +356,7 @@ def mean_log_prob(flow: RowDensity, rows: WeightedRows) -> float:
 
 def _run_epoch(
     optimiser: FlowOptimiser,
-    rows: WeightedRows,
-    steps: torch.Tensor,
+    rows: BatchStream,
     hiding: Hiding | None,
     n_batches: int,
     generator: torch.Generator,
@@ -326,19 +365,15 @@ def _run_epoch(
 
     A loss that is not finite ends the epoch, and is returned.
     """
-    n_context = 0 if rows.context is None else rows.context.shape[1]
     total = 0.0
-    for batch in torch.randperm(len(rows.x), generator=generator).tensor_split(n_batches):
-        batch = batch.to(rows.x.device)
-        x = dequantise(rows.x[batch], steps[batch], n_context, generator)
-        context = None if rows.context is None else rows.context[batch]
+    for x, weights, context in rows.batches(n_batches, generator):
         if hiding is not None:
             x = hiding.hide(x, generator)
-        loss = optimiser.step(x, rows.weights[batch], context)
+        loss = optimiser.step(x, weights, context)
         if not math.isfinite(loss):
             return loss
-        total += loss * len(batch)
-    return total / len(rows.x)
+        total += loss * len(x)
+    return total / len(rows)
 
 
 class _Best:

@@ -1,0 +1,125 @@
+"""A table larger than memory: time and peak memory of a fit, and its scores beside one in memory.
+
+    python benchmarks/out_of_core.py            writes a file of 4 GB, fits it and scores it
+    python benchmarks/out_of_core.py --rows 1000000 --compare       the same rows in memory, too
+
+Rows are curved clusters of 20 columns in a file of NumPy, or of Parquet with ``--parquet``. Memory
+is the peak of the resident set of the process, less what it was after the imports.
+"""
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from growth import N_CLUSTERS, bent
+
+from skmaf import MAFDensity
+
+N_COLUMNS = 20
+CHUNK = 250_000
+N_TEST = 100_000
+
+
+def write(path, n_rows, as_parquet):
+    """Write a table of some rows, a part at a time."""
+    if as_parquet:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        names = [f"x{j}" for j in range(N_COLUMNS)]
+        schema = pa.schema([(name, pa.float64()) for name in names])
+        with pq.ParquetWriter(path, schema) as writer:
+            for rows in chunks(n_rows):
+                writer.write_table(pa.table(dict(zip(names, rows.T)), schema=schema))
+        return
+    array = np.lib.format.open_memmap(path, "w+", np.float64, (n_rows, N_COLUMNS))
+    start = 0
+    for rows in chunks(n_rows):
+        array[start : start + len(rows)] = rows
+        start += len(rows)
+    array.flush()
+
+
+def chunks(n_rows):
+    """Rows of one table, a part at a time."""
+    for start in range(0, n_rows, CHUNK):
+        yield curved_rows(min(CHUNK, n_rows - start), 1 + start)
+
+
+def curved_rows(n_rows, seed):
+    """Rows of clusters on curved sheets, which are the same for all seeds."""
+    of_clusters = np.random.default_rng(0)
+    mixing = of_clusters.standard_normal((N_CLUSTERS, N_COLUMNS // 2, N_COLUMNS))
+    means = of_clusters.normal(scale=2, size=(N_CLUSTERS, N_COLUMNS))
+    rng = np.random.default_rng(seed)
+    which = rng.integers(N_CLUSTERS, size=n_rows)
+    latent = rng.standard_normal((n_rows, N_COLUMNS // 2))
+    noise = 0.1 * rng.standard_normal((n_rows, N_COLUMNS))
+    return bent(means[which] + noise, which, latent, mixing)
+
+
+def opened(path, as_parquet):
+    if as_parquet:
+        import pyarrow.dataset
+
+        return pyarrow.dataset.dataset(path)
+    return np.load(path, mmap_mode="r")
+
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def fit_and_show(name, X, max_iter, seed=0):
+    test = curved_rows(N_TEST, 0)
+    before = peak_mb()
+    start = time.perf_counter()
+    density = MAFDensity(max_iter=max_iter, random_state=seed).fit(X)
+    fitted = time.perf_counter()
+    score = density.score(test)
+    print(
+        f"| {name} | {seed} | {density.n_iter_} | {fitted - start:.0f} | "
+        f"{peak_mb() - before:.0f} | {score:.3f} |",
+        flush=True,
+    )
+    return density
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=25_000_000)
+    parser.add_argument("--parquet", action="store_true")
+    parser.add_argument("--compare", action="store_true", help="fit the rows in memory, too")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--max-iter", type=int, default=None)
+    args = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 2)))
+    warnings.simplefilter("ignore")
+    max_iter = "auto" if args.max_iter is None else args.max_iter
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table"
+        write(path if args.parquet else path.with_suffix(".npy"), args.rows, args.parquet)
+        X = opened(path if args.parquet else path.with_suffix(".npy"), args.parquet)
+        print(
+            "| table | seed | epochs | fit, s | peak memory, MB | held-out score |\n|" + "---|" * 6
+        )
+        for seed in args.seeds:
+            density = fit_and_show("in blocks", X, max_iter, seed)
+        start = time.perf_counter()
+        n_scored = len(density.score_samples(X)) if not args.compare else 0
+        print(f"scored {n_scored:,} rows in {time.perf_counter() - start:.0f} s", flush=True)
+        if args.compare:
+            for seed in args.seeds:
+                fit_and_show("in memory", np.array(X), max_iter, seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Tables that are too large for memory: what `fit` reads of them, and scores of their blocks."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .table.codec import TableCodec
+from .table.constraints import RowConstraints
+from .table.streams import MemmapStream, TableStream, as_stream
+
+if TYPE_CHECKING:
+    from .models.row_file import AllRows
+
+
+def read_all(
+    stream: TableStream, codec: TableCodec, constraints: RowConstraints, positions: np.ndarray
+) -> tuple[RowConstraints, "AllRows"]:
+    """Return the constraints that all rows of a table keep, and the rows, to train on.
+
+    Parameters
+    ----------
+    stream : TableStream
+    codec : TableCodec
+        Learned from some rows.
+    constraints : RowConstraints
+        Learned from the same.
+    positions : ndarray of int
+        Of these rows.
+
+    Raises
+    ------
+    ValueError
+        If a row holds what those did not prepare for, such as infinity or a date of another form,
+        or breaks a relation that was declared.
+    """
+    from .models.row_file import AllRows, RowFile
+
+    reader: Any = RowFile(codec.n_features, codec.dtype)
+    is_plain = isinstance(stream, MemmapStream) and stream.array.dtype.kind == "f"
+    if is_plain:
+        reader = stream
+    for block in stream.blocks():
+        N, _ = codec.encode(block)
+        constraints = constraints.kept_by(N)
+        if not is_plain:  # what an array holds need not be written again
+            reader.append(N)
+    return constraints, AllRows(reader, positions)
+
+
+def by_blocks(function: Callable[[Any], np.ndarray], X: Any) -> np.ndarray:
+    """Return a number for each row of a table, which may be one that is read in blocks."""
+    stream = as_stream(X)
+    if stream is None:
+        return function(X)
+    return np.concatenate([function(block) for block in stream.blocks()])

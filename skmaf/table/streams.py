@@ -1,0 +1,219 @@
+"""Tables that are too large for memory, read a block of rows at a time.
+
+What describes a table is learned from some of its rows, drawn uniformly, and with them the rows
+that hold the extremes of a column of numbers, the first of each category and the first missing
+cell: no other row then holds what these do not prepare for. The share of rows below a value is that
+of all rows within `SHARE_ERROR`, for all values of a column at once, with a probability of 99% (the
+inequality of Dvoretzky, Kiefer and Wolfowitz).
+"""
+
+import mmap
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from .frames import ARRAY, container_of, take_rows
+
+STREAM_BYTES = 2**29  # from which on a memmap is read in blocks
+BLOCK_BYTES = 2**24  # of numbers
+SAMPLE_ROWS = 100_000
+SHARE_ERROR = float(np.sqrt(np.log(2 / 0.01) / (2 * SAMPLE_ROWS)))
+MOST_CATEGORIES = 2000  # of a column, of which each gets a row of the sample
+
+
+class TableStream(Protocol):
+    """A table that is read in blocks, in the same order each time."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns there are."""
+
+    def blocks(self) -> Iterator[Any]:
+        """Yield tables of some rows each, one after another."""
+
+
+@dataclass(frozen=True, eq=False)
+class MemmapStream:
+    """An array in a file."""
+
+    array: np.memmap
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns there are."""
+        return self.array.shape
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield copies of some rows each."""
+        size = block_rows(self.shape[1])
+        for start in range(0, len(self.array), size):
+            yield self.read(start, start + size)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return a copy of some rows."""
+        rows = np.array(self.array[start:stop])
+        if isinstance(self.array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            # what was read is not to count as memory in use
+            self.array.base.madvise(mmap.MADV_DONTNEED)
+        return rows
+
+
+@dataclass(frozen=True, eq=False)
+class ArrowStream:
+    """A dataset of pyarrow, such as a folder of Parquet files."""
+
+    dataset: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns there are."""
+        return self.dataset.count_rows(), len(self.dataset.schema)
+
+    def blocks(self) -> Iterator[Any]:
+        """Yield tables of pyarrow."""
+        import pyarrow as pa
+
+        size = block_rows(len(self.dataset.schema))
+        batches = self.dataset.to_batches(
+            batch_size=size, batch_readahead=1, fragment_readahead=1, use_threads=False
+        )
+        for batch in batches:
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch])
+
+
+@dataclass(frozen=True, eq=False)
+class PolarsStream:
+    """A scan of polars."""
+
+    frame: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns there are."""
+        import polars as pl
+
+        n_rows = self.frame.select(pl.len()).collect(engine="streaming").item()
+        return n_rows, len(self.frame.collect_schema())
+
+    def blocks(self) -> Iterator[Any]:
+        """Yield data frames of polars."""
+        size = block_rows(len(self.frame.collect_schema()))
+        yield from self.frame.collect_batches(chunk_size=size, maintain_order=True)
+
+
+def block_rows(n_columns: int) -> int:
+    """Return how many rows of numbers make a block."""
+    return max(1, BLOCK_BYTES // (8 * max(1, n_columns)))
+
+
+def as_stream(X: Any) -> TableStream | None:
+    """Return a table as one that is read in blocks; None if it is one that fits in memory."""
+    if isinstance(X, np.memmap):
+        return MemmapStream(X) if X.ndim == 2 and X.nbytes >= STREAM_BYTES else None
+    arrow = sys.modules.get("pyarrow.dataset")
+    if arrow is not None and isinstance(X, arrow.Dataset):
+        return ArrowStream(X)
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(X, polars.LazyFrame):
+        return PolarsStream(X)
+    return None
+
+
+def sample_stream(stream: TableStream, seed: int) -> tuple[Any, np.ndarray]:
+    """Return some rows of a table, drawn uniformly, and with them those that nothing is like.
+
+    Returns
+    -------
+    sample : table
+    positions : ndarray of int
+        Of the rows in the whole table, in rising order.
+    """
+    n_rows, _ = stream.shape
+    rng = np.random.RandomState(seed)
+    n_drawn = min(n_rows, SAMPLE_ROWS)
+    drawn = np.sort(_distinct(rng, n_rows, n_drawn))
+    parts = []
+    positions = []
+    seen = _Seen()
+    start = 0
+    for block in stream.blocks():
+        chosen = drawn[np.searchsorted(drawn, start) : np.searchsorted(drawn, start + len(block))]
+        chosen = np.union1d(chosen - start, seen.news(block)).astype(int)
+        parts.append(take_rows(block, chosen))
+        positions.append(start + chosen)
+        start += len(block)
+    return _concatenated(parts), np.concatenate(positions)
+
+
+def _distinct(rng: np.random.RandomState, n: int, size: int) -> np.ndarray:
+    """Return distinct numbers below ``n``, without an array of all of these where they are many."""
+    if n <= 4 * size:
+        return rng.permutation(n)[:size]
+    chosen = np.unique(rng.randint(n, size=2 * size))
+    return rng.permutation(chosen)[:size]
+
+
+@dataclass(eq=False)
+class _Seen:
+    """What columns have held so far: their extremes, categories, and whether a cell was missing."""
+
+    extremes: dict[int, tuple[float, float]] = field(default_factory=dict)
+    categories: dict[int, set] = field(default_factory=dict)
+    missing: set[int] = field(default_factory=set)
+
+    def news(self, block: Any) -> np.ndarray:
+        """Return the rows of a block that hold what no row before did."""
+        found: list[int] = []
+        for j, column in enumerate(_columns(block)):
+            is_missing = column.is_null().to_numpy()
+            if column.dtype.is_float():
+                is_missing = is_missing | np.isnan(column.to_numpy())
+            if is_missing.any() and j not in self.missing:
+                self.missing.add(j)
+                found.append(int(is_missing.argmax()))
+            if is_missing.all():
+                continue
+            if column.dtype.is_numeric() or column.dtype.is_temporal():
+                found += self._new_extremes(j, column, is_missing)
+            else:
+                found += self._new_categories(j, column)
+        return np.unique(np.array(found, dtype=int))
+
+    def _new_extremes(self, j: int, column: nw.Series, is_missing: np.ndarray) -> list[int]:
+        numbers = column.cast(nw.Int64) if column.dtype.is_temporal() else column
+        cells = numbers.cast(nw.Float64).to_numpy()
+        present = np.flatnonzero(~is_missing)
+        lowest = int(present[cells[present].argmin()])
+        highest = int(present[cells[present].argmax()])
+        low, high = self.extremes.get(j, (np.inf, -np.inf))
+        self.extremes[j] = (min(low, cells[lowest]), max(high, cells[highest]))
+        is_new = {lowest: cells[lowest] < low, highest: cells[highest] > high}
+        return [row for row in (lowest, highest) if is_new[row]]
+
+    def _new_categories(self, j: int, column: nw.Series) -> list[int]:
+        known = self.categories.setdefault(j, set())
+        if len(known) > MOST_CATEGORIES:  # too many for categories, whatever comes
+            return []
+        cells = column.to_list()
+        new = set(cells) - known - {None}
+        known |= new
+        return [cells.index(cell) for cell in new]
+
+
+def _columns(block: Any) -> Iterator[nw.Series]:
+    if container_of(block) != ARRAY:
+        yield from nw.from_native(block).iter_columns()
+        return
+    for x in block.T:
+        yield nw.new_series("x", np.ascontiguousarray(x), backend="pandas")
+
+
+def _concatenated(parts: list) -> Any:
+    if container_of(parts[0]) == ARRAY:
+        return np.concatenate(parts)
+    return nw.concat([nw.from_native(part) for part in parts]).to_native()

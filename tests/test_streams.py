@@ -1,0 +1,235 @@
+"""Tables that are read in blocks: larger than memory, to the same density."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pytest
+import torch
+
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, Order
+from skmaf.models import row_file
+from skmaf.models.row_file import RowFile, RowStream
+from skmaf.table import streams
+from skmaf.table.column_kinds import exact_column, find_columns
+from skmaf.table.streams import as_stream, sample_stream
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+N_ROWS = 3000
+SMALL = {"hidden_layer_sizes": (16,), "n_layers": 2, "max_iter": 8, "random_state": 0}
+
+
+def make_table(n=N_ROWS):
+    rng = np.random.RandomState(0)
+    a = rng.randn(n)
+    low = rng.rand(n).round(2)
+    table = pd.DataFrame(
+        {
+            "a": a,
+            "b": a**2 + 0.1 * rng.randn(n),
+            "low": low,
+            "high": low + rng.rand(n).round(2),
+            "colour": rng.choice(["red", "green"], n),
+            "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.randint(0, 900, n), "D"),
+        }
+    )
+    table.loc[2500, "colour"] = "blue"
+    table.loc[1234, "a"] = np.nan
+    table.loc[77, "b"] = 1e4
+    return table
+
+
+TABLE = make_table()
+NUMBERS = TABLE[["a", "b", "low"]].fillna(0.0).to_numpy()
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Read tables of some thousand rows in many blocks, and describe them by a part of the rows."""
+    monkeypatch.setattr(streams, "BLOCK_BYTES", 2**13)
+    monkeypatch.setattr(streams, "SAMPLE_ROWS", 700)
+    monkeypatch.setattr(streams, "STREAM_BYTES", 2**10)
+    monkeypatch.setattr(row_file, "PIECE_BYTES", 2**11)
+    monkeypatch.setattr(row_file, "PIECES", 8)
+
+
+@pytest.fixture
+def memmap(tmp_path):
+    def make(array):
+        path = tmp_path / "table.npy"
+        np.save(path, array)
+        return np.load(path, mmap_mode="r")
+
+    return make
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    folder = tmp_path / "table"
+    sizes = {"max_rows_per_group": 500, "max_rows_per_file": 1000}
+    pads.write_dataset(pa.Table.from_pandas(TABLE), folder, format="parquet", **sizes)
+    return pads.dataset(folder)
+
+
+@pytest.fixture
+def scan(tmp_path):
+    path = tmp_path / "table.parquet"
+    pl.from_pandas(TABLE).write_parquet(path)
+    return pl.scan_parquet(path)
+
+
+def test_what_is_read_in_blocks(memmap, dataset, scan, monkeypatch):
+    assert as_stream(memmap(NUMBERS)).shape == (N_ROWS, 3)
+    assert as_stream(dataset).shape == (N_ROWS, 6)
+    assert as_stream(scan).shape == (N_ROWS, 6)
+    monkeypatch.setattr(streams, "STREAM_BYTES", 2**20)
+    for X in (NUMBERS, memmap(NUMBERS), TABLE, pl.from_pandas(TABLE), [[1.0]], None):
+        assert as_stream(X) is None
+
+
+@pytest.mark.parametrize("kind", ["memmap", "dataset", "scan"])
+def test_blocks_are_the_table(kind, memmap, dataset, scan):
+    X = {"memmap": memmap(NUMBERS), "dataset": dataset, "scan": scan}[kind]
+    blocks = list(as_stream(X).blocks())
+    assert len(blocks) > 5
+    if kind == "memmap":
+        assert (np.concatenate(blocks) == NUMBERS).all()
+        return
+    frames = [block.to_pandas() for block in blocks]
+    pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), TABLE, check_dtype=False)
+
+
+def test_the_sample_holds_all_that_is_rare(dataset):
+    sample, positions = sample_stream(as_stream(dataset), seed=0)
+    rows = sample.to_pandas()
+    assert 700 <= len(rows) < 760
+    assert (np.diff(positions) > 0).all()
+    pd.testing.assert_frame_equal(
+        rows, TABLE.iloc[positions].reset_index(drop=True), check_dtype=False
+    )
+    assert set(rows["colour"]) == {"red", "green", "blue"}
+    assert rows["a"].isna().any()
+    assert rows["b"].max() == 1e4
+    assert (rows["day"].min(), rows["day"].max()) == (TABLE["day"].min(), TABLE["day"].max())
+
+
+def test_the_sample_is_uniform(memmap):
+    counts = np.zeros(N_ROWS)
+    stream = as_stream(memmap(np.zeros((N_ROWS, 3))))
+    for seed in range(60):
+        counts[sample_stream(stream, seed)[1]] += 1
+    thirds = counts.reshape(3, -1).sum(axis=1)
+    assert np.allclose(thirds / thirds.sum(), 1 / 3, atol=0.01)
+
+
+def test_every_row_is_trained_on_once_an_epoch():
+    n = 5000
+    N = np.column_stack([np.arange(n), np.random.RandomState(0).randn(n)])
+    columns = find_columns(exact_column, N, np.ones(n), [None, None], {0: "continuous"})
+    reader = RowFile(2, N.dtype)
+    for part in np.array_split(N, 7):
+        reader.append(part)
+    assert (reader.read(990, 1010) == N[990:1010]).all()
+    left_out = np.arange(0, n, 11)
+    stream = RowStream(reader, columns, left_out, torch.tensor)
+    generator = torch.Generator().manual_seed(0)
+    epochs = [list(stream.batches(n_batches, generator)) for n_batches in (13, 13, 1)]
+    sizes = [len(x) for x, _, _ in epochs[0]]
+    assert max(sizes) - min(sizes) <= 1
+    expected = columns.to_flow(np.delete(N, left_out, axis=0))[:, 0]
+    orders = [torch.cat([x for x, _, _ in batches])[:, 0].numpy() for batches in epochs]
+    for order in orders:
+        assert np.allclose(np.sort(order), np.sort(expected))
+    assert not np.allclose(orders[0], orders[1])
+    # a batch has rows of the whole table
+    assert np.ptp(epochs[0][0][0][:, 0].numpy()) > 0.5 * np.ptp(expected)
+
+
+def test_the_density_is_that_of_the_table_in_memory(memmap):
+    rng = np.random.RandomState(1)
+    a = rng.randn(2 * N_ROWS)
+    rows = np.column_stack([a, a**2 + 0.1 * rng.randn(2 * N_ROWS)])
+    fitted, fresh = np.split(rows, 2)
+    settings = {**SMALL, "max_iter": 40}
+    in_memory = np.array(
+        [MAFDensity(**{**settings, "random_state": i}).fit(fitted).score(fresh) for i in range(4)]
+    )
+    streamed = MAFDensity(**settings).fit(memmap(fitted)).score(fresh)
+    assert abs(streamed - in_memory.mean()) < max(0.05, 3 * in_memory.std())
+
+
+@pytest.mark.parametrize("kind", ["dataset", "scan"])
+def test_tables_of_all_kinds(kind, dataset, scan):
+    X = {"dataset": dataset, "scan": scan}[kind]
+    density = MAFDensity(**SMALL).fit(X)
+    frame = TABLE if kind == "dataset" else pl.from_pandas(TABLE)
+    in_blocks = density.score_samples(X)
+    assert in_blocks.shape == (N_ROWS,)
+    assert np.isfinite(in_blocks).all()
+    whole = density.score_samples(pa.Table.from_pandas(frame) if kind == "dataset" else frame)
+    assert np.allclose(in_blocks, whole, rtol=1e-6)
+    drawn = density.sample(50, random_state=0)
+    assert list(drawn.schema.names if kind == "dataset" else drawn.columns) == list(TABLE.columns)
+    assert [str(relation) for relation in density.relations_] == ["low <= high"]
+
+
+def test_relations_hold_in_all_rows(memmap):
+    rng = np.random.RandomState(0)
+    low = rng.rand(N_ROWS)
+    array = np.column_stack([low, low + rng.rand(N_ROWS)])
+    assert MAFDensity(**SMALL).fit(memmap(array)).relations_
+    sampled = sample_stream(as_stream(memmap(array)), 0)[1]
+    other = np.setdiff1d(np.arange(N_ROWS), sampled)[5]
+    array[other] = array[other, ::-1]
+    assert not MAFDensity(**SMALL).fit(memmap(array)).relations_
+    with pytest.raises(ValueError, match="rows break"):
+        MAFDensity(relations=[Order(0, 1)], **SMALL).fit(memmap(array))
+
+
+def test_the_same_seed_gives_the_same_density(memmap):
+    X = memmap(NUMBERS.astype(np.float32))
+    first, second = (MAFDensity(**SMALL).fit(X).score_samples(NUMBERS) for _ in range(2))
+    assert (first == second).all()
+
+
+def test_warm_starts(memmap):
+    density = MAFDensity(warm_start=True, **SMALL).fit(memmap(NUMBERS))
+    before = density.n_iter_
+    assert density.fit(memmap(NUMBERS)).n_iter_ == 2 * before
+
+
+def test_integers_in_a_memmap(memmap):
+    counts = np.random.RandomState(0).poisson(3, (N_ROWS, 2))
+    density = MAFDensity(**SMALL).fit(memmap(counts))
+    assert (density.sample(20, random_state=0) % 1 == 0).all()
+
+
+def test_infinity_anywhere_is_refused(memmap):
+    array = NUMBERS.copy()
+    array[1777, 1] = np.inf
+    with pytest.raises(ValueError, match="contains inf"):
+        MAFDensity(**SMALL).fit(memmap(array))
+
+
+def test_weights_are_refused(memmap):
+    with pytest.raises(ValueError, match="sample_weight goes with a table in memory"):
+        MAFDensity(**SMALL).fit(memmap(NUMBERS), sample_weight=np.ones(N_ROWS))
+
+
+def test_other_estimators_say_what_to_do(scan, dataset):
+    for estimator in (MultiscaleDensity(), DensityOutlierDetector()):
+        with pytest.raises(ValueError, match=r"X.collect\(\)"):
+            estimator.fit(scan)
+        with pytest.raises(ValueError, match=r"X.to_table\(\)"):
+            estimator.fit(dataset)
+
+
+def test_detectors_score_in_blocks(scan):
+    detector = DensityOutlierDetector(MultiscaleDensity(max_iter=3), random_state=0)
+    detector.fit(pl.from_pandas(TABLE.iloc[1000:1300]))
+    with pytest.warns(UserWarning, match="holds 'blue'"):
+        scores = detector.score_samples(scan)
+    with pytest.warns(UserWarning, match="holds 'blue'"):
+        whole = detector.score_samples(pl.from_pandas(TABLE))
+    assert np.allclose(scores, whole)
