@@ -12,7 +12,7 @@ from skmaf import MAFDensity
 from skmaf.table.column_kinds import exact_column, standardised_column
 from skmaf.table.columns import Continuous, PointMasses
 from skmaf.table.grids import fine_grid_step, support
-from skmaf.table.transforms import NormalScores
+from skmaf.table.transforms import Asinh, Log, Logit, NormalScores
 
 DOUBLE = np.finfo(np.float64).eps
 
@@ -156,13 +156,32 @@ def test_values_piled_up_at_the_ends_have_probabilities_and_end_the_range(digits
 
 
 def test_popular_prices_have_probabilities():
-    """Half of the prices are whole tens, the others anything in cents."""
+    """Half of the prices are one of a few, the others anything in cents."""
     x = np.round(np.exp(rng_of().normal(4.5, 0.7, 2000)), 2)
-    x[::2] = np.round(x[::2], -1)
+    x[::2] = np.clip(np.round(x[::2] / 50) * 50, 50, 500)
     column = column_of(x)
     assert isinstance(column, PointMasses)
-    assert (column.points % 10 == 0).all()
+    assert (column.points % 50 == 0).all()
     assert column.others.step == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    "law, expected",
+    [
+        (stats.beta(0.5, 0.5), (0.0, 1.0)),
+        (stats.beta(0.5, 0.5, loc=-100, scale=150), (-100.0, 50.0)),
+        (stats.uniform(-0.5), (-np.inf, np.inf)),
+        (stats.expon(loc=-1), (-np.inf, np.inf)),
+        (stats.norm(), (-np.inf, np.inf)),
+    ],
+)
+def test_ends_towards_which_values_lie_closer(law, expected):
+    x = np.sort(law.rvs(2000, random_state=0))
+    assert support(x, np.ones(2000, dtype=int)) == expected
+    if np.isfinite(expected).all():
+        column = column_of(x)
+        assert isinstance(column.transform, Logit)
+        assert (column.low, column.high) == expected
 
 
 def test_ties_have_steps_in_flow_space():

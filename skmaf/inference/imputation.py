@@ -15,6 +15,7 @@ import numpy as np
 from ..models.contract import ColumnDensity
 from ..table.calendar import Calendar
 from ..table.columns import Constant, Continuous, Discrete, OneHot
+from ..table.heaped import Half, Heaped
 from ..table.periodic import OnCircle
 
 START = np.sinh(np.linspace(-4.2, 4.2, 43))  # dense in the middle, up to 33 standard deviations
@@ -81,6 +82,10 @@ def _draw(
         options = column.dates.around(column.whole.snap(number))
         position = _choose(np.arange(options.shape[1]), score(options), rng)
         return options[np.arange(n), position]
+    if isinstance(column, Heaped):
+        halves = [_draw_number(half, score, flow_score, n, rng) for half in column.halves]
+        drawn, log_masses = map(np.stack, zip(*halves))
+        return np.choose(_choose(np.arange(2), log_masses.T, rng), drawn)
     if isinstance(column, OnCircle):
         column = column.turns  # on which each value has the same density twice
     if column.n_codes == 0:
@@ -101,7 +106,7 @@ def _choose(options: np.ndarray, scores: np.ndarray, rng: np.random.RandomState)
 
 
 def _draw_number(
-    column: Continuous, score: Score, flow_score: Score, n: int, rng: np.random.RandomState
+    column: Continuous | Half, score: Score, flow_score: Score, n: int, rng: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return draws of a continuous column, off its grid, and the log-mass of all its values."""
     z = np.tile(START, (n, 1))
@@ -121,7 +126,7 @@ def _draw_number(
     return column.untransform(drawn), log_mass
 
 
-def _in_flow_space(column: Continuous, score: Score, z: np.ndarray) -> np.ndarray:
+def _in_flow_space(column: Continuous | Half, score: Score, z: np.ndarray) -> np.ndarray:
     """Return the log-density at standardised values, with respect to these."""
     x = column.untransform(z.ravel()).reshape(z.shape)
     return score(x) - column.log_jacobian(x)

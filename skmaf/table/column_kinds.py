@@ -3,7 +3,8 @@
 A column of numbers is *discrete* where it has few values, each with a probability: at most the root
 of the number of rows, so that a value has many rows. It *has point masses* where some values (zero,
 say) occur again and again between others, and is *continuous* otherwise. Continuous values on a
-regular grid (integers, rounded values), or with ties, have a step.
+regular grid (integers, rounded values), or with ties, have a step; where many of them are on a
+coarser grid (whole tens among cents) the column is *heaped*.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,9 +31,10 @@ from .columns import (
 from .cycles import Cycles
 from .date_labels import LabelledLine, MonthlyLine, find_labels
 from .grids import fine_grid_step, grid_step, support
+from .heaped import Heaped, find_coarse_grid
 from .periodic import OnCircle, Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
 from .rounding import exact_decimals_of
-from .transform_choice import choose_description
+from .transform_choice import FEWEST_ROWS, choose_description, heaped_transform
 from .transforms import Asinh, Transform, bounds_transform
 
 MOST_CATEGORIES = 64  # of a discrete column of numbers
@@ -250,7 +252,12 @@ def _numbers(
     step = None if kind == "continuous" else fine_grid_step(np.unique(x[is_other]), resolution)
     low, high = support(values, counts)
     transform = None
-    if kind is None:
+    coarse = None
+    if kind is None and step and not len(points) and len(x) >= FEWEST_ROWS:
+        coarse = find_coarse_grid(x, weights, step)
+    if coarse is not None:
+        transform = heaped_transform(x, weights, coarse, (low, high))
+    elif kind is None:
         frequent, transform = choose_description(
             x[is_other], weights[is_other], step or 0.0, (low, high)
         )
@@ -263,6 +270,8 @@ def _numbers(
     others = _continuous(x[is_other], weights[is_other], step, transform)
     decimals = exact_decimals_of(values) if others.regular else None
     others = replace(others, low=low, high=high, decimals=decimals)
+    if coarse is not None:
+        return Heaped.of(coarse, others, x, weights)
     return PointMasses.of(x, weights, points, others) if len(points) else others
 
 

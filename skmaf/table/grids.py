@@ -1,10 +1,16 @@
 """Regular grids that the values of a column lie on, and ends beyond which it has no values."""
 
 import numpy as np
+from scipy.stats import f
 
 MIN_STEP = 1e-6  # a step below this share of the range may be floating-point resolution, not a grid
 GRID_VALUES = 20  # so many values that chance does not put them on such a fine grid
 EDGE_ROWS = 10  # rows that hold the least value of a column, which then is the least it may have
+# Values without ties pile up at an end where the outermost of them lie closer together than the
+# ones behind these, by more than evenly spread ones do by chance with this probability.
+PILED_BY_CHANCE = 1e-3
+PILED_ROWS = (10, 25)  # a fortieth of the rows, between these two
+BEHIND = 4  # times as many
 
 
 def fine_grid_step(values: np.ndarray, resolution: float) -> float:
@@ -37,7 +43,8 @@ def fine_grid_step(values: np.ndarray, resolution: float) -> float:
 def support(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     """Return the least and the largest value that a column may have: infinite if there is none.
 
-    Values never change their sign if none did, and go no farther than an end with many rows.
+    Values never change their sign if none did, and go no farther than an end with many rows, or one
+    towards which they lie closer and closer.
 
     Parameters
     ----------
@@ -48,11 +55,39 @@ def support(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     """
     low = 0.0 if values[0] >= 0 else -np.inf
     high = 0.0 if values[-1] <= 0 else np.inf
+    if counts.max() == 1:
+        low = max(low, -_end_of_pile(-values[::-1]))
+        high = min(high, _end_of_pile(values))
     if counts[0] >= EDGE_ROWS:
         low = float(values[0])
     if counts[-1] >= EDGE_ROWS:
         high = float(values[-1])
     return low, high
+
+
+def _end_of_pile(values: np.ndarray) -> float:
+    """Return the roundest number just above values that pile up below it; infinity if none do.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Sorted and distinct.
+    """
+    n_piled = int(np.clip(len(values) // 40, *PILED_ROWS))
+    n_all = n_piled * (1 + BEHIND)
+    if len(values) <= n_all:
+        return np.inf
+    last = values[-1]
+    of_piled, of_all = last - values[[-1 - n_piled, -1 - n_all]]
+    ratio = of_piled * BEHIND / (of_all - of_piled)  # of the mean distances of neighbours
+    if ratio >= f.ppf(PILED_BY_CHANCE, 2 * n_piled, 2 * BEHIND * n_piled):
+        return np.inf
+    within = last + of_piled / n_piled
+    for digits in range(-15, 16):
+        end = float(np.ceil(last * 10.0**digits) / 10.0**digits)
+        if last < end <= within:
+            return end
+    return float(within)
 
 
 def grid_step(values: np.ndarray, resolution: float, min_share: float = MIN_STEP) -> float:

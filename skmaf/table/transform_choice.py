@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .columns import moments
+from .heaped import CoarseGrid
 from .normal_mixture import NormalMixture
-from .transforms import Asinh, NormalScores, Transform
+from .transforms import Asinh, NormalScores, Transform, bounds_transform
 
 FLOW_RESOLUTION = 0.001  # in standard deviations of the column
 N_ERRORS = 2.0  # standard errors of a difference that a plainer description may be worse, beside
@@ -140,6 +141,18 @@ def choose_description(
     return (points, of_others) if has_points else (none, transform)
 
 
+def heaped_transform(
+    x: np.ndarray, weights: np.ndarray, grid: CoarseGrid, support: tuple[float, float]
+) -> Transform | None:
+    """Return the transform of a column of which many values are on a coarser grid.
+
+    It is that of the values which are not on it: the others blur it.
+    """
+    others = ~grid.is_round(x)
+    rows = SpreadRows.of(x[others], weights[others], grid.step)
+    return _choose_transform(rows, support)[0]
+
+
 def _score_with_points(rows: SpreadRows, points: np.ndarray, of_others: np.ndarray) -> np.ndarray:
     """Return log-densities of held-out rows if points have probabilities, and others these."""
     x = rows.x[rows.is_held_out]
@@ -196,9 +209,13 @@ def _choose_transform(
     return plain[first], scores[first]
 
 
-def _edge_transforms(rows: SpreadRows, support: tuple[float, float]) -> list[Asinh]:
-    """Return transforms for values that are near to an edge of their support."""
-    transforms = []
+def _edge_transforms(rows: SpreadRows, support: tuple[float, float]) -> list[Transform]:
+    """Return transforms for values that are near to an edge of their support, or to both."""
+    transforms: list[Transform] = []
+    low, high = support
+    inside = rows.x[(rows.x > low) & (rows.x < high)]
+    if rows.step == 0 and np.isfinite(support).all() and len(inside):
+        transforms.append(bounds_transform(low, high, inside))
     for edge, outwards in zip(support, (-1, 1)):
         if np.isfinite(edge):
             distances = np.abs(rows.x - edge)
