@@ -12,7 +12,7 @@ from skmaf import MAFDensity
 from skmaf.table.column_kinds import exact_column, standardised_column
 from skmaf.table.columns import Continuous, PointMasses
 from skmaf.table.grids import fine_grid_step, support
-from skmaf.table.transforms import Asinh, Log, Logit, NormalScores
+from skmaf.table.transforms import Logit, NormalScores
 
 DOUBLE = np.finfo(np.float64).eps
 
