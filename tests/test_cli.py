@@ -261,6 +261,43 @@ def test_unnamed_first_column_names_the_rows(quick, save, frame, capsys):
     assert "sample " in out.split("most anomalous")[1]
 
 
+def test_identifiers_name_the_rows(quick, save, frame, capsys):
+    frame.insert(0, "rowNames", np.arange(1, 81))
+    frame["CustomerId"] = np.arange(80)[::-1] * 7 + 1000
+    path = save(frame)
+    assert run(path) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "80 rows, 3 columns: height, width, fraud Note" in out
+    assert "Identifiers tell the rows apart, and are left out: rowNames, CustomerId." in out
+    assert list(read_scores(path)["row"]) == list(range(1, 81))
+    assert "CustomerId" in load(path, only=["CustomerId", "width"]).X
+    assert "CustomerId" in load(path, column_kinds={"CustomerId": "grid"}).X
+
+
+@pytest.mark.parametrize("name", ["year", "paid"])
+def test_other_whole_numbers_are_no_identifiers(save, frame, name):
+    frame[name] = np.arange(1990, 2070)
+    assert name in load(save(frame)).X
+
+
+def test_top_rows_have_the_names_that_a_person_knows(quick, save, frame, capsys):
+    frame["city"] = [f"town {i}" for i in range(80)]
+    assert run(save(frame)) == 0
+    header, *lines = capsys.readouterr().out.split("most anomalous")[1].splitlines()[1:]
+    assert header.split()[-1] == "city"
+    assert all(line.endswith(f"town {line.split()[0]}") for line in lines[:20:2])
+
+
+def test_rows_that_are_left_out_take_columns_with_them(save, frame):
+    """As many categories as half the rows are too many where a row is left out."""
+    frame = frame.iloc[:44].assign(kind=[f"k{i // 2}" for i in range(44)])
+    assert "kind" in load(save(frame)).X
+    frame.loc[0, "width"] = np.nan
+    table = load(save(frame))
+    assert "kind" not in table.X
+    assert any("kind (such as" in note for note in table.notes)
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_separators(save, frame, separator):
     table = load(save(frame, sep=separator))

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from .files import Scores, Table, listing
 
 SHOWN_COLUMNS = 8
+NAME_WIDTH = 40
 REASONS = 3  # cells of a row, at most; both of a pair
 EXACT_DIGITS = 5  # of a number that is not rounded
 ROUNDED_DIGITS = 4  # of one that is
@@ -102,6 +103,9 @@ def top_text(table: Table, scores: Scores, lowest: np.ndarray, reasons: list[str
     )
     if table.labels is not None:
         top[table.labels.name] = table.labels.to_numpy()[lowest]
+    if table.names is not None:
+        names = table.names.iloc[lowest]
+        top[str(names.name)[:NAME_WIDTH]] = [f"{name:.{NAME_WIDTH}}" for name in names.astype(str)]
     header, *lines = top.to_string(index=False, float_format=number_text).splitlines()
     return "\n".join(
         [title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))]

@@ -13,9 +13,15 @@ ERRORS = {"#null!", "#n/a", "#na", "#div/0!", "#value!", "#ref!", "#num!", "1.#q
 ABBREVIATIONS = {"n/a", "na", "n.a.", "nan", "-nan", "null", "nil", "none", "<na>"}
 PLACEHOLDERS = SIGNS | ERRORS | ABBREVIATIONS
 WORDS = {"unknown", "missing", "not available", "nd", "n.d.", "tba", "tbd"}  # among numbers
-# A column holds numbers if so many of its cells are such; or so many, and all others one word.
+LEVEL = "none"  # stands for a missing cell, but is a level among words: none, some, many
+# A column holds numbers if so many of its cells are such; or so many, and all others one word. It
+# holds dates if so many of its cells are such.
 MOST = 0.9
 MANY = 0.5
+DATE = re.compile(
+    r"(?:\d{4}([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2\d{2,4}|\d\d?[- ][^\W\d_]{3,9}[- ]\d{2,4})"
+    r"(?:[ T]\d\d?:.*)?"
+)
 SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "mn": 1e6, "bn": 1e9}  # of amounts of money
 ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")  # in a network
 CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|CHF)"
@@ -99,17 +105,23 @@ def convert_column(
         Gets what was assumed.
     """
     cells = column.map(lambda cell: str(cell).strip(), na_action="ignore")
+    if declared == "text":
+        return cells.mask(cells == "")
     counts = cells.value_counts()
     placeholders = [cell for cell in counts.index if is_placeholder(cell)]
     others = counts.drop(placeholders)
-    parsed = {} if declared == "text" else _parse_all(others, decimal, declared == "numbers")
+    parsed = _parse_all(others, decimal, declared == "numbers")
     if parsed:
         placeholders += [cell for cell in others.index if cell not in parsed]
+    elif _are_dates(others):
+        placeholders += [cell for cell in others.index if DATE.fullmatch(cell) is None]
+    elif len(others):
+        placeholders = [cell for cell in placeholders if cell.casefold() != LEVEL]
     for cell in placeholders:
         if cell:
             notes.add_missing(cell, column.name, int(counts[cell]))
     if not parsed:
-        return column.mask(cells.isin(placeholders))
+        return cells.mask(cells.isin(placeholders))
     unit = next((unit for _, unit in parsed.values() if unit), "")
     if unit:
         notes.units.setdefault(unit, []).append(column.name)
@@ -131,6 +143,11 @@ def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, 
         if len(units) <= 1 and (share >= MOST or (share > MANY and is_word) or is_declared):
             return numbers
     return {}
+
+
+def _are_dates(counts: pd.Series) -> bool:
+    n_dates = sum(count for cell, count in counts.items() if DATE.fullmatch(cell))
+    return 0 < n_dates >= MOST * counts.sum()
 
 
 def _without_odd_units(

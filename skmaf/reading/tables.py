@@ -12,7 +12,12 @@ from .formats import is_json, read_json, read_parquet, workbook_text
 from .numbers import CellNotes, as_whole, convert_column, is_sentinel
 from .sources import decode, is_workbook, name_of, read_bytes, refuse_no_table
 
-ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
+ENCODINGS = {
+    "latin-1": "Latin-1",
+    "iso8859-2": "ISO-8859-2",
+    "mac_roman": "Mac Roman",
+    **{f"cp125{i}": f"Windows-125{i}" for i in range(10)},
+}
 MIN_TOTAL_ROWS = 4  # above a last line that is their sum
 SHOWN_COLUMNS = 3
 
