@@ -479,6 +479,12 @@ def test_reasons_of_a_pair_stay_together():
     assert "together" not in reasons_of([7.5, 8.0, 9.0, 7.5])  # but for one half, no room
 
 
+def test_long_texts_in_reasons_are_told_apart():
+    cells = (1.0, 2.0, 3.0, "Chips and Tomatillo Salsa, green and red")
+    text = reasons_of([0, 0, 0, 9.0], cells, (1.0, 2.0, 3.0, "Chips and Fresh Tomato Salsa"))
+    assert text == "    colour Chips and Tomatillo Salsa… (expected Chips and Fresh Tomato Sa…)"
+
+
 @pytest.mark.parametrize(
     "number, text",
     [

@@ -134,7 +134,9 @@ def test_encodings(encoding, name, said):
     assert f"The text is in {said}." in table.attrs["reading"]
 
 
-@pytest.mark.parametrize("text", ["tea £2.10", "it’s – “hot”, 20°C", "fee £2m", "São Köln Tromsø Bogotá"])
+@pytest.mark.parametrize(
+    "text", ["tea £2.10", "it’s – “hot”, 20°C", "fee £2m", "São Köln Tromsø Bogotá"]
+)
 def test_signs_and_names_of_many_countries_are_western(text):
     table = read(f"a;b\n1;{text}\n2;none\n".encode("cp1252"))
     assert table["b"][0] == text
@@ -329,6 +331,13 @@ def test_words_among_numbers():
     units = column(["5 kg", "3 cm"] * 10)
     assert units[0] == "5 kg"
     assert column(["5 kg", "3 kg"] * 10).tolist()[:2] == [5, 3]
+
+
+def test_one_column_of_decimal_commas():
+    table = read("value\n12,5\n12,25\n-3\n0,75\n")
+    assert table.columns.tolist() == ["value"]
+    assert table["value"].tolist() == [12.5, 12.25, -3, 0.75]
+    assert read("a title\n1,5\n2,25\n3,75\n4,75\n").shape == (4, 2)  # the first may name rows
 
 
 def test_none_is_a_level_among_words():

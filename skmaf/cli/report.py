@@ -15,6 +15,8 @@ from .files import Scores, Table, listing
 
 SHOWN_COLUMNS = 8
 NAME_WIDTH = 40
+CELL_WIDTH = 26  # of a text, in a reason: two stand in a line
+DRAWN_WIDTH = 12
 REASONS = 3  # cells of a row, at most; both of a pair
 EXACT_DIGITS = 5  # of a number that is not rounded
 ROUNDED_DIGITS = 4  # of one that is
@@ -130,7 +132,8 @@ def reason_texts(rows: pd.DataFrame, gains: np.ndarray, expected: np.ndarray) ->
         for j in np.argsort(-gain, kind="stable"):
             if gain[j] > 0:
                 name = str(rows.columns[j])[:24]
-                text = f"{name} {cell_text(row.iloc[j])} (expected {cell_text(values[j])})"
+                found = cell_text(row.iloc[j], CELL_WIDTH)
+                text = f"{name} {found} (expected {cell_text(values[j], CELL_WIDTH)})"
                 # lines break between cells, not in them
                 texts.setdefault(float(gain[j]), []).append(text.replace(" ", NO_BREAK))
         reasons: list[str] = []
@@ -169,13 +172,14 @@ def is_amount(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def cell_text(value: object) -> str:
+def cell_text(value: object, width: int = DRAWN_WIDTH) -> str:
     """A number as a person writes it, or the first letters of a text."""
     if pd.isna(value):
         return "missing"
     if isinstance(value, Real) and not isinstance(value, bool):
         return number_text(value)
-    return str(value)[:12]
+    text = str(value)
+    return text if len(text) <= width else f"{text[: width - 1]}\u2026"
 
 
 def number_text(number: Any) -> str:

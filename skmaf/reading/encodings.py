@@ -19,7 +19,9 @@ MIN_FIT = 0.75
 LAST_LATIN = "\u024f"
 PRIOR = 0.04  # added to the share of the most frequent encoding
 FOREIGN_PRIOR = 0.2  # taken from that of Latin scripts where letters beyond ASCII are many
-SIGNS = frozenset("\xa0\u2019\u2018\u201c\u201d\u2013\u2014\u2022\u2026\u20ac£§©®™°±²³´µ·¹º½¼¾«»×¿¡")
+SIGNS = frozenset(
+    "\xa0\u2019\u2018\u201c\u201d\u2013\u2014\u2022\u2026\u20ac£§©®™°±²³´µ·¹º½¼¾«»×¿¡"
+)
 WITHIN = frozenset("\u2019\u2018\u2013\u2014\u2026·\xa0®")  # signs that stand between letters
 WESTERN = (
     "äöüß",
