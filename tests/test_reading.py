@@ -333,6 +333,13 @@ def test_words_among_numbers():
     assert column(["5 kg", "3 kg"] * 10).tolist()[:2] == [5, 3]
 
 
+def test_more_lines_above_than_rows_are_no_title():
+    text = '"' + "a report\n" * 40 + '"\n' + "a;b\n" + "one;2\n" * 35
+    with pytest.raises(ValueError, match=r"first 41 lines.*\(skip\)"):
+        read(text)
+    assert len(read(text, skip=41)) == 35
+
+
 def test_one_column_of_decimal_commas():
     table = read("value\n12,5\n12,25\n-3\n0,75\n")
     assert table.columns.tolist() == ["value"]
@@ -447,6 +454,9 @@ def test_parquet(frame):
 def test_json(frame):
     check(read(frame.to_json(orient="records", lines=True)))
     check(read(frame.to_json(orient="records")))
+    check(read(frame.to_json(orient="records", indent=2)))
+    check(read(json.dumps({"name": "sizes", "rows": frame.to_dict(orient="records")}, indent=1)))
+    check(read(json.dumps(frame.to_dict(orient="list"))))
     nested = [{"a": {"b": i, "c": "?" if i % 7 == 0 else i}, "d": [1, i]} for i in range(20)]
     table = read("\n".join(map(json.dumps, nested)))
     assert table["a.b"].tolist() == list(range(20))

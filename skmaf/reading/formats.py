@@ -42,19 +42,37 @@ def _cell_text(cell: Any) -> str:
 
 
 def read_json(text: str, name: str) -> pd.DataFrame:
-    """Return the frame of JSON lines, or of a list of records; objects inside become columns."""
+    """Return the frame of JSON lines, or of one JSON value; objects inside become columns.
+
+    The value is a list of records, an object with one such list in it, or an object of columns.
+    """
     try:
-        if text.lstrip().startswith("["):
-            records = json.loads(text)
-        else:
+        records = _records(json.loads(text))
+    except json.JSONDecodeError as not_one_value:
+        try:
             records = [json.loads(line) for line in text.split("\n") if line.strip()]
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{name} is neither JSON lines nor a list of records in JSON: {error}."
-        ) from error
+        except json.JSONDecodeError:
+            raise ValueError(
+                f"{name} is neither JSON lines nor a list of records in JSON: {not_one_value}."
+            ) from not_one_value
     if not all(isinstance(record, dict) for record in records):
         raise ValueError(f"{name} is JSON, but no list of records: give one object for each row.")
     return pd.json_normalize(records)
+
+
+def _records(value: Any) -> list:
+    """Return the rows in a JSON value; what is no table gives rows that are no objects."""
+    if isinstance(value, list):
+        return value
+    columns = list(value.values())
+    lists = [column for column in columns if isinstance(column, list) and column]
+    tables = [rows for rows in lists if all(isinstance(row, dict) for row in rows)]
+    if len(tables) == 1:
+        return tables[0]
+    if len(lists) == len(columns) and len({len(column) for column in columns}) == 1:
+        return [dict(zip(value, row)) for row in zip(*columns)]
+    is_row = not any(isinstance(column, dict | list) for column in columns)
+    return [value] if is_row else [columns]
 
 
 def is_json(text: str) -> bool:
