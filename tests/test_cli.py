@@ -256,7 +256,7 @@ def test_unnamed_first_column_names_the_rows(quick, save, frame, capsys):
     path = save(frame, index=True)
     assert run(path) == 0
     out = capsys.readouterr().out
-    assert "80 rows, 3 columns" in out
+    assert "80 rows, 3 columns" in out and "(row 0" not in out
     assert list(read_scores(path)["row"]) == list(frame.index)
     assert "sample " in out.split("most anomalous")[1]
 
@@ -477,6 +477,20 @@ def test_reasons_of_a_pair_stay_together():
     assert text.splitlines()[1] == "      colour blue (expected red)"
     assert max(map(len, text.splitlines())) <= 100
     assert "together" not in reasons_of([7.5, 8.0, 9.0, 7.5])  # but for one half, no room
+
+
+def test_long_names_of_columns_keep_their_ends():
+    assert report.short("How do you like the food of Chile", 24) == "How do you l…od of Chile"
+    assert report.short("food", 24) == "food"
+
+
+@pytest.mark.parametrize("n_rows, n_shown", [(10, 3), (30, 6), (80, 10)])
+def test_a_small_table_shows_few_anomalous_rows(quick, save, frame, capsys, n_rows, n_shown):
+    path = save(frame.iloc[:n_rows])
+    assert run(path) == 0
+    assert f"The {n_shown} most anomalous of all rows (row 0" in capsys.readouterr().out
+    assert run(path, "--top", 4, "--force") == 0
+    assert "The 4 most anomalous of all rows" in capsys.readouterr().out
 
 
 def test_long_texts_in_reasons_are_told_apart():

@@ -32,6 +32,8 @@ from .report import (
 )
 
 N_DRAWN = 5
+MOST_SHOWN = 10  # anomalous rows
+FEWEST_SHOWN = 3
 PACKED = {".gz", ".zip", ".zst", ".bz2", ".xz"}
 N_JOBS = 2  # of the detector, which has no use for more
 
@@ -59,9 +61,14 @@ def run(args: argparse.Namespace) -> None:
         write_scores(output, table, scores, args.force)
         print(f"Scores                   {output}")
     drawn = density.sample(N_DRAWN, random_state=args.seed)
-    lowest = lowest_rows(scores.score, args.top)
+    lowest = lowest_rows(scores.score, n_shown(len(table.X)) if args.top is None else args.top)
     top = top_text(table, scores, lowest, reasons(detector, table.X.iloc[lowest]))
     print("", top, "", drawn_text(fitted, drawn), "", NEXT, sep="\n")
+
+
+def n_shown(n_rows: int) -> int:
+    """How many anomalous rows to print: in a small table few can be."""
+    return max(FEWEST_SHOWN, min(MOST_SHOWN, n_rows // 5))
 
 
 def read(args: argparse.Namespace) -> tuple[Table, Path | None]:
@@ -69,7 +76,7 @@ def read(args: argparse.Namespace) -> tuple[Table, Path | None]:
     if args.label is not None and args.table is None:
         raise ValueError("--label needs a TABLE.")
     for name in ("top", "seed"):
-        if getattr(args, name) < 0:
+        if (getattr(args, name) or 0) < 0:
             raise ValueError(f"--{name} must be 0 or more, got {getattr(args, name)}.")
     output = args.output
     if args.table is None:

@@ -251,7 +251,8 @@ def _cell_sentences(notes: CellNotes, n_rows: int) -> list[str]:
         sentences.append(f"{text!r} is a missing cell: {_listing(places)}.")
     if len(sentences) > SHOWN_COLUMNS:
         n_more = len(sentences) - SHOWN_COLUMNS
-        sentences = [*sentences[:SHOWN_COLUMNS], f"So are {n_more} other texts."]
+        more = "is another text" if n_more == 1 else f"are {n_more} other texts"
+        sentences = [*sentences[:SHOWN_COLUMNS], f"So {more}."]
     for unit, names in notes.units.items():
         verb = "is" if len(names) == 1 else "are"
         sentences.append(f"{_listing(names)} {verb} in {unit}.")
