@@ -12,8 +12,10 @@ from sklearn.neighbors import KernelDensity
 
 import skmaf
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
-from skmaf.cli import analysis, command, files, report
+from skmaf.cli import analysis, command, epochs, files, report
+from skmaf.table.codec import TableCodec
 from skmaf.training import budget
+from skmaf.training.budget import MIN_EPOCHS, auto_epochs
 
 QUICK = {"bijector": "affine", "n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 3}
 KERNEL = KernelDensity(bandwidth=0.5)
@@ -482,6 +484,21 @@ def test_reasons_of_a_pair_stay_together():
 def test_long_names_of_columns_keep_their_ends():
     assert report.short("How do you like the food of Chile", 24) == "How do you l…od of Chile"
     assert report.short("food", 24) == "food"
+
+
+def epochs_of(table):
+    return epochs.most_epochs(table, TableCodec.learn(table)[0])
+
+
+def test_only_tables_that_take_long_are_trained_for_fewer_epochs():
+    rng = np.random.default_rng(0)
+    numbers = pd.DataFrame(rng.normal(size=(1500, 50)))
+    words = pd.DataFrame({"a": rng.integers(600, size=1500).astype(str), "b": numbers[0]})
+    assert epochs_of(numbers.iloc[:, :5]) == epochs_of(numbers.iloc[:200]) == "auto"
+    usual = auto_epochs(1500, 50, 256)
+    assert 0 < epochs_of(numbers) < usual
+    assert 0 < epochs_of(words) < auto_epochs(1500, 2, 256)
+    assert epochs_of(pd.concat([numbers] * 100)) >= MIN_EPOCHS
 
 
 @pytest.mark.parametrize("n_rows, n_shown", [(10, 3), (30, 6), (80, 10)])

@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from ..density import MAFDensity
 from ..outlier import DensityOutlierDetector
 from ..table.codec import TableCodec
+from .epochs import most_epochs
 from .files import (
     MIN_ROWS,
     Scores,
@@ -143,7 +144,6 @@ def fit(
 
     Return both, and what they warned of.
     """
-    density = MAFDensity(random_state=args.seed, verbose=True)
     contamination = args.contamination
     if contamination is None:
         contamination = 0 if are_trusted else "auto"
@@ -151,8 +151,11 @@ def fit(
         contamination=contamination, n_jobs=N_JOBS, random_state=args.seed, verbose=True
     )
     codec, _, _ = TableCodec.learn(judged, {n: kind for n, kind in args.kind if n in judged})
+    max_iter = most_epochs(X, codec)
+    density = MAFDensity(max_iter=max_iter, random_state=args.seed, verbose=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
+        warnings.filterwarnings("ignore", "Training reached max_iter")  # which is not the user's
         detector.fit(judged)
         density.fit(X, codec=codec)
     return density, detector, [str(warning.message) for warning in caught]

@@ -28,7 +28,8 @@ Its form is found out, and said in a line or two; the options for reading overru
 are categories,
 and cells may be empty. A first column without a name names the rows. One tenth of the rows is \
 held out from the
-fit; with --label, half of the normal rows.
+fit; with --label, half of the normal rows. Training ends sooner than in Python where it would take
+over a minute.
 """
 
 
