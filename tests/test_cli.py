@@ -25,6 +25,7 @@ KERNEL = KernelDensity(bandwidth=0.5)
 def quick(monkeypatch):
     """Let the command fit a tiny flow, and a kernel density in the detector."""
     monkeypatch.setattr(analysis, "MAFDensity", functools.partial(MAFDensity, **QUICK))
+    monkeypatch.setattr(analysis, "most_epochs", lambda X, codec: QUICK["max_iter"])
     detector = functools.partial(DensityOutlierDetector, KERNEL)
     monkeypatch.setattr(analysis, "DensityOutlierDetector", detector)
 
@@ -217,6 +218,14 @@ def test_text_and_empty_columns_are_named_and_left_out(quick, save, frame, capsy
     assert "without values are left out: void" in out
 
 
+def test_words_of_which_none_comes_again_are_names(save, frame):
+    frame = frame.iloc[:12].assign(city=[f"town {i}" for i in range(12)])
+    assert "city" not in load(save(frame)).X
+    assert "city" in load(save(frame), column_kinds={"city": "categorical"}).X
+    frame.loc[0, "city"] = "town 1"
+    assert "city" in load(save(frame)).X
+
+
 def test_few_incomplete_rows_get_no_score(quick, save, frame, capsys):
     frame.loc[3, "width"] = np.nan
     frame.loc[[5, 6], "height"] = np.inf
@@ -237,6 +246,7 @@ def test_few_incomplete_rows_get_no_score(quick, save, frame, capsys):
 def test_messy_table(save, frame, capsys, monkeypatch):
     """Words are categories, and rows with empty cells are scored."""
     monkeypatch.setattr(analysis, "MAFDensity", functools.partial(MAFDensity, **QUICK))
+    monkeypatch.setattr(analysis, "most_epochs", lambda X, codec: QUICK["max_iter"])
     multiscale = MultiscaleDensity(max_iter=5, hidden_layer_sizes=(8,))
     detector = functools.partial(DensityOutlierDetector, multiscale, n_folds=2)
     monkeypatch.setattr(analysis, "DensityOutlierDetector", detector)

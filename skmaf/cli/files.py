@@ -211,11 +211,19 @@ def usable_cells(
 
 
 def say_nothing(X: pd.DataFrame, kinds: dict[str, Any]) -> list[str]:
-    """Names of columns of which no category is frequent enough to learn from."""
+    """Names of columns of which no category is frequent enough to learn from.
+
+    In a column of few words these may all be different, too, but for declared ones.
+    """
     if X.shape[1] == 0:
         return []
-    _, _, findings = TableCodec.learn(X, {name: kind for name, kind in kinds.items() if name in X})
-    return [X.columns[finding.position] for finding in findings if finding.n_kept == 0]
+    known = {name: kind for name, kind in kinds.items() if name in X}
+    codec, _, findings = TableCodec.learn(X, known)
+    rare = {X.columns[finding.position] for finding in findings if finding.n_kept == 0}
+    for name, categories in zip(X, codec.schema.categories):
+        if categories is not None and name not in known and X[name].dropna().is_unique:
+            rare.add(name)
+    return [name for name in X if name in rare]
 
 
 def rows_to_score(X: pd.DataFrame, is_normal: np.ndarray) -> tuple[np.ndarray, list[str]]:
