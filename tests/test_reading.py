@@ -333,6 +333,16 @@ def test_words_among_numbers():
     assert column(["5 kg", "3 kg"] * 10).tolist()[:2] == [5, 3]
 
 
+def test_names_without_values_are_rows_if_others_are():
+    sparse = "".join(f"town {i}," + ("\n" if i % 4 == 3 else f"{i}\n") for i in range(40))
+    table = read("town,size\n" + sparse)
+    assert len(table) == 40 and table["size"].isna().sum() == 10
+    table = read("town,size\n" + sparse + "Source: an office,\n")
+    assert len(table) == 40
+    full = "".join(f"town {i},{i}\n" for i in range(40))
+    assert len(read("town,size\n" + full + "as of October 10,\n")) == 40
+
+
 def test_more_lines_above_than_rows_are_no_title():
     text = '"' + "a report\n" * 40 + '"\n' + "a;b\n" + "one;2\n" * 35
     with pytest.raises(ValueError, match=r"first 41 lines.*\(skip\)"):
@@ -370,6 +380,29 @@ def test_few_cells_of_a_column_of_dates_are_none():
 def test_blanks_around_words_are_none_of_them():
     table = read("a;b\n" + " red ;1\nred;2\n" * 9)
     assert set(table["a"]) == {"red"}
+
+
+@pytest.mark.parametrize(
+    "numbers, bound, value",
+    [
+        ([10, 20, 30], "<10", 10),
+        ([10000, 20000, 30000], "< 10,000", 10000),
+        ([1, 2, 3], "3+", 3),
+        ([0.5, 1, 2], ">= 5", 5),
+        (["50%", "60%", "70%"], ">90%", 90),
+    ],
+)
+def test_bounds_at_the_ends_of_numbers_count_as_these(numbers, bound, value):
+    cells = [*numbers, bound, bound] * 9
+    table = read("a;b\n" + "".join(f"{cell};1\n" for cell in cells))
+    assert table["a"][3] == value
+    assert f"{bound!r} counts as the number in it, in a." in table.attrs["reading"]
+
+
+@pytest.mark.parametrize("cells", [["<=3cm", ">3cm"], ["1", "<5", "9", "12"], ["1", "2", "2+"]])
+def test_other_bounds_are_words(cells):
+    table = read("a;b\n" + "".join(f"{cell};1\n" for cell in cells * 9))
+    assert table["a"].tolist() == cells * 9
 
 
 def test_declared_sentinels():

@@ -31,6 +31,10 @@ NUMBER = re.compile(
     \s*(?P<unit>[^\W\d_]{{0,10}}|[%\u2030\u00b0]\w?|{CURRENCY})(?(open)\))""",
     re.VERBOSE,
 )
+# a number of which only a bound is known: <5, >= 90, 90+
+BOUND = re.compile(r"(?P<side>[<>\u2264\u2265])=?\s*(?P<above>.*)|(?P<below>.*\d)\+")
+LESS = ("<", "\u2264")
+MIN_PLAIN = 3  # different numbers that a column with bounds holds, too
 # digits in groups of three, or in the groups of two of India before the last three
 GROUPS = {
     ".": re.compile(r"(?:\d{1,3}(?:[,'\u2019\s]\d{2,3})*[,'\u2019\s]\d{3}|\d*)(?:\.\d*)?"),
@@ -48,10 +52,13 @@ class CellNotes:
         For each text that stands for a missing cell: in how many cells of which column.
     units : dict of str to list
         For each unit that was left out its columns.
+    bounds : dict of str to list
+        For each bound that counts as a number its columns.
     """
 
     missing: dict[str, dict] = field(default_factory=dict)
     units: dict[str, list] = field(default_factory=dict)
+    bounds: dict[str, list] = field(default_factory=dict)
 
     def add_missing(self, text: object, column: object, n_cells: int) -> None:
         """Note what stands for a missing cell."""
@@ -122,6 +129,9 @@ def convert_column(
             notes.add_missing(cell, column.name, int(counts[cell]))
     if not parsed:
         return cells.mask(cells.isin(placeholders))
+    for cell in parsed:
+        if BOUND.fullmatch(cell):
+            notes.bounds.setdefault(cell, []).append(column.name)
     unit = next((unit for _, unit in parsed.values() if unit), "")
     if unit:
         notes.units.setdefault(unit, []).append(column.name)
@@ -132,9 +142,9 @@ def convert_column(
 def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, tuple[float, str]]:
     """Return the numbers of cells by their texts, none if the column holds something else."""
     for mark in (decimal, "," if decimal == "." else "."):
-        parsed = {cell: parse_number(cell, mark) for cell in counts.index}
+        parsed = {cell: parse_number(_bare(cell), mark) for cell in counts.index}
         numbers = {cell: number for cell, number in parsed.items() if number is not None}
-        numbers = _without_odd_units(numbers, counts)
+        numbers = _without_odd_bounds(_without_odd_units(numbers, counts))
         others = counts.drop(list(numbers))
         is_word = all(_is_word(cell) for cell in others.index)
         is_word &= len(others) == 1 or all(cell.casefold() in WORDS for cell in others.index)
@@ -158,6 +168,25 @@ def _without_odd_units(
     if counts[odd].sum() >= counts[list(numbers)].sum() / 2:
         return numbers
     return {cell: number for cell, number in numbers.items() if cell not in odd}
+
+
+def _bare(cell: str) -> str:
+    """Return the number of a bound, or the cell as it is."""
+    found = BOUND.fullmatch(cell)
+    return cell if found is None else found["above"] or found["below"] or ""
+
+
+def _without_odd_bounds(numbers: dict[str, tuple[float, str]]) -> dict[str, tuple[float, str]]:
+    """Return numbers without bounds, if these are not at the ends of several others."""
+    sides = {cell: found["side"] for cell in numbers if (found := BOUND.fullmatch(cell))}
+    plain = {number for cell, (number, _) in numbers.items() if cell not in sides}
+    low = [numbers[cell][0] for cell, side in sides.items() if side in LESS]
+    high = [numbers[cell][0] for cell, side in sides.items() if side not in LESS]
+    if len(plain) >= MIN_PLAIN and len(low) <= 1 and len(high) <= 1:
+        ends = [*low, min(plain), max(plain), *high]
+        if ends == sorted(ends):
+            return numbers
+    return {cell: number for cell, number in numbers.items() if cell not in sides}
 
 
 def _is_word(cell: str) -> bool:

@@ -253,6 +253,8 @@ def _cell_sentences(notes: CellNotes, n_rows: int) -> list[str]:
         n_more = len(sentences) - SHOWN_COLUMNS
         more = "is another text" if n_more == 1 else f"are {n_more} other texts"
         sentences = [*sentences[:SHOWN_COLUMNS], f"So {more}."]
+    for cell, names in notes.bounds.items():
+        sentences.append(f"{cell!r} counts as the number in it, in {_listing(names)}.")
     for unit, names in notes.units.items():
         verb = "is" if len(names) == 1 else "are"
         sentences.append(f"{_listing(names)} {verb} in {unit}.")
