@@ -350,6 +350,13 @@ def test_more_lines_above_than_rows_are_no_title():
     assert len(read(text, skip=41)) == 35
 
 
+def test_few_lists_of_numbers_are_no_decimal_commas():
+    text = "a,b,c\n" + "".join(
+        f'{i},{i + 1},"{i},2"\n' if i == 7 else f"{i},2,3\n" for i in range(40)
+    )
+    assert not read(text).attrs["reading"] or "commas" not in read(text).attrs["reading"][0]
+
+
 def test_one_column_of_decimal_commas():
     table = read("value\n12,5\n12,25\n-3\n0,75\n")
     assert table.columns.tolist() == ["value"]

@@ -24,6 +24,7 @@ OTHER = {
     for separator in SEPARATORS
 }
 ONE_NUMBER = re.compile(r"([-+]?\d+)(,\d+)?")  # with a decimal comma
+MIN_DECIMAL = 0.05  # share of quoted cells with a comma among numbers, or they are lists
 MIN_SCORE = 0.3  # of a separator; below it each line is one cell
 ALL_LINES = 0.98  # share of lines in which blanks must make as many cells
 
@@ -133,4 +134,6 @@ def find_decimal(cells: Sequence[str], separator: str) -> str:
     n_point = sum(DECIMAL_POINT.fullmatch(cell) is not None for cell in cells)
     if n_comma == n_point == 0 and separator == ";":
         n_comma = sum(EITHER.fullmatch(cell) is not None for cell in cells)
-    return "," if n_comma > n_point else "."
+    # between commas, 2,3 in quotes may be a list
+    is_list = separator == "," and n_comma < MIN_DECIMAL * sum(map(is_value, cells))
+    return "," if n_comma > n_point and not is_list else "."
