@@ -282,6 +282,7 @@ def test_identifiers_name_the_rows(quick, save, frame, capsys):
     assert "80 rows, 3 columns: height, width, fraud Note" in out
     assert "Identifiers tell the rows apart, and are left out: rowNames, CustomerId." in out
     assert list(read_scores(path)["row"]) == list(range(1, 81))
+    assert list(load(save(frame.iloc[:, 1:])).index) == list(range(80))
     assert "CustomerId" in load(path, only=["CustomerId", "width"]).X
     assert "CustomerId" in load(path, column_kinds={"CustomerId": "grid"}).X
 

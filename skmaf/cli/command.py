@@ -26,7 +26,7 @@ The table is CSV or a relative of it, Parquet, a spreadsheet (.xlsx, .xls, .ods)
 perhaps packed.
 Its form is found out, and said in a line or two; the options for reading overrule that. Words \
 are categories,
-and cells may be empty. A column of identifiers, or a first one without a name, names the rows.
+and cells may be empty. A first column without a name, or of identifiers, names the rows.
 One tenth of the rows is held out from the fit; with --label, half of the normal rows. Training ends
 sooner than in Python where it would take over a minute.
 """

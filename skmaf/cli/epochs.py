@@ -8,12 +8,12 @@ from ..table.codec import TableCodec
 from ..table.column_kinds import MOST_CATEGORIES
 from ..training.budget import MIN_EPOCHS, auto_batch, auto_epochs
 
-MOST_SECONDS = 60  # of one core, if training does not end sooner
+MOST_SECONDS = 50  # of one core, if training does not end sooner
 # microseconds that a row takes in an epoch, and more for each category and each column of numbers
 ROW_TIME = 50
 CATEGORY_TIME = 0.17
 NUMBERS_TIME = 1.3
-NEARLY = 0.75  # of the usual epochs: so many are no less than these
+NEARLY = 0.85  # of the usual epochs: so many are no less than these
 SMALL_FLOW = 1.5  # times as long, where a small flow is fitted beside the other
 
 

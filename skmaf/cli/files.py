@@ -153,14 +153,15 @@ def take_label(frame: pd.DataFrame, name: str) -> tuple[pd.Series, Any]:
 
 
 def name_rows(frame: pd.DataFrame, wanted: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
-    """Take the first column of identifiers, integers that tell the rows apart, for their names.
+    """Leave out identifiers, integers that tell the rows apart, but for wanted ones, with a note.
 
-    Leave out the others, but for columns that are wanted, and return a note.
+    A first column of them names the rows.
     """
     names = [name for name in frame if name not in wanted and _is_identifier(frame[name])]
     if not names:
         return frame, []
-    index = frame[names[0]] if isinstance(frame.index, pd.RangeIndex) else frame.index
+    is_first = names[0] == frame.columns[0] and isinstance(frame.index, pd.RangeIndex)
+    index = frame[names[0]] if is_first else frame.index
     note = (
         f"Identifiers tell the rows apart, and are left out: {listing(names)}. "
         "To keep one: --kind COLUMN=grid."
