@@ -522,8 +522,8 @@ WORKBOOK = {
 }
 
 
-def workbook(rows):
-    """A spreadsheet of one sheet, as bytes of .xlsx."""
+def workbook(rows, names=("sizes",)):
+    """A spreadsheet as bytes of .xlsx, of which all sheets hold the same rows."""
     cells = ""
     for r, row in enumerate(rows, 1):
         texts = [
@@ -538,8 +538,11 @@ def workbook(rows):
         f"{cells}</sheetData></worksheet>"
     )
     buffer = io.BytesIO()
+    one = '<sheet name="sizes" sheetId="1" r:id="r1"/>'
+    every = "".join(one.replace("sizes", name) for name in names)
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in {**WORKBOOK, "xl/worksheets/sheet1.xml": sheet}.items():
+            content = content.replace(one, every)
             archive.writestr(name, '<?xml version="1.0" encoding="UTF-8"?>' + content)
     return buffer.getvalue()
 
@@ -550,7 +553,12 @@ def test_spreadsheets(frame):
     table = read(workbook(rows))
     check(table)
     assert "Report of sizes" in " ".join(table.attrs["reading"])
+    assert not any("sheet" in note for note in table.attrs["reading"])
     check(read(workbook(rows), sheet="sizes"))
+    several = workbook(rows, ["sizes", "prices", "towns"])
+    note = "This is the sheet 'sizes'; others (sheet) are prices, towns."
+    assert read(several).attrs["reading"][0] == note
+    assert note not in read(several, sheet="sizes").attrs["reading"]
     with pytest.raises(ValueError, match="no sheet 'prices'; its sheets are sizes"):
         read(workbook(rows), sheet="prices")
 

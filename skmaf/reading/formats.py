@@ -16,21 +16,25 @@ def read_parquet(data: bytes, name: str) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO(data))
 
 
-def workbook_text(data: bytes, name: str, sheet: str | int) -> str:
-    """Return a sheet of a spreadsheet as lines of cells with commas between them."""
+def workbook_text(data: bytes, name: str, sheet: str | int) -> tuple[str, list[str]]:
+    """Return a sheet of a spreadsheet as lines of cells with commas between them, and a note.
+
+    That names the other sheets, if the first is read.
+    """
     optional("python_calamine", "python-calamine", f"{name}, a spreadsheet,")
     with pd.ExcelFile(io.BytesIO(data), engine="calamine") as workbook:
-        if sheet not in (*workbook.sheet_names, *range(len(workbook.sheet_names))):
-            raise ValueError(
-                f"{name} has no sheet {sheet!r}; its sheets are "
-                f"{', '.join(map(str, workbook.sheet_names))}."
-            )
+        names = [str(sheet_name) for sheet_name in workbook.sheet_names]
+        if sheet not in (*names, *range(len(names))):
+            raise ValueError(f"{name} has no sheet {sheet!r}; its sheets are {', '.join(names)}.")
         options = {"header": None, "keep_default_na": False, "na_values": [""]}
         cells = pd.read_excel(workbook, sheet_name=sheet, **options)
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerows([_cell_text(cell) for cell in row] for row in cells.to_numpy(object))
-    return lines.getvalue()
+    notes = []
+    if sheet == 0 and len(names) > 1:
+        notes = [f"This is the sheet {names[0]!r}; others (sheet) are {', '.join(names[1:])}."]
+    return lines.getvalue(), notes
 
 
 def _cell_text(cell: Any) -> str:

@@ -128,9 +128,9 @@ def _read(
     refuse_no_table(data, name)
     if data.startswith(b"PAR1"):
         return read_parquet(data, name), form.decimal or ".", []
-    notes = []
+    notes: list[str] = []
     if is_workbook(data):
-        text = workbook_text(data, name, sheet)
+        text, notes = workbook_text(data, name, sheet)
     else:
         text, encoding_found = decode(data, name, encoding)
         if encoding is None and not encoding_found.startswith("utf-8"):
