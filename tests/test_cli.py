@@ -301,6 +301,17 @@ def test_top_rows_have_the_names_that_a_person_knows(quick, save, frame, capsys)
     assert all(line.endswith(f"town {line.split()[0]}") for line in lines[:20:2])
 
 
+def test_a_column_of_names_is_the_short_one_of_most_words(save, frame):
+    assert load(save(frame)).names is None
+    frame["remark"] = [f"{i} " + "a long story " * 5 for i in range(80)]
+    frame["street"] = [f"road {i // 3}" for i in range(80)]
+    assert load(save(frame)).names is None
+    frame["player"] = [f"player {i // 2}" for i in range(80)]
+    frame.loc[3, "player"] = None
+    table = load(save(frame), drop=["street"])
+    assert table.names.name == "player" and table.names.iloc[3] == ""
+
+
 def test_rows_that_are_left_out_take_columns_with_them(save, frame):
     """As many categories as half the rows are too many where a row is left out."""
     frame = frame.iloc[:44].assign(kind=[f"k{i // 2}" for i in range(44)])

@@ -18,6 +18,7 @@ MIN_ROWS = 10
 # rows with missing cells are fitted too if there are so many of them, and such a share of all
 MIN_INCOMPLETE_ROWS = 10
 MIN_INCOMPLETE_SHARE = 0.02
+LONGEST_NAME = 40  # characters of the half of the names of rows
 # names of columns that tell the rows apart: in any order, or only if they count on
 IDENTIFIER = re.compile(r"(?:.*[ _.-])?(?:id|Id|ID)|.*[a-z](?:Id|ID)")
 COUNTER = re.compile(r"row[ _.]?names?|row|index|obs|no\.?|nr\.?|#|unnamed.*|x0", re.IGNORECASE)
@@ -38,7 +39,7 @@ class Table:
     index : Index
         Names of all rows.
     names : Series or None
-        A column of different words, by which a person knows the rows of ``X``.
+        A column of words, by which a person knows the rows of ``X``.
     labels : Series or None
         Two-valued label of each row of ``X``.
     normal : object
@@ -177,9 +178,13 @@ def _is_identifier(column: pd.Series) -> bool:
 
 
 def names_of_rows(left_out: pd.DataFrame) -> pd.Series | None:
-    """The first column of different words, if there is one."""
-    columns = (column for _, column in left_out.items() if column.is_unique)
-    return next((x for x in columns if not pd.api.types.is_numeric_dtype(x)), None)
+    """The column of the most different short words, if half of these are different."""
+    words = left_out.select_dtypes(exclude="number").astype(object).fillna("").astype(str)
+    words = words.loc[:, [column.str.len().median() <= LONGEST_NAME for _, column in words.items()]]
+    n_different = words.nunique()
+    if n_different.max() >= len(words) / 2:
+        return words[n_different.idxmax()]
+    return None
 
 
 def usable_cells(
