@@ -8,12 +8,11 @@ from ..table.codec import TableCodec
 from ..table.column_kinds import MOST_CATEGORIES
 from ..training.budget import MIN_EPOCHS, auto_batch, auto_epochs
 
-MOST_SECONDS = 50  # of one core, if training does not end sooner
+MOST_SECONDS = 45  # of one core, if training does not end sooner
 # microseconds that a row takes in an epoch, and more for each category and each column of numbers
 ROW_TIME = 50
 CATEGORY_TIME = 0.17
 NUMBERS_TIME = 1.3
-NEARLY = 0.85  # of the usual epochs: so many are no less than these
 SMALL_FLOW = 1.5  # times as long, where a small flow is fitted beside the other
 
 
@@ -32,5 +31,5 @@ def most_epochs(X: pd.DataFrame, codec: TableCodec) -> int | str:
     if n_rows < ROWS_PER_COLUMN * n_columns:
         row_time *= SMALL_FLOW
     n_epochs = round(MOST_SECONDS * 1e6 / (row_time * n_rows))
-    is_enough = n_epochs >= NEARLY * auto_epochs(n_rows, n_columns, auto_batch(n_rows))
+    is_enough = n_epochs >= auto_epochs(n_rows, n_columns, auto_batch(n_rows))
     return "auto" if is_enough else max(MIN_EPOCHS, n_epochs)
