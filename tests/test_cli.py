@@ -12,8 +12,10 @@ from sklearn.neighbors import KernelDensity
 
 import skmaf
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
-from skmaf.cli import analysis, command, files, report
+from skmaf.cli import analysis, command, epochs, files, report
+from skmaf.table.codec import TableCodec
 from skmaf.training import budget
+from skmaf.training.budget import MIN_EPOCHS, auto_epochs
 
 QUICK = {"bijector": "affine", "n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 3}
 KERNEL = KernelDensity(bandwidth=0.5)
@@ -23,6 +25,7 @@ KERNEL = KernelDensity(bandwidth=0.5)
 def quick(monkeypatch):
     """Let the command fit a tiny flow, and a kernel density in the detector."""
     monkeypatch.setattr(analysis, "MAFDensity", functools.partial(MAFDensity, **QUICK))
+    monkeypatch.setattr(analysis, "most_epochs", lambda X, codec: QUICK["max_iter"])
     detector = functools.partial(DensityOutlierDetector, KERNEL)
     monkeypatch.setattr(analysis, "DensityOutlierDetector", detector)
 
@@ -215,6 +218,14 @@ def test_text_and_empty_columns_are_named_and_left_out(quick, save, frame, capsy
     assert "without values are left out: void" in out
 
 
+def test_words_of_which_none_comes_again_are_names(save, frame):
+    frame = frame.iloc[:12].assign(city=[f"town {i}" for i in range(12)])
+    assert "city" not in load(save(frame)).X
+    assert "city" in load(save(frame), column_kinds={"city": "categorical"}).X
+    frame.loc[0, "city"] = "town 1"
+    assert "city" in load(save(frame)).X
+
+
 def test_few_incomplete_rows_get_no_score(quick, save, frame, capsys):
     frame.loc[3, "width"] = np.nan
     frame.loc[[5, 6], "height"] = np.inf
@@ -235,6 +246,7 @@ def test_few_incomplete_rows_get_no_score(quick, save, frame, capsys):
 def test_messy_table(save, frame, capsys, monkeypatch):
     """Words are categories, and rows with empty cells are scored."""
     monkeypatch.setattr(analysis, "MAFDensity", functools.partial(MAFDensity, **QUICK))
+    monkeypatch.setattr(analysis, "most_epochs", lambda X, codec: QUICK["max_iter"])
     multiscale = MultiscaleDensity(max_iter=5, hidden_layer_sizes=(8,))
     detector = functools.partial(DensityOutlierDetector, multiscale, n_folds=2)
     monkeypatch.setattr(analysis, "DensityOutlierDetector", detector)
@@ -256,9 +268,58 @@ def test_unnamed_first_column_names_the_rows(quick, save, frame, capsys):
     path = save(frame, index=True)
     assert run(path) == 0
     out = capsys.readouterr().out
-    assert "80 rows, 3 columns" in out
+    assert "80 rows, 3 columns" in out and "(row 0" not in out
     assert list(read_scores(path)["row"]) == list(frame.index)
     assert "sample " in out.split("most anomalous")[1]
+
+
+def test_identifiers_name_the_rows(quick, save, frame, capsys):
+    frame.insert(0, "rowNames", np.arange(1, 81))
+    frame["CustomerId"] = np.arange(80)[::-1] * 7 + 1000
+    path = save(frame)
+    assert run(path) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "80 rows, 3 columns: height, width, fraud Note" in out
+    assert "Identifiers tell the rows apart, and are left out: rowNames, CustomerId." in out
+    assert list(read_scores(path)["row"]) == list(range(1, 81))
+    assert list(load(save(frame.iloc[:, 1:])).index) == list(range(80))
+    assert "CustomerId" in load(path, only=["CustomerId", "width"]).X
+    assert "CustomerId" in load(path, column_kinds={"CustomerId": "grid"}).X
+
+
+@pytest.mark.parametrize("name", ["year", "paid"])
+def test_other_whole_numbers_are_no_identifiers(save, frame, name):
+    frame[name] = np.arange(1990, 2070)
+    assert name in load(save(frame)).X
+
+
+def test_top_rows_have_the_names_that_a_person_knows(quick, save, frame, capsys):
+    frame["city"] = [f"town {i}" for i in range(80)]
+    assert run(save(frame)) == 0
+    header, *lines = capsys.readouterr().out.split("most anomalous")[1].splitlines()[1:]
+    assert header.split()[-1] == "city"
+    assert all(line.endswith(f"town {line.split()[0]}") for line in lines[:20:2])
+
+
+def test_a_column_of_names_is_the_short_one_of_most_words(save, frame):
+    assert load(save(frame)).names is None
+    frame["remark"] = [f"{i} " + "a long story " * 5 for i in range(80)]
+    frame["street"] = [f"road {i // 3}" for i in range(80)]
+    assert load(save(frame)).names is None
+    frame["player"] = [f"player {i // 2}" for i in range(80)]
+    frame.loc[3, "player"] = None
+    table = load(save(frame), drop=["street"])
+    assert table.names.name == "player" and table.names.iloc[3] == ""
+
+
+def test_rows_that_are_left_out_take_columns_with_them(save, frame):
+    """As many categories as half the rows are too many where a row is left out."""
+    frame = frame.iloc[:44].assign(kind=[f"k{i // 2}" for i in range(44)])
+    assert "kind" in load(save(frame)).X
+    frame.loc[0, "width"] = np.nan
+    table = load(save(frame))
+    assert "kind" not in table.X
+    assert any("kind (such as" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -440,6 +501,41 @@ def test_reasons_of_a_pair_stay_together():
     assert text.splitlines()[1] == "      colour blue (expected red)"
     assert max(map(len, text.splitlines())) <= 100
     assert "together" not in reasons_of([7.5, 8.0, 9.0, 7.5])  # but for one half, no room
+
+
+def test_long_names_of_columns_keep_their_ends():
+    assert report.short("How do you like the food of Chile", 24) == "How do you l…od of Chile"
+    assert report.short("food", 24) == "food"
+
+
+def epochs_of(table):
+    return epochs.most_epochs(table, TableCodec.learn(table)[0])
+
+
+def test_only_tables_that_take_long_are_trained_for_fewer_epochs():
+    rng = np.random.default_rng(0)
+    numbers = pd.DataFrame(rng.normal(size=(1500, 50)))
+    words = pd.DataFrame({"a": rng.integers(600, size=1500).astype(str), "b": numbers[0]})
+    assert epochs_of(numbers.iloc[:500, :5]) == epochs_of(numbers.iloc[:200]) == "auto"
+    usual = auto_epochs(1500, 50, 256)
+    assert 0 < epochs_of(numbers) < usual
+    assert 0 < epochs_of(words) < auto_epochs(1500, 2, 256)
+    assert epochs_of(pd.concat([numbers] * 100)) >= MIN_EPOCHS
+
+
+@pytest.mark.parametrize("n_rows, n_shown", [(10, 3), (30, 6), (80, 10)])
+def test_a_small_table_shows_few_anomalous_rows(quick, save, frame, capsys, n_rows, n_shown):
+    path = save(frame.iloc[:n_rows])
+    assert run(path) == 0
+    assert f"The {n_shown} most anomalous of all rows (row 0" in capsys.readouterr().out
+    assert run(path, "--top", 4, "--force") == 0
+    assert "The 4 most anomalous of all rows" in capsys.readouterr().out
+
+
+def test_long_texts_in_reasons_are_told_apart():
+    cells = (1.0, 2.0, 3.0, "Chips and Tomatillo Salsa, green and red")
+    text = reasons_of([0, 0, 0, 9.0], cells, (1.0, 2.0, 3.0, "Chips and Fresh Tomato Salsa"))
+    assert text == "    colour Chips and Tomatillo Salsa… (expected Chips and Fresh Tomato Sa…)"
 
 
 @pytest.mark.parametrize(

@@ -110,21 +110,36 @@ def test_plain_commas_need_no_word(separator):
     [
         ("latin-1", "größe", "Windows-1252"),
         ("cp1252", "size €", "Windows-1252"),
-        ("cp1251", "размер длина", "CP1251"),
+        ("mac_roman", "größe länge", "Mac Roman"),
+        ("cp850", "größe länge", "CP850"),
+        ("cp1250", "źródło święta", "Windows-1250"),
+        ("iso8859-2", "źródło święta", "ISO-8859-2"),
+        ("cp1250", "výška šířka", "Windows-1250"),
+        ("cp1250", "erdő szőlő fűz gyümölcs", "Windows-1250"),
+        ("cp1254", "İstanbul ağaç", "Windows-1254"),
+        ("cp1257", "Liepāja Rēzekne apriņķis", "Windows-1257"),
+        ("cp1251", "размер длина", "Windows-1251"),
+        ("cp1251", "РАЗМЕР ДЛИНА", "Windows-1251"),
+        ("koi8-r", "размер длина", "KOI8-R"),
+        ("cp1253", "μέγεθος μήκος", "Windows-1253"),
         ("shift_jis", "大きさ東京", "CP932"),
     ],
 )
 def test_encodings(encoding, name, said):
-    if not encoding.startswith(("latin", "cp1252")):
+    if encoding == "shift_jis":
         pytest.importorskip("charset_normalizer")
-    words = {"red": name, "green": name[::-1]}
-    text = lines(head=["id", name, "colour"])
-    if said.startswith("CP"):
-        for word, other in words.items():
-            text = text.replace(word, other)
+    text = lines(head=["id", name, "colour"]).replace("red", name)
     table = read(text.encode(encoding))
     assert list(table.columns) == ["id", name, "colour"]
     assert f"The text is in {said}." in table.attrs["reading"]
+
+
+@pytest.mark.parametrize(
+    "text", ["tea £2.10", "it’s – “hot”, 20°C", "fee £2m", "São Köln Tromsø Bogotá"]
+)
+def test_signs_and_names_of_many_countries_are_western(text):
+    table = read(f"a;b\n1;{text}\n2;none\n".encode("cp1252"))
+    assert table["b"][0] == text
 
 
 def test_an_encoding_that_does_not_fit():
@@ -318,6 +333,85 @@ def test_words_among_numbers():
     assert column(["5 kg", "3 kg"] * 10).tolist()[:2] == [5, 3]
 
 
+def test_names_without_values_are_rows_if_others_are():
+    sparse = "".join(f"town {i}," + ("\n" if i % 4 == 3 else f"{i}\n") for i in range(40))
+    table = read("town,size\n" + sparse)
+    assert len(table) == 40 and table["size"].isna().sum() == 10
+    table = read("town,size\n" + sparse + "Source: an office,\n")
+    assert len(table) == 40
+    full = "".join(f"town {i},{i}\n" for i in range(40))
+    assert len(read("town,size\n" + full + "as of October 10,\n")) == 40
+
+
+def test_more_lines_above_than_rows_are_no_title():
+    text = '"' + "a report\n" * 40 + '"\n' + "a;b\n" + "one;2\n" * 35
+    with pytest.raises(ValueError, match=r"first 41 lines.*\(skip\)"):
+        read(text)
+    assert len(read(text, skip=41)) == 35
+
+
+def test_few_lists_of_numbers_are_no_decimal_commas():
+    text = "a,b,c\n" + "".join(
+        f'{i},{i + 1},"{i},2"\n' if i == 7 else f"{i},2,3\n" for i in range(40)
+    )
+    assert not read(text).attrs["reading"] or "commas" not in read(text).attrs["reading"][0]
+
+
+def test_one_column_of_decimal_commas():
+    table = read("value\n12,5\n12,25\n-3\n0,75\n")
+    assert table.columns.tolist() == ["value"]
+    assert table["value"].tolist() == [12.5, 12.25, -3, 0.75]
+    assert read("a title\n1,5\n2,25\n3,75\n4,75\n").shape == (4, 2)  # the first may name rows
+
+
+def test_none_is_a_level_among_words():
+    def column(words, **options):
+        rows = "".join(f"{word},{i}\n" for i, word in enumerate(words))
+        return read("a,b\n" + rows, **options)["a"]
+
+    assert column(["None", "some", "many"] * 9)[0] == "None"
+    assert column(["None", "NA", "many"] * 9).isna().sum() == 9
+    assert column(["None", "NA", "many"] * 9, column_kinds={"a": "categorical"})[1] == "NA"
+    assert column(["None", "2020-01-05"] * 9).isna().sum() == 9
+
+
+def test_few_cells_of_a_column_of_dates_are_none():
+    days = [f"{1 + i % 28}/{1 + i % 12}/2020" for i in range(40)]
+    table = read("a,b\n" + "".join(f"{day},1\n" for day in ["11:34", *days]))
+    assert table["a"].isna().sum() == 1
+    assert "'11:34' is a missing cell: 1 of 41 in a." in table.attrs["reading"]
+    half = read("a,b\n" + "".join(f"{day},1\n" for day in ["soon"] * 9 + days))
+    assert half["a"].isna().sum() == 0
+
+
+def test_blanks_around_words_are_none_of_them():
+    table = read("a;b\n" + " red ;1\nred;2\n" * 9)
+    assert set(table["a"]) == {"red"}
+
+
+@pytest.mark.parametrize(
+    "numbers, bound, value",
+    [
+        ([10, 20, 30], "<10", 10),
+        ([10000, 20000, 30000], "< 10,000", 10000),
+        ([1, 2, 3], "3+", 3),
+        ([0.5, 1, 2], ">= 5", 5),
+        (["50%", "60%", "70%"], ">90%", 90),
+    ],
+)
+def test_bounds_at_the_ends_of_numbers_count_as_these(numbers, bound, value):
+    cells = [*numbers, bound, bound] * 9
+    table = read("a;b\n" + "".join(f"{cell};1\n" for cell in cells))
+    assert table["a"][3] == value
+    assert f"{bound!r} counts as the number in it, in a." in table.attrs["reading"]
+
+
+@pytest.mark.parametrize("cells", [["<=3cm", ">3cm"], ["1", "<5", "9", "12"], ["1", "2", "2+"]])
+def test_other_bounds_are_words(cells):
+    table = read("a;b\n" + "".join(f"{cell};1\n" for cell in cells * 9))
+    assert table["a"].tolist() == cells * 9
+
+
 def test_declared_sentinels():
     text = "a,b\n" + "".join(f"{i},{9999 if i % 9 == 4 else i}\n" for i in range(60))
     assert read(text)["b"].max() == 9999
@@ -400,6 +494,9 @@ def test_parquet(frame):
 def test_json(frame):
     check(read(frame.to_json(orient="records", lines=True)))
     check(read(frame.to_json(orient="records")))
+    check(read(frame.to_json(orient="records", indent=2)))
+    check(read(json.dumps({"name": "sizes", "rows": frame.to_dict(orient="records")}, indent=1)))
+    check(read(json.dumps(frame.to_dict(orient="list"))))
     nested = [{"a": {"b": i, "c": "?" if i % 7 == 0 else i}, "d": [1, i]} for i in range(20)]
     table = read("\n".join(map(json.dumps, nested)))
     assert table["a.b"].tolist() == list(range(20))
@@ -425,8 +522,8 @@ WORKBOOK = {
 }
 
 
-def workbook(rows):
-    """A spreadsheet of one sheet, as bytes of .xlsx."""
+def workbook(rows, names=("sizes",)):
+    """A spreadsheet as bytes of .xlsx, of which all sheets hold the same rows."""
     cells = ""
     for r, row in enumerate(rows, 1):
         texts = [
@@ -441,8 +538,11 @@ def workbook(rows):
         f"{cells}</sheetData></worksheet>"
     )
     buffer = io.BytesIO()
+    one = '<sheet name="sizes" sheetId="1" r:id="r1"/>'
+    every = "".join(one.replace("sizes", name) for name in names)
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in {**WORKBOOK, "xl/worksheets/sheet1.xml": sheet}.items():
+            content = content.replace(one, every)
             archive.writestr(name, '<?xml version="1.0" encoding="UTF-8"?>' + content)
     return buffer.getvalue()
 
@@ -453,7 +553,12 @@ def test_spreadsheets(frame):
     table = read(workbook(rows))
     check(table)
     assert "Report of sizes" in " ".join(table.attrs["reading"])
+    assert not any("sheet" in note for note in table.attrs["reading"])
     check(read(workbook(rows), sheet="sizes"))
+    several = workbook(rows, ["sizes", "prices", "towns"])
+    note = "This is the sheet 'sizes'; others (sheet) are prices, towns."
+    assert read(several).attrs["reading"][0] == note
+    assert note not in read(several, sheet="sizes").attrs["reading"]
     with pytest.raises(ValueError, match="no sheet 'prices'; its sheets are sizes"):
         read(workbook(rows), sheet="prices")
 
@@ -464,7 +569,7 @@ def test_spreadsheets(frame):
         ("python_calamine", workbook([HEAD]), "python-calamine"),
         ("pyarrow", b"PAR1", "pyarrow"),
         ("pyarrow", b"\x28\xb5\x2f\xfd", "pyarrow"),
-        ("charset_normalizer", "размер,длина\n1,2\n".encode("cp1251"), "charset-normalizer"),
+        ("charset_normalizer", "大きさ,東京\n1,2\n".encode("shift_jis"), "charset-normalizer"),
     ],
 )
 def test_missing_packages_are_named(monkeypatch, module, content, package):

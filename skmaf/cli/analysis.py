@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from ..density import MAFDensity
 from ..outlier import DensityOutlierDetector
 from ..table.codec import TableCodec
+from .epochs import most_epochs
 from .files import (
     MIN_ROWS,
     Scores,
@@ -32,6 +33,8 @@ from .report import (
 )
 
 N_DRAWN = 5
+MOST_SHOWN = 10  # anomalous rows
+FEWEST_SHOWN = 3
 PACKED = {".gz", ".zip", ".zst", ".bz2", ".xz"}
 N_JOBS = 2  # of the detector, which has no use for more
 
@@ -59,9 +62,14 @@ def run(args: argparse.Namespace) -> None:
         write_scores(output, table, scores, args.force)
         print(f"Scores                   {output}")
     drawn = density.sample(N_DRAWN, random_state=args.seed)
-    lowest = lowest_rows(scores.score, args.top)
+    lowest = lowest_rows(scores.score, n_shown(len(table.X)) if args.top is None else args.top)
     top = top_text(table, scores, lowest, reasons(detector, table.X.iloc[lowest]))
     print("", top, "", drawn_text(fitted, drawn), "", NEXT, sep="\n")
+
+
+def n_shown(n_rows: int) -> int:
+    """How many anomalous rows to print: in a small table few can be."""
+    return max(FEWEST_SHOWN, min(MOST_SHOWN, n_rows // 5))
 
 
 def read(args: argparse.Namespace) -> tuple[Table, Path | None]:
@@ -69,7 +77,7 @@ def read(args: argparse.Namespace) -> tuple[Table, Path | None]:
     if args.label is not None and args.table is None:
         raise ValueError("--label needs a TABLE.")
     for name in ("top", "seed"):
-        if getattr(args, name) < 0:
+        if (getattr(args, name) or 0) < 0:
             raise ValueError(f"--{name} must be 0 or more, got {getattr(args, name)}.")
     output = args.output
     if args.table is None:
@@ -136,7 +144,6 @@ def fit(
 
     Return both, and what they warned of.
     """
-    density = MAFDensity(random_state=args.seed, verbose=True)
     contamination = args.contamination
     if contamination is None:
         contamination = 0 if are_trusted else "auto"
@@ -144,8 +151,11 @@ def fit(
         contamination=contamination, n_jobs=N_JOBS, random_state=args.seed, verbose=True
     )
     codec, _, _ = TableCodec.learn(judged, {n: kind for n, kind in args.kind if n in judged})
+    max_iter = most_epochs(X, codec)
+    density = MAFDensity(max_iter=max_iter, random_state=args.seed, verbose=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
+        warnings.filterwarnings("ignore", "Training reached max_iter")  # which is not the user's
         detector.fit(judged)
         density.fit(X, codec=codec)
     return density, detector, [str(warning.message) for warning in caught]

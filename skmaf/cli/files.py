@@ -1,7 +1,8 @@
 """Tables for the command: scikit-learn's example, the user's file, and the file of scores."""
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ MIN_ROWS = 10
 # rows with missing cells are fitted too if there are so many of them, and such a share of all
 MIN_INCOMPLETE_ROWS = 10
 MIN_INCOMPLETE_SHARE = 0.02
+LONGEST_NAME = 40  # characters of the half of the names of rows
+# names of columns that tell the rows apart: in any order, or only if they count on
+IDENTIFIER = re.compile(r"(?:.*[ _.-])?(?:id|Id|ID)|.*[a-z](?:Id|ID)")
+COUNTER = re.compile(r"row[ _.]?names?|row|index|obs|no\.?|nr\.?|#|unnamed.*|x0", re.IGNORECASE)
 
 
 @dataclass
@@ -33,6 +38,8 @@ class Table:
         Which of the rows in ``index`` these are.
     index : Index
         Names of all rows.
+    names : Series or None
+        A column of words, by which a person knows the rows of ``X``.
     labels : Series or None
         Two-valued label of each row of ``X``.
     normal : object
@@ -45,6 +52,7 @@ class Table:
     X: pd.DataFrame
     scored: np.ndarray
     index: pd.Index
+    names: pd.Series | None = None
     labels: pd.Series | None = None
     normal: object = None
     notes: list[str] = field(default_factory=list)
@@ -112,18 +120,20 @@ def load_table(source: Path, label: str | None, options: dict[str, Any]) -> Tabl
             f"{source}: too few rows to fit: {len(frame)}; a density needs {MIN_ROWS} at the very "
             f"least. {' '.join(notes)}"
         )
-    X, more_notes = usable_columns(frame, options.get("column_kinds") or {})
+    kinds = options.get("column_kinds") or {}
+    frame, more_notes = name_rows(frame, {*kinds, *(options.get("only") or ())})
+    notes += more_notes
+    is_normal = np.ones(len(frame), dtype=bool) if labels is None else (labels == normal).to_numpy()
+    X, scored, more_notes = usable_cells(frame, kinds, is_normal)
     notes += more_notes
     if X.shape[1] == 0:
         raise ValueError(f"{source} has no column to fit. {' '.join(notes)}")
-    is_normal = np.ones(len(X), dtype=bool) if labels is None else (labels == normal).to_numpy()
-    scored, more_notes = rows_to_score(X, is_normal)
-    notes += more_notes
     if labels is not None:
-        labels = labels[scored]
+        labels = labels[scored].set_axis(X.index[scored])
         if labels.nunique() < 2:
             raise ValueError(f"all rows that can be scored have one label. {notes[-1]}")
-    return Table(str(source), X[scored], scored, X.index, labels, normal, notes)
+    names = names_of_rows(frame.drop(columns=X.columns)[scored])
+    return Table(str(source), X[scored], scored, X.index, names, labels, normal, notes)
 
 
 def take_label(frame: pd.DataFrame, name: str) -> tuple[pd.Series, Any]:
@@ -143,27 +153,83 @@ def take_label(frame: pd.DataFrame, name: str) -> tuple[pd.Series, Any]:
     return labels, min(counts.index) if set(counts.index) == {0, 1} else counts.index[0]
 
 
-def usable_columns(frame: pd.DataFrame, kinds: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
-    """The columns that say something of a row, and a note on the others.
+def name_rows(frame: pd.DataFrame, wanted: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out identifiers, integers that tell the rows apart, but for wanted ones, with a note.
+
+    A first column of them names the rows.
+    """
+    names = [name for name in frame if name not in wanted and _is_identifier(frame[name])]
+    if not names:
+        return frame, []
+    is_first = names[0] == frame.columns[0] and isinstance(frame.index, pd.RangeIndex)
+    index = frame[names[0]] if is_first else frame.index
+    note = (
+        f"Identifiers tell the rows apart, and are left out: {listing(names)}. "
+        "To keep one: --kind COLUMN=grid."
+    )
+    return frame.drop(columns=names).set_axis(index.to_numpy(), axis=0), [note]
+
+
+def _is_identifier(column: pd.Series) -> bool:
+    if not pd.api.types.is_integer_dtype(column) or not column.is_unique:
+        return False
+    is_counter = (np.diff(column.to_numpy()) > 0).all() and COUNTER.fullmatch(str(column.name))
+    return bool(is_counter or IDENTIFIER.fullmatch(str(column.name)))
+
+
+def names_of_rows(left_out: pd.DataFrame) -> pd.Series | None:
+    """The column of the most different short words, if half of these are different."""
+    words = left_out.select_dtypes(exclude="number").astype(object).fillna("").astype(str)
+    words = words.loc[:, [column.str.len().median() <= LONGEST_NAME for _, column in words.items()]]
+    n_different = words.nunique()
+    if n_different.max() >= len(words) / 2:
+        return words[n_different.idxmax()]
+    return None
+
+
+def usable_cells(
+    frame: pd.DataFrame, kinds: dict[str, Any], is_normal: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    """The columns that say something of a row, which rows to score, and notes on the others.
 
     Infinite numbers become missing cells, and what is declared to be categories has their dtype.
     """
     X = frame.replace([np.inf, -np.inf], np.nan)
     X = X.loc[:, X.notna().any()]
-    if X.shape[1] == 0:
-        return X, []
     categorical = [name for name, kind in kinds.items() if kind == "categorical" and name in X]
     X = X.astype(dict.fromkeys(categorical, "category"))
-    _, _, findings = TableCodec.learn(X, {name: kind for name, kind in kinds.items() if name in X})
-    names = [X.columns[finding.position] for finding in findings if finding.n_kept == 0]
-    if not names:
-        return X, []
-    examples = [f"{name} (such as {str(X[name].dropna().iloc[0])[:20]!r})" for name in names]
-    note = (
-        f"Columns of names or free text say nothing of a row, and are left out: "
-        f"{listing(examples)}. To keep one: --kind COLUMN=categorical."
-    )
-    return X.drop(columns=names), [note]
+    examples: list[str] = []
+    while True:  # columns decide which rows are complete, and rows which columns say something
+        scored, row_notes = rows_to_score(X, is_normal)
+        names = say_nothing(X[scored], kinds)
+        if not names:
+            break
+        examples += [f"{name} (such as {str(X[name].dropna().iloc[0])[:20]!r})" for name in names]
+        X = X.drop(columns=names)
+    notes = row_notes
+    if examples:
+        notes = [
+            "Columns of names or free text say nothing of a row, and are left out: "
+            f"{listing(examples)}. To keep one: --kind COLUMN=categorical.",
+            *row_notes,
+        ]
+    return X, scored, notes
+
+
+def say_nothing(X: pd.DataFrame, kinds: dict[str, Any]) -> list[str]:
+    """Names of columns of which no category is frequent enough to learn from.
+
+    In a column of few words these may all be different, too, but for declared ones.
+    """
+    if X.shape[1] == 0:
+        return []
+    known = {name: kind for name, kind in kinds.items() if name in X}
+    codec, _, findings = TableCodec.learn(X, known)
+    rare = {X.columns[finding.position] for finding in findings if finding.n_kept == 0}
+    for name, categories in zip(X, codec.schema.categories):
+        if categories is not None and name not in known and X[name].dropna().is_unique:
+            rare.add(name)
+    return [name for name in X if name in rare]
 
 
 def rows_to_score(X: pd.DataFrame, is_normal: np.ndarray) -> tuple[np.ndarray, list[str]]:

@@ -14,6 +14,11 @@ from sklearn.metrics import roc_auc_score
 from .files import Scores, Table, listing
 
 SHOWN_COLUMNS = 8
+NAME_WIDTH = 40
+REASON_WIDTH = 24  # of the name of a column in a reason
+ROW_WIDTH = 28  # of one beside drawn rows
+CELL_WIDTH = 26  # of a text, in a reason: two stand in a line
+DRAWN_WIDTH = 12
 REASONS = 3  # cells of a row, at most; both of a pair
 EXACT_DIGITS = 5  # of a number that is not rounded
 ROUNDED_DIGITS = 4  # of one that is
@@ -39,7 +44,8 @@ def header_text(table: Table, n_train: int) -> str:
     """What the table is, and what is about to happen."""
     lines = [
         table.title,
-        f"{len(table.X):,} rows, {table.X.shape[1]:,} columns: {listing(table.X)}",
+        f"{len(table.X):,} rows, {table.X.shape[1]:,} columns: "
+        + listing(short(name, NAME_WIDTH) for name in table.X),
     ]
     if table.labels is not None:
         counts = ", ".join(
@@ -87,8 +93,9 @@ def lowest_rows(score: np.ndarray, n_rows: int) -> np.ndarray:
 
 def top_text(table: Table, scores: Scores, lowest: np.ndarray, reasons: list[str]) -> str:
     """The rows at the positions ``lowest``, each with its reason in the line below it."""
+    start = " (row 0 is the first)" if table.index[0] == 0 else ""
     title = (
-        f"The {len(lowest)} most anomalous of all rows; "
+        f"The {len(lowest)} most anomalous of all rows{start}; "
         "p-value: how often a normal row looks as odd"
     )
     if len(lowest) == 0:
@@ -102,6 +109,9 @@ def top_text(table: Table, scores: Scores, lowest: np.ndarray, reasons: list[str
     )
     if table.labels is not None:
         top[table.labels.name] = table.labels.to_numpy()[lowest]
+    if table.names is not None:
+        names = table.names.iloc[lowest]
+        top[short(names.name, NAME_WIDTH)] = [short(name, NAME_WIDTH) for name in names]
     header, *lines = top.to_string(index=False, float_format=number_text).splitlines()
     return "\n".join(
         [title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))]
@@ -125,8 +135,9 @@ def reason_texts(rows: pd.DataFrame, gains: np.ndarray, expected: np.ndarray) ->
         texts: dict[float, list[str]] = {}
         for j in np.argsort(-gain, kind="stable"):
             if gain[j] > 0:
-                name = str(rows.columns[j])[:24]
-                text = f"{name} {cell_text(row.iloc[j])} (expected {cell_text(values[j])})"
+                name = short(rows.columns[j], REASON_WIDTH)
+                found = cell_text(row.iloc[j], CELL_WIDTH)
+                text = f"{name} {found} (expected {cell_text(values[j], CELL_WIDTH)})"
                 # lines break between cells, not in them
                 texts.setdefault(float(gain[j]), []).append(text.replace(" ", NO_BREAK))
         reasons: list[str] = []
@@ -150,7 +161,7 @@ def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:
     """
     typical = {name: x.median() if is_amount(x) else x.mode().iloc[0] for name, x in X.items()}
     shown = pd.DataFrame(
-        {"typical": typical.values()}, index=[str(name)[:28] for name in X], dtype=object
+        {"typical": typical.values()}, index=[short(name, ROW_WIDTH) for name in X], dtype=object
     )
     for i, (_, row) in enumerate(drawn.iterrows(), 1):
         shown[f"new row {i}"] = row.to_numpy(object)
@@ -160,18 +171,26 @@ def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:
     return f"{len(drawn)} rows drawn from the density\n{text}{more}"
 
 
+def short(name: object, width: int) -> str:
+    """A name, or its start and its end: long names of columns often differ there."""
+    text = str(name)
+    n_end = (width - 1) // 2
+    return text if len(text) <= width else f"{text[: width - 1 - n_end]}\u2026{text[-n_end:]}"
+
+
 def is_amount(column: pd.Series) -> bool:
     """Whether a column holds numbers that have a median."""
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def cell_text(value: object) -> str:
+def cell_text(value: object, width: int = DRAWN_WIDTH) -> str:
     """A number as a person writes it, or the first letters of a text."""
     if pd.isna(value):
         return "missing"
     if isinstance(value, Real) and not isinstance(value, bool):
         return number_text(value)
-    return str(value)[:12]
+    text = str(value)
+    return text if len(text) <= width else f"{text[: width - 1]}\u2026"
 
 
 def number_text(number: Any) -> str:

@@ -14,6 +14,7 @@ from .layout import COMMENTS, Layout, find_footers, find_layout
 HEAD_CHARACTERS = 200_000  # of a text that its form is found from
 HEAD_LINES = 500
 TAIL_CHARACTERS = 10_000
+MOST_ABOVE = 30  # lines above a header, or as many as there are rows
 MOST_LONG = 0.25  # lines with too many cells, for each other line
 
 
@@ -92,7 +93,9 @@ def read_delimited(text: str, form: Form, as_text: Sequence[str]) -> Cells:
     longest = max(len(cells) for _, cells in rows)
     frame, n_long = _parse(text[start:end], dialect, decimal, max(longest, layout.width), exact)
     frame, more_notes = _fitting(frame, layout.width, n_long)
-    notes = _notes(text, dialect, decimal, layout, skip, footers) + more_notes
+    n_rows = int(frame.notna().any(axis=1).sum())
+    above = _lines_left_out(text, skip + layout.n_skipped, n_rows, form)
+    notes = _notes(above, dialect, decimal, layout, footers) + more_notes
     return Cells(frame, names, decimal, notes)
 
 
@@ -201,8 +204,19 @@ def _fitting(frame: pd.DataFrame, width: int, n_long: int) -> tuple[pd.DataFrame
     return frame, [f"{n_long} lines have more cells than the others: left out."]
 
 
+def _lines_left_out(text: str, n_above: int, n_rows: int, form: Form) -> list[str]:
+    """Return the lines above the header; refuse more of them than rows, unless declared."""
+    above = [line for line in text[: _offset(text, n_above)].split("\n") if line.strip()]
+    if form.skip is None and len(above) > max(MOST_ABOVE, n_rows):
+        raise ValueError(
+            f"the first {len(above)} lines do not have the cells of the {n_rows} below them; say "
+            "how many are no part of the table (skip), or what divides its cells (separator)."
+        )
+    return above
+
+
 def _notes(
-    text: str, dialect: Dialect, decimal: str, layout: Layout, skip: int, footers: list[str]
+    above: list[str], dialect: Dialect, decimal: str, layout: Layout, footers: list[str]
 ) -> list[str]:
     notes = []
     forms = []
@@ -212,8 +226,6 @@ def _notes(
         forms.append("decimal commas")
     if forms:
         notes.append(_sentence(" and ".join(forms)))
-    n_above = skip + layout.n_skipped
-    above = [line for line in text[: _offset(text, n_above)].split("\n") if line.strip()]
     if above:
         what = "no row" if len(above) == 1 else "no rows"
         notes.append(f"{_lines(len(above), 'first')} {what}: left out ({above[0][:40]!r}).")

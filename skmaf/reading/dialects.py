@@ -23,6 +23,8 @@ OTHER = {
     separator: re.compile(f"[{''.join({*SEPARATORS} - {separator, BLANKS})}](?! )|\\S  +\\S")
     for separator in SEPARATORS
 }
+ONE_NUMBER = re.compile(r"([-+]?\d+)(,\d+)?")  # with a decimal comma
+MIN_DECIMAL = 0.05  # share of quoted cells with a comma among numbers, or they are lists
 MIN_SCORE = 0.3  # of a separator; below it each line is one cell
 ALL_LINES = 0.98  # share of lines in which blanks must make as many cells
 
@@ -71,12 +73,27 @@ def is_value(cell: str) -> bool:
 
 def find_dialect(lines: Sequence[str]) -> Dialect:
     """Return the dialect of the first lines of a text."""
+    if _is_one_column(lines):
+        return Dialect(";")
     n_single = sum(bool(re.search(r"(?:^|[,;\t| ])'[^']*'(?:$|[,;\t| ])", line)) for line in lines)
     is_single = n_single > len(lines) / 2 and not any('"' in line for line in lines)
     dialects = [Dialect(separator, "'" if is_single else '"') for separator in SEPARATORS]
     scores = [_score(dialect, lines) for dialect in dialects]
     best = max(scores)
     return dialects[scores.index(best)] if best > MIN_SCORE else Dialect(",")
+
+
+def _is_one_column(lines: Sequence[str]) -> bool:
+    """Return whether lines are numbers with decimal commas, below a name.
+
+    They could be two columns, of which the first names the rows, if no whole part came again.
+    """
+    name, *numbers = [line.strip() for line in lines] or [""]
+    parts = [ONE_NUMBER.fullmatch(number) for number in numbers]
+    if len(parts) < 2 or "," in name or is_value(name) or not all(parts):
+        return False
+    wholes = [part[1] for part in parts if part and part[2]]
+    return len(set(wholes)) < len(wholes)
 
 
 def _score(dialect: Dialect, lines: Sequence[str]) -> float:
@@ -117,4 +134,6 @@ def find_decimal(cells: Sequence[str], separator: str) -> str:
     n_point = sum(DECIMAL_POINT.fullmatch(cell) is not None for cell in cells)
     if n_comma == n_point == 0 and separator == ";":
         n_comma = sum(EITHER.fullmatch(cell) is not None for cell in cells)
-    return "," if n_comma > n_point else "."
+    # between commas, 2,3 in quotes may be a list
+    is_list = separator == "," and n_comma < MIN_DECIMAL * sum(map(is_value, cells))
+    return "," if n_comma > n_point and not is_list else "."

@@ -190,6 +190,7 @@ def find_footers(lines: Sequence[str], dialect: Dialect, layout: Layout, body: R
         Rows of the table.
     """
     is_number = _number_columns(body, layout.width)
+    may_be_name = _have_names_alone([cells for _, cells in body], layout.width)
     footers: list[str] = []
     for line in reversed(lines[-MOST_FOOTERS:]):
         if line.count(dialect.quote) % 2:  # a cell of several lines ends here
@@ -197,8 +198,22 @@ def find_footers(lines: Sequence[str], dialect: Dialect, layout: Layout, body: R
         rows = dialect.split([line])
         if any(not _is_footer(cells, layout.width, is_number) for _, cells in rows):
             break
+        if may_be_name and any(_is_name_alone(cells, layout.width) for _, cells in rows):
+            break
         footers.insert(0, line)
     return footers
+
+
+def _is_name_alone(cells: list[str], width: int) -> bool:
+    """Return whether all cells but the first are empty, and that is no remark."""
+    is_alone = len(cells) == width and cells[0] != "" and _filled(cells) == 1
+    return is_alone and REMARK.fullmatch(cells[0]) is None
+
+
+def _have_names_alone(rows: Sequence[list[str]], width: int) -> bool:
+    """Return whether a row of a name and nothing else stands above others: in sparse tables."""
+    last = max((i for i, cells in enumerate(rows) if _filled(cells) > 1), default=0)
+    return any(_is_name_alone(cells, width) for cells in rows[:last])
 
 
 def _is_footer(cells: list[str], width: int, is_number: list[bool]) -> bool:

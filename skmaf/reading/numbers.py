@@ -13,9 +13,15 @@ ERRORS = {"#null!", "#n/a", "#na", "#div/0!", "#value!", "#ref!", "#num!", "1.#q
 ABBREVIATIONS = {"n/a", "na", "n.a.", "nan", "-nan", "null", "nil", "none", "<na>"}
 PLACEHOLDERS = SIGNS | ERRORS | ABBREVIATIONS
 WORDS = {"unknown", "missing", "not available", "nd", "n.d.", "tba", "tbd"}  # among numbers
-# A column holds numbers if so many of its cells are such; or so many, and all others one word.
+LEVEL = "none"  # stands for a missing cell, but is a level among words: none, some, many
+# A column holds numbers if so many of its cells are such; or so many, and all others one word. It
+# holds dates if so many of its cells are such.
 MOST = 0.9
 MANY = 0.5
+DATE = re.compile(
+    r"(?:\d{4}([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2\d{2,4}|\d\d?[- ][^\W\d_]{3,9}[- ]\d{2,4})"
+    r"(?:[ T]\d\d?:.*)?"
+)
 SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "mn": 1e6, "bn": 1e9}  # of amounts of money
 ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")  # in a network
 CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|CHF)"
@@ -25,6 +31,10 @@ NUMBER = re.compile(
     \s*(?P<unit>[^\W\d_]{{0,10}}|[%\u2030\u00b0]\w?|{CURRENCY})(?(open)\))""",
     re.VERBOSE,
 )
+# a number of which only a bound is known: <5, >= 90, 90+
+BOUND = re.compile(r"(?P<side>[<>\u2264\u2265])=?\s*(?P<above>.*)|(?P<below>.*\d)\+")
+LESS = ("<", "\u2264")
+MIN_PLAIN = 3  # different numbers that a column with bounds holds, too
 # digits in groups of three, or in the groups of two of India before the last three
 GROUPS = {
     ".": re.compile(r"(?:\d{1,3}(?:[,'\u2019\s]\d{2,3})*[,'\u2019\s]\d{3}|\d*)(?:\.\d*)?"),
@@ -42,10 +52,13 @@ class CellNotes:
         For each text that stands for a missing cell: in how many cells of which column.
     units : dict of str to list
         For each unit that was left out its columns.
+    bounds : dict of str to list
+        For each bound that counts as a number its columns.
     """
 
     missing: dict[str, dict] = field(default_factory=dict)
     units: dict[str, list] = field(default_factory=dict)
+    bounds: dict[str, list] = field(default_factory=dict)
 
     def add_missing(self, text: object, column: object, n_cells: int) -> None:
         """Note what stands for a missing cell."""
@@ -99,17 +112,26 @@ def convert_column(
         Gets what was assumed.
     """
     cells = column.map(lambda cell: str(cell).strip(), na_action="ignore")
+    if declared == "text":
+        return cells.mask(cells == "")
     counts = cells.value_counts()
     placeholders = [cell for cell in counts.index if is_placeholder(cell)]
     others = counts.drop(placeholders)
-    parsed = {} if declared == "text" else _parse_all(others, decimal, declared == "numbers")
+    parsed = _parse_all(others, decimal, declared == "numbers")
     if parsed:
         placeholders += [cell for cell in others.index if cell not in parsed]
+    elif _are_dates(others):
+        placeholders += [cell for cell in others.index if DATE.fullmatch(cell) is None]
+    elif len(others):
+        placeholders = [cell for cell in placeholders if cell.casefold() != LEVEL]
     for cell in placeholders:
         if cell:
             notes.add_missing(cell, column.name, int(counts[cell]))
     if not parsed:
-        return column.mask(cells.isin(placeholders))
+        return cells.mask(cells.isin(placeholders))
+    for cell in parsed:
+        if BOUND.fullmatch(cell):
+            notes.bounds.setdefault(cell, []).append(column.name)
     unit = next((unit for _, unit in parsed.values() if unit), "")
     if unit:
         notes.units.setdefault(unit, []).append(column.name)
@@ -120,9 +142,9 @@ def convert_column(
 def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, tuple[float, str]]:
     """Return the numbers of cells by their texts, none if the column holds something else."""
     for mark in (decimal, "," if decimal == "." else "."):
-        parsed = {cell: parse_number(cell, mark) for cell in counts.index}
+        parsed = {cell: parse_number(_bare(cell), mark) for cell in counts.index}
         numbers = {cell: number for cell, number in parsed.items() if number is not None}
-        numbers = _without_odd_units(numbers, counts)
+        numbers = _without_odd_bounds(_without_odd_units(numbers, counts))
         others = counts.drop(list(numbers))
         is_word = all(_is_word(cell) for cell in others.index)
         is_word &= len(others) == 1 or all(cell.casefold() in WORDS for cell in others.index)
@@ -133,6 +155,11 @@ def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, 
     return {}
 
 
+def _are_dates(counts: pd.Series) -> bool:
+    n_dates = sum(count for cell, count in counts.items() if DATE.fullmatch(cell))
+    return 0 < n_dates >= MOST * counts.sum()
+
+
 def _without_odd_units(
     numbers: dict[str, tuple[float, str]], counts: pd.Series
 ) -> dict[str, tuple[float, str]]:
@@ -141,6 +168,25 @@ def _without_odd_units(
     if counts[odd].sum() >= counts[list(numbers)].sum() / 2:
         return numbers
     return {cell: number for cell, number in numbers.items() if cell not in odd}
+
+
+def _bare(cell: str) -> str:
+    """Return the number of a bound, or the cell as it is."""
+    found = BOUND.fullmatch(cell)
+    return cell if found is None else found["above"] or found["below"] or ""
+
+
+def _without_odd_bounds(numbers: dict[str, tuple[float, str]]) -> dict[str, tuple[float, str]]:
+    """Return numbers without bounds, if these are not at the ends of several others."""
+    sides = {cell: found["side"] for cell in numbers if (found := BOUND.fullmatch(cell))}
+    plain = {number for cell, (number, _) in numbers.items() if cell not in sides}
+    low = [numbers[cell][0] for cell, side in sides.items() if side in LESS]
+    high = [numbers[cell][0] for cell, side in sides.items() if side not in LESS]
+    if len(plain) >= MIN_PLAIN and len(low) <= 1 and len(high) <= 1:
+        ends = [*low, min(plain), max(plain), *high]
+        if ends == sorted(ends):
+            return numbers
+    return {cell: number for cell, number in numbers.items() if cell not in sides}
 
 
 def _is_word(cell: str) -> bool:

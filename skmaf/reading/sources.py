@@ -12,9 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .encodings import SAMPLE, guess_encoding, is_foreign
+
 HEAD = 512  # bytes at the start of a file that tell what it is
-# share of letters that are not ASCII, from which on a text is in no Western encoding
-FOREIGN_LETTERS = 0.3
+UNDEFINED = b"\x81\x8d\x8f\x90\x9d"  # in Windows-1252
 CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 PACKED = {
     b"\x1f\x8b": "gzip",
@@ -172,16 +173,13 @@ def _encoding(data: bytes, name: str) -> str:
 
 def _old_encoding(data: bytes, name: str) -> str:
     """Return a guess of an encoding of one or two bytes for a letter."""
-    sample = data[:100_000]
-    n_foreign = sum(byte >= 128 for byte in sample)
-    n_ascii = sum(chr(byte).isalpha() for byte in sample if byte < 128)
-    # detectors take short Western texts for others; those have letters that are not ASCII only
-    # in some places
-    if n_foreign > FOREIGN_LETTERS * (n_foreign + n_ascii):
-        what = f"{name}, whose text is not in a Western encoding,"
+    guess = guess_encoding(data)
+    if guess is not None:
+        return guess
+    if is_foreign(data):
+        what = f"{name}, whose text is in an encoding that skmaf does not know,"
         detector: Any = optional("charset_normalizer", "charset-normalizer", what)
-        best = detector.from_bytes(sample).best()
+        best = detector.from_bytes(data[:SAMPLE]).best()
         if best is not None:
             return best.encoding
-    is_windows = not any(byte in b"\x81\x8d\x8f\x90\x9d" for byte in sample)
-    return "cp1252" if is_windows else "latin-1"
+    return "latin-1" if any(byte in UNDEFINED for byte in data) else "cp1252"

@@ -12,7 +12,12 @@ from .formats import is_json, read_json, read_parquet, workbook_text
 from .numbers import CellNotes, as_whole, convert_column, is_sentinel
 from .sources import decode, is_workbook, name_of, read_bytes, refuse_no_table
 
-ENCODINGS = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
+ENCODINGS = {
+    "latin-1": "Latin-1",
+    "iso8859-2": "ISO-8859-2",
+    "mac_roman": "Mac Roman",
+    **{f"cp125{i}": f"Windows-125{i}" for i in range(10)},
+}
 MIN_TOTAL_ROWS = 4  # above a last line that is their sum
 SHOWN_COLUMNS = 3
 
@@ -123,9 +128,9 @@ def _read(
     refuse_no_table(data, name)
     if data.startswith(b"PAR1"):
         return read_parquet(data, name), form.decimal or ".", []
-    notes = []
+    notes: list[str] = []
     if is_workbook(data):
-        text = workbook_text(data, name, sheet)
+        text, notes = workbook_text(data, name, sheet)
     else:
         text, encoding_found = decode(data, name, encoding)
         if encoding is None and not encoding_found.startswith("utf-8"):
@@ -246,7 +251,10 @@ def _cell_sentences(notes: CellNotes, n_rows: int) -> list[str]:
         sentences.append(f"{text!r} is a missing cell: {_listing(places)}.")
     if len(sentences) > SHOWN_COLUMNS:
         n_more = len(sentences) - SHOWN_COLUMNS
-        sentences = [*sentences[:SHOWN_COLUMNS], f"So are {n_more} other texts."]
+        more = "is another text" if n_more == 1 else f"are {n_more} other texts"
+        sentences = [*sentences[:SHOWN_COLUMNS], f"So {more}."]
+    for cell, names in notes.bounds.items():
+        sentences.append(f"{cell!r} counts as the number in it, in {_listing(names)}.")
     for unit, names in notes.units.items():
         verb = "is" if len(names) == 1 else "are"
         sentences.append(f"{_listing(names)} {verb} in {unit}.")

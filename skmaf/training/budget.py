@@ -86,14 +86,9 @@ def make_budget(
     """
     if isinstance(batch_size, str):
         # wide tables want memory: training keeps some hundred times the parameters of a batch
-        size = 2 ** int(np.clip(np.log2(n_rows / 160), 8, 10))
-        batch_size = int(min(size, 8 * flow.batch_rows))
+        batch_size = int(min(auto_batch(n_rows), 8 * flow.batch_rows))
     if isinstance(max_iter, str):
-        n_steps = float(np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS))
-        n_steps *= float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))
-        n_batches = max(1, n_rows / batch_size)
-        fewest = int(np.clip(ENOUGH_STEPS / n_batches, 1, MIN_EPOCHS))
-        max_iter = max(fewest, round(n_steps / n_batches))
+        max_iter = auto_epochs(n_rows, n_columns, batch_size)
     if isinstance(learning_rate, str):
         learning_rate = PEAK_RATE * float(np.clip(np.sqrt(PEAK_RATE_ROWS / n_rows), 0.5, 1))
     if isinstance(alpha, str):
@@ -101,6 +96,20 @@ def make_budget(
     if isinstance(patience, str):
         patience = max(10, max_iter // 10)
     return Budget(max_iter, batch_size, learning_rate, alpha, patience)
+
+
+def auto_batch(n_rows: int) -> int:
+    """Return how many rows make a batch where memory does not matter."""
+    return 2 ** int(np.clip(np.log2(n_rows / 160), 8, 10))
+
+
+def auto_epochs(n_rows: int, n_columns: int, batch_size: int) -> int:
+    """Return for how many epochs a flow of so many columns is trained."""
+    n_steps = float(np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS))
+    n_steps *= float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))
+    n_batches = max(1, n_rows / batch_size)
+    fewest = int(np.clip(ENOUGH_STEPS / n_batches, 1, MIN_EPOCHS))
+    return max(fewest, round(n_steps / n_batches))
 
 
 @isolated_torch()

@@ -1,0 +1,35 @@
+"""How long the command trains, so that a table of some thousand rows takes about a minute."""
+
+import numpy as np
+import pandas as pd
+
+from ..models.capacity import ROWS_PER_COLUMN
+from ..table.codec import TableCodec
+from ..table.column_kinds import MOST_CATEGORIES
+from ..training.budget import MIN_EPOCHS, auto_batch, auto_epochs
+
+MOST_SECONDS = 45  # of one core, if training does not end sooner
+# microseconds that a row takes in an epoch, and more for each category and each column of numbers
+ROW_TIME = 50
+CATEGORY_TIME = 0.17
+NUMBERS_TIME = 1.3
+SMALL_FLOW = 1.5  # times as long, where a small flow is fitted beside the other
+
+
+def most_epochs(X: pd.DataFrame, codec: TableCodec) -> int | str:
+    """How many epochs to train on a table: "auto", or fewer where these would take long."""
+    n_rows, n_columns = X.shape
+    most_values = min(MOST_CATEGORIES, np.sqrt(n_rows))
+    n_values = [n or x.nunique() for n, (_, x) in zip(codec.schema.n_categories, X.items())]
+    is_discrete = [
+        n is not None or values <= most_values
+        for n, values in zip(codec.schema.n_categories, n_values)
+    ]
+    n_categories = sum(values for values, discrete in zip(n_values, is_discrete) if discrete)
+    row_time = ROW_TIME + CATEGORY_TIME * n_categories
+    row_time += NUMBERS_TIME * (n_columns - sum(is_discrete))
+    if n_rows < ROWS_PER_COLUMN * n_columns:
+        row_time *= SMALL_FLOW
+    n_epochs = round(MOST_SECONDS * 1e6 / (row_time * n_rows))
+    is_enough = n_epochs >= auto_epochs(n_rows, n_columns, auto_batch(n_rows))
+    return "auto" if is_enough else max(MIN_EPOCHS, n_epochs)
