@@ -56,9 +56,9 @@ def epoch_seconds(X, n_epochs):
     batches = []
     run_epoch = loop._run_epoch
 
-    def timed(optimiser, rows, hiding, n_batches, generator):
+    def timed(optimiser, rows, n_batches, generator):
         batches.append(round(len(rows) / n_batches))
-        loss = run_epoch(optimiser, rows, hiding, n_batches, generator)
+        loss = run_epoch(optimiser, rows, n_batches, generator)
         marks.append(time.process_time())
         return loss
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .reading import read_table
     from .table.relation_search import find_relations
     from .table.relations import Determines, Order, Sum
+    from .table.shards import Shard
     from .variational import VariationalFlow
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MAFDensity",
     "MultiscaleDensity",
     "Order",
+    "Shard",
     "Sum",
     "VariationalFlow",
     "find_relations",
@@ -44,6 +46,7 @@ _MODULES = {
     "MAFDensity": "density",
     "MultiscaleDensity": "multiscale",
     "Order": "table.relations",
+    "Shard": "table.shards",
     "Sum": "table.relations",
     "VariationalFlow": "variational",
     "find_relations": "table.relation_search",

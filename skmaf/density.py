@@ -19,11 +19,10 @@ from .base import (
     without_weightless,
 )
 from .flow_estimator import FlowEstimator
-from .streamed import read_all
+from .streamed import read_all, sample_of, stream_of
 from .table.codec import TableCodec
 from .table.column_kinds import declared_kinds
 from .table.frames import as_table
-from .table.streams import as_stream, sample_stream
 
 
 class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
@@ -246,10 +245,10 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         """
         from .models.table_fit import fit_table_density
 
-        stream = as_stream(X)
+        stream = stream_of(X)
         if stream is not None:
             _refuse_weights(sample_weight)
-            X, positions = sample_stream(stream, seed_from(self.random_state))
+            X, positions = sample_of(stream, seed_from(self.random_state))
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         is_warm = self._is_warm()
         if is_warm:

@@ -1,16 +1,30 @@
 """Tables that are too large for memory: what `fit` reads of them, and scores of their blocks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
-from .table.streams import MemmapStream, TableStream, as_stream
+from .table.shards import Shard, ShardStream
+from .table.streams import SAMPLE_ROWS, MemmapStream, TableStream, as_stream, sample_stream
 
 if TYPE_CHECKING:
     from .models.row_file import AllRows
+
+
+def stream_of(X: Any) -> TableStream | None:
+    """Return a table that `fit` reads in blocks, or of which it has a shard; None for others."""
+    return ShardStream(X.rows) if isinstance(X, Shard) else as_stream(X)
+
+
+def sample_of(stream: TableStream, seed: int) -> tuple[Any, np.ndarray]:
+    """Return rows that describe a table, and their positions; those of other shards have -1."""
+    if isinstance(stream, ShardStream):
+        return stream.sample(seed, SAMPLE_ROWS)
+    return sample_stream(stream, seed, SAMPLE_ROWS)
 
 
 def read_all(
@@ -40,12 +54,17 @@ def read_all(
     is_plain = isinstance(stream, MemmapStream) and stream.array.dtype.kind == "f"
     if is_plain:
         reader = stream
+    found = constraints.relations
     for block in stream.blocks():
         N, _ = codec.encode(block)
         constraints = constraints.kept_by(N)
         if not is_plain:  # what an array holds need not be written again
             reader.append(N)
-    return constraints, AllRows(reader, positions)
+    if not isinstance(stream, ShardStream):
+        return constraints, AllRows(reader, positions)
+    kept = stream.agreed([i for i, each in enumerate(found) if each in constraints.relations])
+    constraints = replace(constraints, relations=[found[i] for i in kept])
+    return constraints, AllRows(reader, positions, stream.rank, tuple(stream.sizes))
 
 
 def by_blocks(function: Callable[[Any], np.ndarray], X: Any) -> np.ndarray:

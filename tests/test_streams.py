@@ -8,7 +8,7 @@ import pyarrow.dataset as pads
 import pytest
 import torch
 
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, Order
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, Order, streamed
 from skmaf.models import row_file
 from skmaf.models.row_file import RowFile, RowStream
 from skmaf.table import streams
@@ -48,7 +48,7 @@ NUMBERS = TABLE[["a", "b", "low"]].fillna(0.0).to_numpy()
 def small_blocks(monkeypatch):
     """Read tables of some thousand rows in many blocks, and describe them by a part of the rows."""
     monkeypatch.setattr(streams, "BLOCK_BYTES", 2**13)
-    monkeypatch.setattr(streams, "SAMPLE_ROWS", 700)
+    monkeypatch.setattr(streamed, "SAMPLE_ROWS", 700)
     monkeypatch.setattr(streams, "STREAM_BYTES", 2**10)
     monkeypatch.setattr(row_file, "PIECE_BYTES", 2**11)
     monkeypatch.setattr(row_file, "PIECES", 8)
@@ -101,7 +101,7 @@ def test_blocks_are_the_table(kind, memmap, dataset, scan):
 
 
 def test_the_sample_holds_all_that_is_rare(dataset):
-    sample, positions = sample_stream(as_stream(dataset), seed=0)
+    sample, positions = sample_stream(as_stream(dataset), 0, 700)
     rows = sample.to_pandas()
     assert 700 <= len(rows) < 760
     assert (np.diff(positions) > 0).all()
@@ -118,7 +118,7 @@ def test_the_sample_is_uniform(memmap):
     counts = np.zeros(N_ROWS)
     stream = as_stream(memmap(np.zeros((N_ROWS, 3))))
     for seed in range(60):
-        counts[sample_stream(stream, seed)[1]] += 1
+        counts[sample_stream(stream, seed, 700)[1]] += 1
     thirds = counts.reshape(3, -1).sum(axis=1)
     assert np.allclose(thirds / thirds.sum(), 1 / 3, atol=0.01)
 
@@ -132,13 +132,13 @@ def test_every_row_is_trained_on_once_an_epoch():
         reader.append(part)
     assert (reader.read(990, 1010) == N[990:1010]).all()
     left_out = np.arange(0, n, 11)
-    stream = RowStream(reader, columns, left_out, torch.tensor)
+    stream = RowStream(reader, columns, left_out, None, 0, (n - len(left_out),))
     generator = torch.Generator().manual_seed(0)
     epochs = [list(stream.batches(n_batches, generator)) for n_batches in (13, 13, 1)]
-    sizes = [len(x) for x, _, _ in epochs[0]]
+    sizes = [len(x) for x, _, _, _ in epochs[0]]
     assert max(sizes) - min(sizes) <= 1
     expected = columns.to_flow(np.delete(N, left_out, axis=0))[:, 0]
-    orders = [torch.cat([x for x, _, _ in batches])[:, 0].numpy() for batches in epochs]
+    orders = [torch.cat([x for x, _, _, _ in batches])[:, 0].numpy() for batches in epochs]
     for order in orders:
         assert np.allclose(np.sort(order), np.sort(expected))
     assert not np.allclose(orders[0], orders[1])
@@ -179,7 +179,7 @@ def test_relations_hold_in_all_rows(memmap):
     low = rng.rand(N_ROWS)
     array = np.column_stack([low, low + rng.rand(N_ROWS)])
     assert MAFDensity(**SMALL).fit(memmap(array)).relations_
-    sampled = sample_stream(as_stream(memmap(array)), 0)[1]
+    sampled = sample_stream(as_stream(memmap(array)), 0, 700)[1]
     other = np.setdiff1d(np.arange(N_ROWS), sampled)[5]
     array[other] = array[other, ::-1]
     assert not MAFDensity(**SMALL).fit(memmap(array)).relations_

@@ -3,13 +3,16 @@
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.distributed
 
 from ..table.columns import Columns
+from ..table.shards import gathered, with_clear_errors
+from ..training.hiding import Hiding
 from ..training.loop import Batch
 from ..training.noise import dequantise
 
@@ -72,19 +75,31 @@ class AllRows:
     ----------
     reader : RowReader
     positions : ndarray of int
-        Of the rows in memory, among all rows.
+        Of the rows in memory, among those that are read; -1 for one that another process reads.
+    rank : int, default=0
+        Of this process.
+    sizes : tuple of int, default=()
+        How many rows each process reads; empty where this one reads all.
     """
 
     reader: RowReader
     positions: np.ndarray
+    rank: int = 0
+    sizes: tuple[int, ...] = ()
 
     def take(self, order: np.ndarray) -> "AllRows":
         """Return the same for rows in memory that are taken in another order."""
-        return AllRows(self.reader, self.positions[order])
+        return replace(self, positions=self.positions[order])
 
-    def stream(self, columns: Columns, validation: np.ndarray) -> "RowStream":
+    def stream(
+        self, columns: Columns, validation: np.ndarray, hiding: Hiding | None
+    ) -> "RowStream":
         """Return all rows but some of those in memory."""
-        return RowStream(self.reader, columns, np.sort(self.positions[validation]), torch.tensor)
+        left_out = self.positions[validation]
+        left_out = np.sort(left_out[left_out >= 0])
+        n_own = self.reader.shape[0] - len(left_out)
+        sizes = (n_own,) if not self.sizes else tuple(gathered(n_own))
+        return RowStream(self.reader, columns, left_out, hiding, self.rank, sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +113,12 @@ class RowStream:
         Take rows to flow space.
     left_out : ndarray of int
         Positions of the rows that validate, in rising order.
+    hiding : Hiding or None
+        Hides cells.
+    rank : int
+        Of this process.
+    sizes : tuple of int
+        How many rows to train on each process has.
     tensor : callable
         Makes a tensor, where the flow is, of an array.
     """
@@ -105,25 +126,38 @@ class RowStream:
     reader: RowReader
     columns: Columns
     left_out: np.ndarray
-    tensor: Callable[[np.ndarray], torch.Tensor]
+    hiding: Hiding | None
+    rank: int = 0
+    sizes: tuple[int, ...] = ()
+    tensor: Callable[[np.ndarray], torch.Tensor] = torch.tensor
 
     def __len__(self) -> int:
-        return self.reader.shape[0] - len(self.left_out)
+        return sum(self.sizes)
+
+    @property
+    def sum_over_processes(self) -> Callable[[torch.Tensor], None] | None:
+        """What adds up a tensor of all processes, in place; None where this one has all rows."""
+        return None if len(self.sizes) == 1 else summed
 
     def batches(self, n_batches: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield all rows in batches of even size, spread over their steps, in a new order.
 
-        Rows of a batch come from pieces all over the table, as many of them as memory allows.
+        Rows of a batch come from pieces all over the table, as many of them as memory allows. Of
+        several processes each yields its part of every batch.
         """
-        size, n_larger = divmod(len(self), n_batches)
+        # one number, so that the generator is the same in all processes, whatever rows these have
+        [seed] = torch.randint(2**62, (1,), generator=generator).tolist()
+        own = torch.Generator().manual_seed(seed + self.rank)
+        sizes = np.array([_even_sizes(n, n_batches) for n in self.sizes])
         left = self.tensor(np.empty((0, len(self.columns.owners))))
-        parts = self._shuffled(generator)
-        for i in range(n_batches):
-            n = size + (i < n_larger)
+        parts = self._shuffled(own)
+        for n, n_in_all in zip(sizes[self.rank], sizes.sum(axis=0)):
             while len(left) < n:
                 left = torch.cat([left, next(parts)])
-            batch, left = left.split([n, len(left) - n])
-            yield batch, torch.ones_like(batch[:, 0]), None
+            x, left = left.split([n, len(left) - n])
+            if self.hiding is not None:
+                x = self.hiding.hide(x, own)
+            yield x, torch.ones_like(x[:, 0]), None, int(n_in_all)
 
     def _shuffled(self, generator: torch.Generator) -> Iterator[torch.Tensor]:
         n_rows, n_columns = self.reader.shape
@@ -140,3 +174,14 @@ class RowStream:
         N = self.reader.read(start, start + n_rows)
         first, last = np.searchsorted(self.left_out, [start, start + n_rows])
         return np.delete(N, self.left_out[first:last] - start, axis=0)
+
+
+def _even_sizes(n_rows: int, n_batches: int) -> np.ndarray:
+    """Return how many rows each batch has."""
+    size, n_larger = divmod(n_rows, n_batches)
+    return size + (np.arange(n_batches) < n_larger)
+
+
+def summed(tensor: torch.Tensor) -> None:
+    """Add up a tensor over all processes, in place."""
+    with_clear_errors(lambda: torch.distributed.all_reduce(tensor))

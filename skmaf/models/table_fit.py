@@ -166,7 +166,7 @@ class _Fit:
         device = pick_device(self.training.device)
         stream = None
         if self.all_rows is not None:
-            stream = self.all_rows.stream(columns, self.validation)
+            stream = self.all_rows.stream(columns, self.validation, hiding)
 
         def train_flow(flow: TableFlow) -> tuple[TableFlow, History]:
             flow = flow.to(device)

@@ -38,13 +38,21 @@ def checkpoint_at(path: str | os.PathLike | None, random_state: Any) -> "Checkpo
         raise FileNotFoundError(f"checkpoint={str(path)!r} is in a folder that is not there.")
     return Checkpoint(
         read=lambda: read_value(file, KIND) if file.exists() else None,
-        write=lambda states: write_value(file, states, KIND),
+        write=lambda states: write_value(file, states, KIND) if _is_first_process() else None,
     )
 
 
 def remove_checkpoint(path: str | os.PathLike | None) -> None:
     """Delete the file of a fit that has ended, and what a crash left of others half written."""
-    if path is not None:
+    if path is not None and _is_first_process():
         file = Path(path)
         for left in [file, *file.parent.glob(f".{glob.escape(file.name)}.*")]:
             left.unlink(missing_ok=True)
+
+
+def _is_first_process() -> bool:
+    """Return whether this process is the one that writes, of several that fit together."""
+    import torch.distributed
+
+    is_alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
+    return is_alone or torch.distributed.get_rank() == 0

@@ -124,7 +124,7 @@ def as_stream(X: Any) -> TableStream | None:
     return None
 
 
-def sample_stream(stream: TableStream, seed: int) -> tuple[Any, np.ndarray]:
+def sample_stream(stream: TableStream, seed: int, sample_rows: int) -> tuple[Any, np.ndarray]:
     """Return some rows of a table, drawn uniformly, and with them those that nothing is like.
 
     Returns
@@ -135,7 +135,7 @@ def sample_stream(stream: TableStream, seed: int) -> tuple[Any, np.ndarray]:
     """
     n_rows, _ = stream.shape
     rng = np.random.RandomState(seed)
-    n_drawn = min(n_rows, SAMPLE_ROWS)
+    n_drawn = min(n_rows, sample_rows)
     drawn = np.sort(_distinct(rng, n_rows, n_drawn))
     parts = []
     positions = []
@@ -147,7 +147,7 @@ def sample_stream(stream: TableStream, seed: int) -> tuple[Any, np.ndarray]:
         parts.append(take_rows(block, chosen))
         positions.append(start + chosen)
         start += len(block)
-    return _concatenated(parts), np.concatenate(positions)
+    return concatenated(parts), np.concatenate(positions)
 
 
 def _distinct(rng: np.random.RandomState, n: int, size: int) -> np.ndarray:
@@ -213,7 +213,8 @@ def _columns(block: Any) -> Iterator[nw.Series]:
         yield nw.new_series("x", np.ascontiguousarray(x), backend="pandas")
 
 
-def _concatenated(parts: list) -> Any:
+def concatenated(parts: list) -> Any:
+    """Return one table of the rows of several."""
     if container_of(parts[0]) == ARRAY:
         return np.concatenate(parts)
     return nw.concat([nw.from_native(part) for part in parts]).to_native()

@@ -42,7 +42,8 @@ class WeightedRows(NamedTuple):
     baseline: torch.Tensor | None = None
 
 
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+# rows, their weights and context, and how many rows the batch has in all processes
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, int]
 
 
 class BatchStream(Protocol):
@@ -50,10 +51,14 @@ class BatchStream(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def sum_over_processes(self) -> Callable[[torch.Tensor], None] | None:
+        """What adds up a tensor of all processes, in place; None where one has all rows."""
+
     def batches(self, n_batches: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield all rows once, in an order of its own, with their weights and context.
 
-        Each row lies somewhere in its step.
+        Each row lies somewhere in its step, and some cells may be hidden.
         """
 
 
@@ -63,6 +68,9 @@ class _Batches:
 
     rows: WeightedRows
     steps: torch.Tensor
+    hiding: Hiding | None
+
+    sum_over_processes = None
 
     def __len__(self) -> int:
         return len(self.rows.x)
@@ -73,8 +81,10 @@ class _Batches:
         for batch in torch.randperm(len(self), generator=generator).tensor_split(n_batches):
             batch = batch.to(rows.x.device)
             x = dequantise(rows.x[batch], self.steps[batch], n_context, generator)
+            if self.hiding is not None:
+                x = self.hiding.hide(x, generator)
             context = None if rows.context is None else rows.context[batch]
-            yield x, rows.weights[batch], context
+            yield x, rows.weights[batch], context, len(batch)
 
 
 def weighted_rows(
@@ -210,7 +220,7 @@ def train(
     kept = None if slot is None else slot.state
     if kept is not None and kept["is_finished"]:
         return _finished_before(flow, generator, kept)
-    batches = stream or _Batches(rows, steps.expand_as(rows.x))
+    batches = stream or _Batches(rows, steps.expand_as(rows.x), hiding)
     training = _Training.of(flow, rows, validation, batches, budget, generator)
     if kept is not None:
         training.go_on_from(kept)
@@ -218,7 +228,7 @@ def train(
     best = training.best
     try:
         for _ in range(training.n_epochs, budget.n_epochs):
-            if not training.run_epoch(hiding, tol):
+            if not training.run_epoch(tol):
                 continue
             on_epoch(history)
             if best.n_stale_epochs >= budget.patience:
@@ -265,7 +275,8 @@ class _Training:
         best = _Best(flow, validation)
         n_batches = max(1, round(len(batches) / budget.batch_size))
         n_steps = budget.n_epochs * n_batches
-        optimiser = FlowOptimiser(flow, budget.learning_rate, budget.weight_decay, n_steps)
+        rates = (budget.learning_rate, budget.weight_decay)
+        optimiser = FlowOptimiser(flow, *rates, n_steps, batches.sum_over_processes)
         history = History(best_score=best.score)
         return cls(optimiser, best, history, rows, batches, generator, n_batches)
 
@@ -274,10 +285,10 @@ class _Training:
         """How many epochs were run."""
         return len(self.history.loss_curve) + self.history.n_failed
 
-    def run_epoch(self, hiding: Hiding | None, tol: float) -> bool:
+    def run_epoch(self, tol: float) -> bool:
         """Take the rows once, and return whether the loss was finite; if not, go back."""
         optimiser = self.optimiser
-        loss = _run_epoch(optimiser, self.batches, hiding, self.n_batches, self.generator)
+        loss = _run_epoch(optimiser, self.batches, self.n_batches, self.generator)
         if not math.isfinite(loss):
             self.history.n_failed += 1
             self.best.go_back(optimiser.flow, self.rows)
@@ -357,7 +368,6 @@ def mean_log_prob(flow: RowDensity, rows: WeightedRows) -> float:
 def _run_epoch(
     optimiser: FlowOptimiser,
     rows: BatchStream,
-    hiding: Hiding | None,
     n_batches: int,
     generator: torch.Generator,
 ) -> float:
@@ -366,13 +376,11 @@ def _run_epoch(
     A loss that is not finite ends the epoch, and is returned.
     """
     total = 0.0
-    for x, weights, context in rows.batches(n_batches, generator):
-        if hiding is not None:
-            x = hiding.hide(x, generator)
-        loss = optimiser.step(x, weights, context)
+    for x, weights, context, n_rows in rows.batches(n_batches, generator):
+        loss = optimiser.step(x, weights, context, n_rows)
         if not math.isfinite(loss):
             return loss
-        total += loss * len(x)
+        total += loss * n_rows
     return total / len(rows)
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -59,8 +59,16 @@ class AdamW:
 
         The norm of the gradient is clipped; one that is not finite moves nothing.
         """
+        self.take_gradients(loss)
+        return self.move_if_finite(rate)
+
+    def take_gradients(self, loss: torch.Tensor) -> None:
+        """Compute the gradients of the weights anew."""
         self.zero_grad()
         loss.backward()
+
+    def move_if_finite(self, rate: float) -> bool:
+        """Clip the gradients and move the weights, unless these are not finite; return whether."""
         norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
         finite = bool(torch.isfinite(norm))
         if finite:
@@ -134,6 +142,8 @@ class FlowOptimiser:
     weight_decay : float
     n_steps : int
         Steps of the whole schedule.
+    sum_over_processes : callable, default=None
+        Adds up a tensor of all processes, in place, where each has a part of every batch.
 
     Attributes
     ----------
@@ -142,9 +152,15 @@ class FlowOptimiser:
     """
 
     def __init__(
-        self, flow: RowDensity, learning_rate: float, weight_decay: float, n_steps: int
+        self,
+        flow: RowDensity,
+        learning_rate: float,
+        weight_decay: float,
+        n_steps: int,
+        sum_over_processes: Callable[[torch.Tensor], None] | None = None,
     ) -> None:
         self.flow = flow
+        self.sum_over_processes = sum_over_processes
         self.peak = learning_rate
         self.weight_decay = weight_decay
         self.n_steps = n_steps
@@ -180,16 +196,37 @@ class FlowOptimiser:
         return [*weights, *self._adam.moments, *(w.detach() for w in self._average.weights)]
 
     def step(
-        self, x: torch.Tensor, weights: torch.Tensor, context: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        weights: torch.Tensor,
+        context: torch.Tensor | None = None,
+        n_rows: int | None = None,
     ) -> float:
         """Move the flow by one batch of weighted rows, and return its loss.
 
-        If the loss or its gradient is not finite nothing moves, and NaN is returned.
+        If the loss or its gradient is not finite nothing moves, and NaN is returned. ``n_rows`` is
+        how many rows the batch has in all processes, by default those of this one.
         """
-        loss = -(self.flow.log_prob(x, context) * weights).mean()
+        losses = -(self.flow.log_prob(x, context) * weights)
+        loss = losses.mean() if n_rows in (None, len(x)) else losses.sum() / n_rows
+        if self.sum_over_processes is None and not torch.isfinite(loss):
+            return math.nan
+        self._adam.take_gradients(loss)
+        if self.sum_over_processes is not None:
+            loss = self._summed(loss.detach(), self.sum_over_processes)
         rate = self.peak * schedule(self.n_done, self.n_steps)
-        if not torch.isfinite(loss) or not self._adam.step(loss, rate):
+        if not torch.isfinite(loss) or not self._adam.move_if_finite(rate):
             return math.nan
         self._average.take(self._adam.weights)
         self.n_done += 1
         return loss.item()
+
+    def _summed(self, loss: torch.Tensor, add_up: Callable[[torch.Tensor], None]) -> torch.Tensor:
+        """Add up the gradients of all processes, and return the sum of their losses."""
+        gradients = [weight.grad for weight in self._adam.weights if weight.grad is not None]
+        flat = torch.cat([loss.view(1), *(gradient.flatten() for gradient in gradients)])
+        add_up(flat)
+        sums = flat[1:].split([gradient.numel() for gradient in gradients])
+        for gradient, total in zip(gradients, sums):
+            gradient.copy_(total.view_as(gradient))
+        return flat[0]
