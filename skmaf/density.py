@@ -8,6 +8,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import check_feature_names_in, fit_context
+from ._dask import lazy_on_dask
 from ._families import FAMILIES
 from .base import (
     TableDensityEstimator,
@@ -265,6 +266,14 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         self._warn_of_training(history)
         return self
 
+    def _base_outline(self, X: Any) -> pd.DataFrame:
+        """Return what `transform` gives of no rows."""
+        names = self.get_feature_names_out()
+        dtypes = {X.dtype} if isinstance(X, np.ndarray) else set(X.dtypes)
+        dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
+        return pd.DataFrame(np.empty((0, len(names)), dtype), columns=names)
+
+    @lazy_on_dask(_base_outline)
     def transform(self, X: Any) -> np.ndarray:
         """Rows in the base space of the flow: independent standard normal numbers, where the flow
         has the density right.
