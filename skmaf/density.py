@@ -266,14 +266,6 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         self._warn_of_training(history)
         return self
 
-    def _base_outline(self, X: Any) -> pd.DataFrame:
-        """Return what `transform` gives of no rows."""
-        names = self.get_feature_names_out()
-        dtypes = {X.dtype} if isinstance(X, np.ndarray) else set(X.dtypes)
-        dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
-        return pd.DataFrame(np.empty((0, len(names)), dtype), columns=names)
-
-    @lazy_on_dask(_base_outline)
     def transform(self, X: Any) -> np.ndarray:
         """Rows in the base space of the flow: independent standard normal numbers, where the flow
         has the density right.
@@ -366,3 +358,16 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             tags.input_tags.string = False
             tags.input_tags.categorical = False
         return tags
+
+
+def _base_outline(density: MAFDensity, X: Any) -> pd.DataFrame:
+    """Return what `transform` gives of no rows."""
+    names = density.get_feature_names_out()
+    dtypes = {X.dtype} if isinstance(X, np.ndarray) else set(X.dtypes)
+    dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
+    return pd.DataFrame(np.empty((0, len(names)), dtype), columns=names)
+
+
+# not in the class, where scikit-learn would make tables in memory of what Dask is to compute
+_lazily = lazy_on_dask(_base_outline)
+MAFDensity.transform = _lazily(MAFDensity.transform)  # type: ignore[method-assign]

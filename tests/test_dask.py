@@ -328,6 +328,22 @@ def test_partitions_without_rows(messy, messy_density):
     assert messy_density.score_samples(none).compute().dtype == np.float64
 
 
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_partitions_are_of_pandas_whatever_the_output(X, container):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    density = MAFDensity(**SMALL).fit(frame)
+    expected = density.transform(frame)
+    if container == "polars":
+        pytest.importorskip("polars", reason="needs polars, of the extra 'test'")
+    density.set_output(transform=container)
+    rows = dd.from_pandas(frame, npartitions=3)
+    check_frame(density.transform(rows), expected, rows)
+    check_frame(density.impute(rows), X, rows)
+    assert isinstance(density.sample_dask(9).compute(), pd.DataFrame)
+    density = MAFDensity(**SMALL).fit(X).set_output(transform=container)
+    check_array(density.transform(in_chunks(X)), expected, in_chunks(X).chunks[0])
+
+
 # draws
 
 
