@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import validate_data
 
-from ._compat import check_sample_weight
+from ._compat import check_n_features, check_sample_weight, get_feature_names
+from ._warnings import warn_user
 
 MAX_REPEATS = 10  # rows that whole weights may make of each row, on average
 
@@ -99,6 +101,22 @@ def _cell_ranks(cells: np.ndarray) -> np.ndarray:
     else:
         ranks[present] = np.unique(values.astype(str), return_inverse=True)[1]
     return ranks
+
+
+def check_columns(estimator: Any, X: Any) -> None:
+    """Refuse other columns than those of `fit`; warn where only one of the tables names them."""
+    name = type(estimator).__name__
+    is_named = get_feature_names(X) is not None
+    was_named = hasattr(estimator, "feature_names_in_")
+    if is_named == was_named:
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+        return
+    # the words of scikit-learn, whose own warning would not point at the user's line
+    if was_named:
+        warn_user(f"X does not have valid feature names, but {name} was fitted with feature names")
+    else:
+        warn_user(f"X has feature names, but {name} was fitted without feature names")
+    check_n_features(estimator, X, reset=False)
 
 
 def check_count(name: str, value: object) -> None:

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 # whose frames stand between the user's line and the place of the warning
-LIBRARIES = {"skmaf", "sklearn", "joblib", "torch", "contextlib", "tqdm"}
+LIBRARIES = {
+    "skmaf",
+    "sklearn",
+    "joblib",
+    "torch",
+    "contextlib",
+    "tqdm",
+    "dask",
+    "distributed",
+}
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:

@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ._compat import check_n_features, check_sample_weight, get_feature_names
-from ._validation import check_count, seed_from, tagged, weigh
+from ._compat import check_sample_weight
+from ._dask import a_number, draw_parts, lazy_on_dask
+from ._validation import check_columns, check_count, seed_from, tagged, weigh
 from ._warnings import warn_user
 from .inference.drawing import draw_rows, fill_rows
 from .models.specs import TableKnowledge
@@ -57,26 +59,10 @@ def encode_rows(estimator: Any, X: Any) -> np.ndarray:
     """Return rows like those of `fit` as numbers, with a warning for each finding."""
     check_is_fitted(estimator)
     X = as_table(X)
-    _check_columns(estimator, X)
+    check_columns(estimator, X)
     N, findings = estimator.codec_.encode(X)
     warn_of(findings)
     return N
-
-
-def _check_columns(estimator: Any, X: Any) -> None:
-    """Refuse other columns than those of `fit`; warn where only one of the tables names them."""
-    name = type(estimator).__name__
-    is_named = get_feature_names(X) is not None
-    was_named = hasattr(estimator, "feature_names_in_")
-    if is_named == was_named:
-        validate_data(estimator, X, reset=False, skip_check_array=True)
-        return
-    # the words of scikit-learn, whose own warning would not point at the user's line
-    if was_named:
-        warn_user(f"X does not have valid feature names, but {name} was fitted with feature names")
-    else:
-        warn_user(f"X has feature names, but {name} was fitted without feature names")
-    check_n_features(estimator, X, reset=False)
 
 
 def warn_of(findings: list) -> None:
@@ -121,11 +107,11 @@ def learn_constraints(
     return RowConstraints.learn(N[rows], weights, keys, codec.quantities, relations, timelines)
 
 
-def weighted_mean(scores: np.ndarray, sample_weight: Any, X: Any) -> float:
-    """Return the mean of the scores of the rows of X."""
+def weighted_mean(scores: np.ndarray, sample_weight: Any) -> float:
+    """Return the mean of the scores of rows."""
     if sample_weight is None:
         return float(scores.mean())
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weights = check_sample_weight(sample_weight, scores, dtype=np.float64, ensure_non_negative=True)
     if not weights.any():  # older versions of scikit-learn let this pass
         raise ValueError(
             "sample_weight is zero in all rows: give a positive weight to at least one."
@@ -206,13 +192,15 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
     def __sklearn_tags__(self) -> Any:
         return tagged(super().__sklearn_tags__())
 
+    @lazy_on_dask(a_number)
     def score_samples(self, X: Any) -> np.ndarray:
         """Log-density of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Or a table that is read in blocks of rows, as `MAFDensity.fit` takes them.
+            Or a table that is read in blocks of rows, as `MAFDensity.fit` takes them, or a Dask
+            array or dataframe: the log-densities are then computed lazily.
 
         Returns
         -------
@@ -254,7 +242,7 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         ValueError
             As `score_samples`, and if weights are negative, not finite, or all zero.
         """
-        return weighted_mean(self.score_samples(X), sample_weight, X)
+        return weighted_mean(np.asarray(self.score_samples(X)), sample_weight)
 
     def sample(
         self, n_samples: int = 1, random_state: Any = None, *, complete: bool = False
@@ -289,6 +277,58 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         rng = np.random.RandomState(seed_from(random_state))
         return self._write(N, rng)
 
+    def sample_dask(
+        self,
+        n_samples: int,
+        random_state: Any = None,
+        *,
+        chunk_size: int = 100_000,
+        complete: bool = False,
+    ) -> Any:
+        """Draw rows from the density lazily, as a Dask array or dataframe.
+
+        The rows of a chunk are those that `sample` draws, with a seed of the chunk's own: they
+        depend on ``random_state`` and ``chunk_size``, and not on the workers that draw them.
+
+        Parameters
+        ----------
+        n_samples : int
+        random_state : int, RandomState instance or None, default=None
+            Governs the draw; with None every call draws afresh, and every computation of what it
+            returns the same.
+        chunk_size : int, default=100000
+            Number of rows in a chunk; the last one may have fewer.
+        complete : bool, default=False
+            Whether no cell is to be missing, as in `sample`.
+
+        Returns
+        -------
+        X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
+            A dataframe if X in `fit` was a data frame; its index counts the rows.
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` or ``chunk_size`` is not a positive integer.
+        """
+        check_is_fitted(self)
+        check_count("n_samples", n_samples)
+        check_count("chunk_size", chunk_size)
+        starts = range(0, n_samples, chunk_size)
+        sizes = [min(chunk_size, n_samples - start) for start in starts]
+        return draw_parts(self, sizes, random_state, {"complete": complete})
+
+    def _filled_outline(self, X: Any, n_draws: int, random_state: Any) -> Any:
+        """Return what `impute` gives of no rows."""
+        if n_draws != 1:
+            raise ValueError(
+                f"n_draws={n_draws}, and one draw at a time is made of a collection of Dask: call "
+                "impute for each, with a random_state of its own."
+            )
+        filled = self._write(np.empty((0, self.n_features_in_)))
+        return X if isinstance(X, pd.DataFrame) and not isinstance(filled, np.ndarray) else filled
+
+    @lazy_on_dask(_filled_outline)
     def impute(self, X: Any, n_draws: int = 1, random_state: Any = None) -> Any:
         """Draw the missing cells, each given the other cells of its row.
 
@@ -306,7 +346,8 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         n_draws : int, default=1
             How often to draw, for multiple imputation.
         random_state : int, RandomState instance or None, default=None
-            Governs the draws; with None every call draws afresh.
+            Governs the draws; with None every call draws afresh. Of a Dask collection each
+            partition has a seed of its own.
 
         Returns
         -------

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._compat import check_y, fit_context
+from ._dask import a_number, lazy_on_dask
 from ._validation import check_count, seed_from, tagged, weigh
 from ._warnings import at_user_line
 from .base import (
@@ -186,6 +187,11 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         lost = ~np.isin(codes[calibration], codes[fitted])
         return np.concatenate([fitted, calibration[lost]]), calibration[~lost]
 
+    def _proba_outline(self, X: Any) -> pd.DataFrame:
+        """Return what `predict_proba` gives of no rows."""
+        return pd.DataFrame(np.empty((0, len(self.classes_))), columns=self.classes_)
+
+    @lazy_on_dask(_proba_outline)
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities of the classes.
 
@@ -203,6 +209,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         logits = of_density + self.powers_[1] * self._normals.log_probs(N)
         return log_softmax(logits + self.class_log_prior_, axis=1)
 
+    @lazy_on_dask(_proba_outline)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes.
 
@@ -217,6 +224,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         """
         return np.exp(self.predict_log_proba(X))
 
+    @lazy_on_dask(lambda self, X: self.classes_[:0])
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row.
 
@@ -231,6 +239,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         check_is_fitted(self)
         return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
 
+    @lazy_on_dask(a_number)
     def score_samples(self, X: Any) -> np.ndarray:
         """Log-density of each row, whatever its class: the sum over classes of their shares times
         their densities.

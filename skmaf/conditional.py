@@ -12,6 +12,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._compat import check_y, fit_context
+from ._dask import a_number, lazy_on_dask
 from ._validation import check_count, seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, learn_table, weighted_mean, without_weightless
@@ -232,6 +233,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         N = encode_rows(self, X)
         return self.context_encoder_.encode(N)
 
+    @lazy_on_dask(a_number)
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Log-density of the targets of each row, given the row.
 
@@ -276,8 +278,14 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         score : float
             In nats per row, with respect to the units of y.
         """
-        return weighted_mean(self.score_samples(X, y), sample_weight, X)
+        return weighted_mean(np.asarray(self.score_samples(X, y)), sample_weight)
 
+    def _draws_outline(self, X: Any, n_samples: int, random_state: Any) -> np.ndarray:
+        """Return what `sample` gives of no rows."""
+        check_count("n_samples", n_samples)
+        return self._shaped(np.empty((0, n_samples, len(self.columns_.columns))))
+
+    @lazy_on_dask(_draws_outline)
     def sample(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw targets for each row.
 
@@ -306,6 +314,11 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         drawn = draw_rows(self.density_, self.constraints_, len(repeated), random_state, repeated)
         return self._shaped(drawn.reshape(len(context), n_samples, -1))
 
+    def _outline(self, *sizes: int) -> np.ndarray:
+        """Return an answer about no rows, with dimensions of some sizes after that of targets."""
+        return self._shaped(np.empty((0, len(self.columns_.columns), *sizes)), axis=1)
+
+    @lazy_on_dask(lambda self, X: self._outline())
     def predict(self, X: Any) -> np.ndarray:
         """Conditional mean of the targets; for their median see `predict_quantiles`.
 
@@ -321,6 +334,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         means = self._predicted(X, lambda distribution, rows, j: distribution.means())
         return self._shaped(means)
 
+    @lazy_on_dask(lambda self, X, q: self._outline(*np.shape(q)))
     def predict_quantiles(self, X: Any, q: Any) -> np.ndarray:
         """Conditional quantiles of each target.
 
@@ -352,6 +366,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             return self._shaped(quantiles[:, 0])
         return self._shaped(np.moveaxis(quantiles, 1, 2), axis=1)
 
+    @lazy_on_dask(lambda self, X, coverage: self._outline(2))
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Central intervals of each target, which hold it with probability ``coverage`` at least.
 

@@ -8,6 +8,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import check_feature_names_in, fit_context
+from ._dask import lazy_on_dask
 from ._families import FAMILIES
 from ._validation import seed_from
 from .base import (
@@ -377,3 +378,16 @@ def _refuse_weights(sample_weight: Any) -> None:
             "sample_weight goes with a table in memory, and X is read in blocks: leave it out, or "
             "write a table in which rows come as often as they count."
         )
+
+
+def _base_outline(density: MAFDensity, X: Any) -> pd.DataFrame:
+    """Return what `transform` gives of no rows."""
+    names = density.get_feature_names_out()
+    dtypes = {X.dtype} if isinstance(X, np.ndarray) else set(X.dtypes)
+    dtype = np.float32 if dtypes == {np.dtype(np.float32)} else np.float64
+    return pd.DataFrame(np.empty((0, len(names)), dtype), columns=names)
+
+
+# not in the class, where scikit-learn would make tables in memory of what Dask is to compute
+_lazily = lazy_on_dask(_base_outline)
+MAFDensity.transform = _lazily(MAFDensity.transform)  # type: ignore[method-assign]

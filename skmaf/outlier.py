@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import HasMethods, Interval, Options, StrOptions, fit_context
+from ._dask import a_number, lazy_on_dask
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
@@ -36,6 +37,23 @@ TYPICAL = 0.5  # share of rows below the score from which on nothing is to be ex
 # learns little of the few that lie together, as anomalies may
 TRUSTED = {"max_iter": 800}
 ROBUST = {"max_iter": 300, "kernel_share": 0.0}
+
+
+def _a_label(detector: Any, X: Any) -> np.ndarray:
+    """Return what `predict` gives of no rows."""
+    return np.empty(0, dtype=int)
+
+
+def _gains(detector: Any, X: Any) -> Any:
+    """Return what `explain` gives of no rows."""
+    return X.astype(np.float64)
+
+
+def _values(detector: Any, X: Any) -> Any:
+    """Return what `expected_values` gives of no rows."""
+    dtypes = [X.dtype] if isinstance(X, np.ndarray) else X.dtypes
+    is_numbers = all(dtype.kind in "iuf" for dtype in dtypes)
+    return X.astype(np.float64 if is_numbers else object)
 
 
 class DensityOutlierDetector(OutlierMixin, PlainState):
@@ -288,6 +306,7 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         return router.add(estimator=self.fold_estimator(), method_mapping=mapping)
 
+    @lazy_on_dask(a_number)
     def score_samples(self, X: Any) -> np.ndarray:
         """Log-density of each row, the mean over the densities that have not seen it: the lower,
         the more abnormal.
@@ -304,6 +323,7 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         ensemble = self.ensemble_
         return by_blocks(lambda rows: ensemble.log_prob(encode_rows(self, rows), self.n_jobs), X)
 
+    @lazy_on_dask(a_number)
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-density above the threshold: negative for outliers.
 
@@ -318,6 +338,7 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         """
         return self.score_samples(X) - self.offset_
 
+    @lazy_on_dask(_a_label)
     def predict(self, X: Any) -> np.ndarray:
         """Outliers or inliers.
 
@@ -332,6 +353,7 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    @lazy_on_dask(a_number)
     def p_values(self, X: Any) -> np.ndarray:
         """How often a normal row would look at least as odd as each of these.
 
@@ -373,7 +395,7 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
             If ``fdr`` is out of its range.
         """
         _check_rate("fdr", fdr)
-        return false_discovery_control(self.p_values(X)) <= fdr
+        return false_discovery_control(np.asarray(self.p_values(X))) <= fdr
 
     def set_threshold(
         self, *, rate: float | None = None, score: float | None = None, labelled: Any = None
@@ -419,9 +441,10 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
             if not isinstance(labelled, (tuple, list)) or len(labelled) != 2:
                 raise ValueError("labelled must be a tuple (X, y): rows, and a label for each.")
             X, y = labelled
-            self.offset_ = _best_threshold(self.score_samples(X), np.asarray(y))
+            self.offset_ = _best_threshold(np.asarray(self.score_samples(X)), np.asarray(y))
         return self
 
+    @lazy_on_dask(_gains)
     def explain(self, X: Any) -> np.ndarray:
         """How much the cells that make a row unlikely do so.
 
@@ -454,6 +477,7 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         """
         return self.counterfactuals(X)[0]
 
+    @lazy_on_dask(_values)
     def expected_values(self, X: Any) -> np.ndarray:
         """The rows with likely values in the cells that make them unlikely.
 

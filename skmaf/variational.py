@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from ._compat import Interval, StrOptions, fit_context
+from ._dask import a_number, lazy_on_dask
 from ._devices import pick_device
 from ._families import ACTIVATION_NAMES, BIJECTOR_NAMES, FAMILIES
 from ._torch import isolated_torch, threads_for
@@ -269,6 +270,7 @@ class VariationalFlow(PlainState):
         x, _ = draw(self.flow_, n_samples, self.n_dims, generator)
         return x.numpy()
 
+    @lazy_on_dask(a_number)
     @isolated_torch()
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each row under the flow, which is normalised.

@@ -97,7 +97,7 @@ class FoldEnsemble:
         self, rows: Any, speakers: np.ndarray, n_jobs: int | None = None
     ) -> np.ndarray:
         asked = [np.flatnonzero(speaks) for speaks in speakers.T]
-        log_probs = Parallel(n_jobs, prefer="threads", return_as="generator")(
+        log_probs = Parallel(n_jobs, require="sharedmem", return_as="generator")(
             delayed(density.log_prob)(take_rows(rows, positions))
             for density, positions in zip(self.densities, asked)
             if len(positions)

@@ -365,17 +365,17 @@ def fit_multiscale_densities(
         delayed(_train)([drafts[k] for k in group], spec, seed + group[0]) for group in groups
     )
     bar = tqdm(total=len(drafts), desc="Densities", unit="fold", disable=not verbose)
-    histories: dict[int, History] = {}
+    densities: dict[int, tuple[MultiscaleTableDensity, History]] = {}
     try:
         for group, of_group in zip(groups, trained):
-            histories |= dict(zip(group, of_group))
+            densities |= dict(zip(group, of_group))
             bar.update(len(group))
     except KeyboardInterrupt:
-        if not histories:
+        if not densities:
             raise
     finally:
         bar.close()
-    return {k: (drafts[k].finished(spec), histories[k]) for k in sorted(histories)}
+    return dict(sorted(densities.items()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -476,7 +476,18 @@ def _groups_of_one_shape(drafts: list[_Draft]) -> list[list[int]]:
 
 
 @isolated_torch()
-def _train(drafts: list[_Draft], spec: MultiscaleSpec, seed: int) -> list[History]:
+def _train(
+    drafts: list[_Draft], spec: MultiscaleSpec, seed: int
+) -> list[tuple[MultiscaleTableDensity, History]]:
+    """Return the densities with their networks, of one shape, trained, and what happened.
+
+    They are returned because in another process the networks of the drafts are copies.
+    """
+    histories = _train_networks(drafts, spec, seed)
+    return [(draft.finished(spec), history) for draft, history in zip(drafts, histories)]
+
+
+def _train_networks(drafts: list[_Draft], spec: MultiscaleSpec, seed: int) -> list[History]:
     """Train the networks of one shape, and return what happened in the units of the table."""
     n_columns = drafts[0].columns.n_values
     if n_columns == 0:

@@ -155,6 +155,11 @@ def as_pandas(X: Any) -> Any:
     return pd.DataFrame({column.name: _cells(column) for column in columns})
 
 
+def is_dask(X: Any) -> bool:
+    """Return whether X is a collection of Dask, which need not be installed."""
+    return type(X).__module__.partition(".")[0] == "dask"
+
+
 def unwrapped(name: str, X: Any) -> Any:
     """Return what is an array or a frame inside of X, and refuse what is neither by what to do.
 
@@ -184,6 +189,11 @@ def unwrapped(name: str, X: Any) -> Any:
     if module == "pyarrow" and hasattr(X, "to_batches") and hasattr(X, "scanner"):
         raise ValueError(
             f"{name} is a dataset of pyarrow, whose rows are not read yet: give {name}.to_table()."
+        )
+    if is_dask(X):
+        raise ValueError(
+            f"{name} is a Dask {type(X).__name__}, whose rows are not in memory, and here all of "
+            f"them are needed: give {name}.compute(), or compute as many rows as fit in memory."
         )
     X = nw.to_native(X, pass_through=True)
     if isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
