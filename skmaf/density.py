@@ -314,7 +314,9 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         check_is_fitted(self)
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         # torch takes no other
-        Z = check_array(Z, dtype=self.density_.dtype, ensure_min_features=0, force_writeable=True)
+        checks = {"ensure_min_features": 0, "force_writeable": True}
+        with np.errstate(invalid="ignore"):  # in the sum by which scikit-learn looks for NaN
+            Z = check_array(Z, dtype=self.density_.dtype, **checks)
         n_columns = len(self.columns_.owners)
         if Z.shape[1] != n_columns:
             raise ValueError(

@@ -324,7 +324,8 @@ class Discrete(Column):
             return None
         if len(self.categories) < 2:
             return np.zeros(len(self.categories))
-        distances = np.diff(self.categories)
+        _, exponent = np.frexp(np.abs(self.categories).max())
+        distances = np.diff(np.ldexp(self.categories, -exponent))
         shortened = np.minimum(distances, MAX_DISTANCE * np.median(distances))
         positions = np.append(0.0, shortened.cumsum())
         mean, scale = moments(positions, self.shares)
@@ -615,11 +616,13 @@ def moments(t: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     # divided by the largest magnitude, squares neither overflow nor vanish
     mean = size * np.average(t / size, weights=weights)
     variance = np.average((t / size - mean / size) ** 2, weights=weights)
-    return mean, size * np.sqrt(variance)
+    least = np.finfo(np.float64).smallest_subnormal if variance > 0 else 0.0
+    return mean, max(size * np.sqrt(variance), least)
 
 
 def cauchy_log_density(x: np.ndarray, centre: float, scale: float) -> np.ndarray:
     """Return the log-density of a Cauchy distribution: finite, however far ``x`` is."""
+    scale = min(scale, np.finfo(float).max / 4)
     with np.errstate(over="ignore"):
         distance = np.minimum(np.abs(x - centre) / scale, np.finfo(float).max)
     return -np.log(np.pi * scale) - 2 * np.log(np.hypot(1, distance))

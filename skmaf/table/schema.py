@@ -133,8 +133,15 @@ class Schema:
 
 
 def _whole(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return values rounded to what an integer dtype can hold; for another dtype as they are."""
-    match = re.match(r"(u?)int(\d+)", str(dtype).lower())
+    """Return values within what an integer or decimal dtype can hold, integers rounded; for another
+    dtype as they are."""
+    name = str(dtype).lower()
+    if decimal := re.match(r"decimal\w*\((?:precision=)?(\d+), (?:scale=)?(\d+)\)", name):
+        precision, scale = map(int, decimal.groups())
+        bound = 10.0 ** (precision - scale)
+        highest = min(bound - 10.0**-scale, np.nextafter(bound, 0))
+        return np.clip(values, -highest, highest)
+    match = re.match(r"(u?)int(\d+)", name)
     if match is None:
         return values
     is_signed = not match[1]
