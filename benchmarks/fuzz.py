@@ -510,8 +510,12 @@ def template(error):
     return re.sub(r"[-+]?\d[\d.e+-]*", "#", text)[:200]
 
 
+class TooSlowError(BaseException):
+    """A table took longer than `PATIENCE`: a wide one with many missing cells, say."""
+
+
 def give_up(signum, frame):
-    raise TimeoutError(f"a table took over {PATIENCE} seconds")
+    raise TooSlowError
 
 
 def run_table(seed):
@@ -521,8 +525,13 @@ def run_table(seed):
     session = SESSIONS[seed % len(SESSIONS)](rng)
     signal.signal(signal.SIGALRM, give_up)
     signal.alarm(PATIENCE)
-    session.run()
-    signal.alarm(0)
+    try:
+        session.run()
+        is_slow = False
+    except TooSlowError:
+        is_slow = True
+    finally:
+        signal.alarm(0)
     return {
         "seed": seed,
         "session": type(session).__name__,
@@ -530,6 +539,7 @@ def run_table(seed):
         "container": type(session.X).__name__,
         "fitted": session.is_fitted,
         "calls": session.n_calls,
+        "slow": is_slow,
         "seconds": round(time.perf_counter() - start, 3),
         "refusals": session.refusals,
         "failures": session.failures,
@@ -542,6 +552,7 @@ def report(path):
     by_session = collections.Counter(result["session"] for result in results)
     failed = [result for result in results if result["failures"]]
     print(f"{len(results)} tables, {sum(result['fitted'] for result in results)} of them fitted")
+    print(f"{sum(result['slow'] for result in results)} given up after {PATIENCE} seconds")
     print(f"{sum(result['calls'] for result in results)} calls")
     print(f"{sum(result['seconds'] for result in results) / len(results):.2f} seconds a table")
     print(*[f"{name}: {count}" for name, count in sorted(by_session.items())], sep=", ")

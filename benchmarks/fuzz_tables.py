@@ -218,6 +218,7 @@ def size(rng):
     if rng.random() < 0.01:
         n_rows = int(rng.integers(500, 5001))
     elif rng.random() < 0.01:
+        n_rows = min(n_rows, 50)
         n_columns = int(rng.integers(50, 501))
     return n_rows, n_columns
 

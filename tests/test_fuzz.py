@@ -82,6 +82,7 @@ EXTREMES = {
     "large": NORMAL * 1e200,
     "all sizes": np.sign(NORMAL) * 10.0 ** (200 * NORMAL / np.abs(NORMAL).max()),
     "ties of the largest": np.round(NORMAL) * 4e307,
+    "point masses at both ends": np.where(NORMAL > 1, NORMAL, np.sign(NORMAL) * 1.7e308),
 }
 
 
@@ -227,3 +228,14 @@ def test_one_row_to_fit_on_is_no_matter_for_scikit_learn():
         warnings.simplefilter("error")
         gaussian = Gaussian.learn(np.array([[1.0, 2.0]]), np.ones(1))
     assert np.isfinite(gaussian.log_prob(np.zeros((1, 2)))).all()
+
+
+@pytest.mark.parametrize("make", [np.asarray, pd.DataFrame])
+def test_cells_too_large_for_the_dtype_of_fit_stay(make):
+    X = np.column_stack([NORMAL, NORMAL**2]).astype(np.float32)
+    X[3, 1] = np.nan
+    density = MAFDensity(**SMALL).fit(make(X))
+    filled = np.asarray(density.impute(make([[1e300, np.nan], [-1e300, 2.0]]), random_state=0))
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[:, 0], [1e300, -1e300])
+    assert np.isfinite(np.asarray(density.inverse_transform([[1e9, 1e9]]))).all()

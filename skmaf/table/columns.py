@@ -543,6 +543,8 @@ class Columns:
                 copies = [_with_column(copy, j, part) for part in parts for copy in copies]
         return copies
 
+    # numbers too far apart for a float are infinitely far apart, here and in all that follows
+    @np.errstate(over="ignore")
     def to_flow(self, N: np.ndarray) -> np.ndarray:
         """Return rows in flow space.
 
@@ -561,6 +563,7 @@ class Columns:
             Z[:, values] = column.values(x)
         return Z
 
+    @np.errstate(over="ignore")
     def steps(self, N: np.ndarray) -> np.ndarray:
         """Return the steps of the values of rows in flow space; those of codes are 0.
 
@@ -576,6 +579,7 @@ class Columns:
             steps[:, values] = part
         return steps
 
+    @np.errstate(over="ignore")
     def from_flow(self, Z: np.ndarray) -> np.ndarray:
         """Return rows of flow space, of which no cell is missing, as rows of numbers.
 
@@ -586,6 +590,7 @@ class Columns:
             N[:, j] = column.back(Z[:, codes], Z[:, values])
         return N
 
+    @np.errstate(over="ignore")
     def log_jacobian(self, N: np.ndarray) -> np.ndarray:
         """Return what takes log-densities in flow space to those in units of ``N``, shape (n,)."""
         total = np.zeros(len(N))

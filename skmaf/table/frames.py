@@ -111,6 +111,8 @@ def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
     if container != container_of(table):
         return table
     if container == ARRAY:
+        if table.dtype.kind == "f" and table.dtype != X.dtype:
+            table = table.astype(np.float64)  # the cells of X may be too large for float32
         table[~missing] = X[~missing]
         return table
     if container == "pandas":
