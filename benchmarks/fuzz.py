@@ -21,6 +21,7 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,7 @@ from skmaf import (
     MAFClassifier,
     MAFDensity,
     MultiscaleDensity,
+    outlier,
 )
 
 PACKAGE = str(Path(skmaf.__file__).parent)
@@ -199,18 +201,20 @@ class Session:
     def weights(self):
         """Weights of the rows, or none."""
         rng = self.rng
-        if rng.random() < 0.6:
+        if rng.random() < 0.7:
             return None
-        scale = 10.0 ** rng.uniform(-300, 300)
-        choices = [
-            rng.integers(0, 4, self.n_rows),
-            rng.random(self.n_rows) * scale,
-            rng.exponential(1, self.n_rows).astype(np.float32),
+        wrong = [
             np.zeros(self.n_rows),
             np.ones(self.n_rows + 1),
             rng.standard_normal(self.n_rows),
+            np.full(self.n_rows, np.nan),
         ]
-        return pick(rng, choices)
+        right = [
+            rng.integers(0, 4, self.n_rows),
+            rng.random(self.n_rows) * 10.0 ** rng.uniform(-307, 307),
+            rng.exponential(1, self.n_rows).astype(np.float32),
+        ]
+        return pick(rng, wrong if rng.random() < 0.2 else right)
 
     def fit(self, X, y, sample_weight):
         if y is None:
@@ -443,12 +447,18 @@ class ClassifierSession(Session):
 class DetectorSession(Session):
     change = staticmethod(detector_change)
 
+    def run(self):
+        """Take the steps; the default densities are trained for a moment, too."""
+        with patch.dict(outlier.ROBUST, max_iter=2), patch.dict(outlier.TRUSTED, max_iter=2):
+            super().run()
+
     def make_estimator(self):
         rng = self.rng
         densities = [
             MultiscaleDensity(**SMALL),
             MAFDensity(**flow_parameters(rng)),
             MAFDensity(**{**SMALL, "early_stopping": False, "n_layers": 1}),
+            None,
         ]
         return DensityOutlierDetector(pick(rng, densities), n_folds=2, random_state=0)
 

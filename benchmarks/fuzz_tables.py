@@ -213,7 +213,7 @@ REFUSED = [nested, infinite, empty]
 
 def size(rng):
     """Numbers of rows and columns: small ones most often, now and then large."""
-    n_rows = int(np.exp(rng.uniform(0, np.log(500))))
+    n_rows = int(np.exp(rng.uniform(0 if rng.random() < 0.2 else np.log(5), np.log(501))))
     n_columns = int(np.exp(rng.uniform(0, np.log(50 if rng.random() < 0.3 else 9))))
     if rng.random() < 0.01:
         n_rows = int(rng.integers(500, 5001))

@@ -104,6 +104,8 @@ def test_numbers_near_the_ends_of_floats(name):
     conditional = ConditionalMAFDensity(**SMALL).fit(NORMAL[:, None], x)
     assert np.isfinite(conditional.score_samples(X[:, 1:2], x)).all()
     assert np.isfinite(conditional.predict(X[:5, 1:2])).all()
+    ends = conditional.predict_interval(X[:5, 1:2], 0.5)
+    assert np.isfinite(ends).all() and (ends[:, 0] <= ends[:, 1]).all()
 
 
 @pytest.mark.parametrize("name", EXTREMES)
