@@ -86,7 +86,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         What columns are, by name or position, where it should not be found out: "continuous",
         "grid" (integers, rounded), "categorical", "heavy-tailed", bounds as a tuple ``(low, high)``
         of which one may be None, or ``("periodic", 360)`` for angles: on a circle, on which 359 and
-        0 are neighbours.
+        0 are neighbours; from the fifth such column on, times of day included, plain numbers.
     relations : "auto", None or list of Order, Sum and Determines, default="auto"
         What holds in every row, and is to hold in rows that are drawn or filled: an order of two
         columns, a sum, a column that another one determines. "auto" is what `find_relations` finds

@@ -1,4 +1,4 @@
-"""Faults in the midst of a fit: afterwards an estimator is fitted and sound, or as it was before."""
+"""Faults in the midst of a fit: after them an estimator is fitted and sound, or as before."""
 
 import os
 import pickle

@@ -78,9 +78,9 @@ class ConditionalDistribution:
 
     @cached_property
     def _room(self) -> np.ndarray:
-        """A power of two for each row, shape (n_rows, 1): what is divided by it may be interpolated.
+        """A power of two for each row, shape (n_rows, 1), to divide numbers by to interpolate them.
 
-        Differences of others, and their slopes, overflow.
+        The differences of others, and their slopes, overflow.
         """
         largest = np.abs(self.values).max(axis=1, keepdims=True)
         return np.where(largest > 1e200, 2.0**200, 1.0)
