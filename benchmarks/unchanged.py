@@ -174,7 +174,7 @@ def of_detectors():
     detectors = {
         "default": (DensityOutlierDetector(random_state=0), ["continuous", "missing", "weights"]),
         "share": (
-            DensityOutlierDetector(contamination=0.1, n_folds=1, random_state=0),
+            DensityOutlierDetector(contamination=0.1, n_folds=2, random_state=0),
             ["float32"],
         ),
         "maf": (

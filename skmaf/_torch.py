@@ -4,6 +4,7 @@ Torch is imported when such a block is entered: estimators have decorators from 
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,13 +19,35 @@ class _Outside:
 
     n_threads: int = 1
     dtype: Any = None
+    is_forked: bool = False  # torch's threads do not live on in a process that is forked off
     # how many blocks have changed each, and will set it back
     n_thread_blocks: int = 0
     n_dtype_blocks: int = 0
 
 
+class _OpenBlock(threading.local):
+    """The innermost block that is open in a Python thread: how many threads torch has in it."""
+
+    n_threads: int | None = None
+
+
 _lock = threading.Lock()
 _outside = _Outside()
+_open_block = _OpenBlock()
+
+
+def _begin_in_fork() -> None:
+    """Compute on one thread in a forked process: torch would wait for its others forever.
+
+    What other Python threads were at when the process was forked will not end here.
+    """
+    global _lock, _outside
+    _lock = threading.Lock()
+    _outside = _Outside(is_forked=True)
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_begin_in_fork)
 
 
 @contextlib.contextmanager
@@ -41,14 +64,20 @@ def threads_for(n_numbers: int) -> Iterator[None]:
         if _outside.n_thread_blocks == 0:
             _outside.n_threads = torch.get_num_threads()
         # each Python thread has its own number
-        torch.set_num_threads(max(1, min(_outside.n_threads, n_numbers // NUMBERS_PER_THREAD)))
+        enclosing = _open_block.n_threads
+        before = _outside.n_threads if enclosing is None else enclosing
+        most = 1 if _outside.is_forked else before
+        n_threads = max(1, min(most, n_numbers // NUMBERS_PER_THREAD))
+        torch.set_num_threads(n_threads)
         _outside.n_thread_blocks += 1
+    _open_block.n_threads = n_threads
     try:
         yield
     finally:
         with _lock:
             _outside.n_thread_blocks -= 1
-            torch.set_num_threads(_outside.n_threads)
+            torch.set_num_threads(before)
+        _open_block.n_threads = enclosing
 
 
 @contextlib.contextmanager
@@ -69,6 +98,8 @@ def isolated_torch() -> Iterator[None]:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
+        if _outside.is_forked:
+            stack.enter_context(threads_for(1))
         stack.enter_context(_float32_by_default())
         yield
 

@@ -441,14 +441,16 @@ def _encoder(codec: TableCodec, N: np.ndarray, weights: np.ndarray) -> ContextEn
 
 def _read_targets(y: Any, estimator: Any) -> tuple[np.ndarray, bool]:
     """Return targets as finite numbers, shape (n, n_targets), and whether y had one dimension."""
-    Y = check_y(y, multi_output=True, estimator=estimator)
+    with np.errstate(invalid="ignore"):  # in the sums by which scikit-learn looks for NaN
+        Y = check_y(y, multi_output=True, estimator=estimator)
     is_numbers = Y.dtype.kind in "biuf"
     if Y.dtype == object:
         is_numbers = all(isinstance(cell, (Real, Decimal)) for cell in Y.flat)
     if not is_numbers:
         raise ValueError("y must hold numbers; for classes use MAFClassifier.")
     Y = Y.astype(np.float64)
-    assert_all_finite(Y, input_name="y")
+    with np.errstate(invalid="ignore"):
+        assert_all_finite(Y, input_name="y")
     is_1d = Y.ndim == 1
     return Y[:, None] if is_1d else Y, is_1d
 

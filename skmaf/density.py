@@ -89,7 +89,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         What columns are, by name or position, where it should not be found out: "continuous",
         "grid" (integers, rounded), "categorical", "heavy-tailed", bounds as a tuple ``(low, high)``
         of which one may be None, or ``("periodic", 360)`` for angles: on a circle, on which 359 and
-        0 are neighbours.
+        0 are neighbours; from the fifth such column on, times of day included, plain numbers.
     relations : "auto", None or list of Order, Sum and Determines, default="auto"
         What holds in every row, and is to hold in rows that are drawn or filled: an order of two
         columns, a sum, a column that another one determines. "auto" is what `find_relations` finds
@@ -326,7 +326,9 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         check_is_fitted(self)
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         # torch takes no other
-        Z = check_array(Z, dtype=self.density_.dtype, ensure_min_features=0, force_writeable=True)
+        checks = {"ensure_min_features": 0, "force_writeable": True}
+        with np.errstate(invalid="ignore"):  # in the sum by which scikit-learn looks for NaN
+            Z = check_array(Z, dtype=self.density_.dtype, **checks)
         n_columns = len(self.columns_.owners)
         if Z.shape[1] != n_columns:
             raise ValueError(

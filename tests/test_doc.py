@@ -10,10 +10,10 @@ DOC = Path(__file__).parents[1] / "doc"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["user_guide", "families"])
+@pytest.mark.parametrize("page", ["user_guide", "families", "reliability"])
 def test_pages(page):
     results = doctest.testfile(str(DOC / f"{page}.rst"), module_relative=False)
-    assert results.attempted > 10
+    assert results.attempted >= 10
     assert results.failed == 0
 
 

@@ -42,6 +42,34 @@ def test_the_command_line_imports_no_library(option):
     assert imported(code.format(option), LIBRARIES) == set()
 
 
+NETWORK = """
+import io, sys
+asked = []
+of_network = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind", "urllib.Request")
+sys.addaudithook(lambda event, arguments: asked.append(event) if event in of_network else None)
+import warnings, tempfile
+warnings.simplefilter("ignore")
+import numpy as np, pandas as pd, skmaf
+X = pd.DataFrame({"x": np.arange(40.0) ** 1.5, "word": ["a", "b"] * 20})
+small = {"n_layers": 1, "hidden_layer_sizes": (4,), "max_iter": 2}
+for estimator in [skmaf.MAFDensity(**small), skmaf.MultiscaleDensity(max_iter=2)]:
+    detector = skmaf.DensityOutlierDetector(estimator, n_folds=2).fit(X)
+    detector.explain(X[:2])
+    with tempfile.TemporaryDirectory() as folder:
+        skmaf.save(detector, folder + "/detector.skmaf")
+        skmaf.load(folder + "/detector.skmaf").p_values(X)
+skmaf.MAFClassifier(**small).fit(X[["x"]], X["word"]).predict(X[["x"]])
+skmaf.ConditionalMAFDensity(**small).fit(X[["word"]], X["x"]).predict(X[["word"]][:2])
+skmaf.read_table(io.BytesIO(b"x,y\\n1,2\\n3,4\\n"))
+print(asked)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_uses_the_network():
+    assert fresh(NETWORK) == "[]\n"
+
+
 ESTIMATORS = """
 import pickle
 from sklearn.base import clone

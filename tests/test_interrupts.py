@@ -44,10 +44,11 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 class Calls:
-    """Counts the calls of skmaf's functions, and raises KeyboardInterrupt at one of them."""
+    """Counts the calls of skmaf's functions, and raises an error at one of them."""
 
-    def __init__(self, at=None):
+    def __init__(self, at=None, error=KeyboardInterrupt):
         self.at = at
+        self.error = error
         self.count = 0
 
     def __call__(self, frame, event, argument):
@@ -57,7 +58,7 @@ class Calls:
         if event == "call" and code.co_filename.startswith(PACKAGE) and not is_generator:
             self.count += 1
             if self.count == self.at:
-                raise KeyboardInterrupt
+                raise self.error
 
     def __enter__(self):
         sys.setprofile(self)

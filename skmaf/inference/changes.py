@@ -267,7 +267,9 @@ def _joined_column(ours: pd.Series, theirs: pd.Series) -> pd.Series:
         return pd.concat([ours.astype(dtype), cells.astype(dtype)], ignore_index=True)
     if ours.dtype == theirs.dtype:
         return pd.concat([ours, theirs], ignore_index=True)
-    return pd.Series(np.concatenate([ours.to_numpy(), theirs.to_numpy()]))
+    kinds = {ours.dtype.kind, theirs.dtype.kind}
+    dtype = None if len(kinds) == 1 or kinds <= set("biuf") else object
+    return pd.Series(np.concatenate([ours.to_numpy(dtype), theirs.to_numpy(dtype)]))
 
 
 def _cells(table: Any, references: np.ndarray) -> Any:

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtr
 
+LARGEST = np.finfo(np.float64).max
 TIE = 1e-9  # probabilities that differ by less are the same
 
 # Numbers of base space that are taken through the flow, a sixth of a standard deviation apart.
@@ -75,6 +76,15 @@ class ConditionalDistribution:
         half = self.values[:, -1] / 2 - self.values[:, 0] / 2  # the distance itself may overflow
         return np.where(half > 0, half, 1.0)
 
+    @cached_property
+    def _room(self) -> np.ndarray:
+        """A power of two for each row, shape (n_rows, 1), to divide numbers by to interpolate them.
+
+        The differences of others, and their slopes, overflow.
+        """
+        largest = np.abs(self.values).max(axis=1, keepdims=True)
+        return np.where(largest > 1e200, 2.0**200, 1.0)
+
     def means(self) -> np.ndarray:
         """Return the mean of each row, shape (n_rows,)."""
         return (self.values * self.weights).sum(axis=1)
@@ -91,13 +101,17 @@ class ConditionalDistribution:
         -------
         quantiles : ndarray of shape (n_rows, n_levels)
         """
-        beyond = np.outer(self._unit, levels - np.clip(levels, 0, 1))
+        with np.errstate(over="ignore"):
+            beyond = np.outer(self._unit, levels - np.clip(levels, 0, 1))
         if self.is_discrete:
             positions = [np.searchsorted(row, levels - TIE) for row in self._cumulative]
-            inside = np.minimum(np.stack(positions), self.values.shape[1] - 1)
-            return beyond + np.take_along_axis(self.values, inside, axis=1)
-        rows = zip(self._levels, self.values)
-        return beyond + np.stack([np.interp(levels, *row) for row in rows])
+            position = np.minimum(np.stack(positions), self.values.shape[1] - 1)
+            inside = np.take_along_axis(self.values, position, axis=1)
+        else:
+            rows = zip(self._levels, self.values / self._room)
+            inside = np.stack([np.interp(levels, *row) for row in rows]) * self._room
+        with np.errstate(over="ignore"):
+            return np.clip(beyond + inside, -LARGEST, LARGEST)
 
     def excess(self, y: np.ndarray) -> np.ndarray:
         """Return how far from the median numbers are, in probability, shape (n_rows,).
@@ -111,7 +125,8 @@ class ConditionalDistribution:
             A number for each row.
         """
         nearest = np.clip(y, self.values[:, 0], self.values[:, -1])
-        beyond = np.abs(y - nearest) / self._unit
+        with np.errstate(over="ignore"):
+            beyond = np.abs(y - nearest) / self._unit
         inside = self._discrete_excess(y) if self.is_discrete else self._continuous_excess(y)
         return np.where(beyond > 0, 0.5 + beyond, inside)
 
@@ -122,5 +137,7 @@ class ConditionalDistribution:
         return np.maximum(0, np.maximum(0.5 - up_to, below - 0.5 + 2 * TIE))
 
     def _continuous_excess(self, y: np.ndarray) -> np.ndarray:
-        levels = [np.interp(*row) for row in zip(y, self.values, self._levels)]
+        room = self._room
+        rows = zip(y / room[:, 0], self.values / room, self._levels)
+        levels = [np.interp(*row) for row in rows]
         return np.abs(np.array(levels) - 0.5)

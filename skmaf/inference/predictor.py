@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..models.table_density import TableDensity
 
 N_DRAWS = 1000  # for each row, where base space is wider than a line
+MODERATE = 500.0  # nats, beyond which densities are taken relative to the highest
 N_BASELINE_NODES = 200  # that stand for the baseline beside the flow
 N_ERRORS = 20_000  # draws that these are means of
 BATCH_NUMBERS = 2**18  # nodes at a time
@@ -99,7 +100,10 @@ class Predictor:
         values = np.tile(column.categories, (len(context), 1))
         repeated = context.repeat(values.shape[1], axis=0)
         log_prob = self.density.log_prob(values.reshape(-1, 1), repeated)
-        weights = np.exp(log_prob).reshape(values.shape)
+        log_prob = log_prob.reshape(values.shape)
+        highest = log_prob.max(axis=1, keepdims=True)
+        # densities in tiny or huge units neither overflow nor vanish
+        weights = np.exp(log_prob - np.where(np.abs(highest) > MODERATE, highest, 0.0))
         weights = weights / weights.sum(axis=1, keepdims=True)
         return ConditionalDistribution(values, weights, is_discrete=True)
 

@@ -21,6 +21,7 @@ from .stacking import best_share, log_mixture
 MIN_SHRINKAGE = 1e-4  # keeps the covariance of columns that follow from each other regular
 MIN_VARIANCE = 1e-12  # for rows that are all the same
 TAIL_FREEDOM = 3  # degrees of freedom of Student's t: the fewest with which it has a covariance
+MOST_EXPONENT = 12  # of two, beyond which rows are so far out that others vanish beside them
 BATCH_NUMBERS = 2**20  # in the covariances of rows with missing cells, at a time
 FILL_ROWS = 5000  # of those with missing cells, at most, to learn from
 FILL_STEPS = 10  # of expectation-maximisation for these
@@ -55,6 +56,8 @@ class Gaussian:
             Rows, with NaN where a cell is missing.
         weights : ndarray of shape (n_rows,)
         """
+        units = _units(Z)
+        Z = Z / units
         filled = Z
         missing_covariance: np.ndarray | float = 0.0
         if np.isnan(Z).any():
@@ -64,11 +67,14 @@ class Gaussian:
             filled, missing_covariance = _fill(Z, weights)
         mean, covariance = _moments(filled, weights)
         covariance = covariance + missing_covariance
-        shrinkage = max(ledoit_wolf_shrinkage(filled), MIN_SHRINKAGE)
+        # of one row scikit-learn says nothing but that it may be a column
+        shrinkage = ledoit_wolf_shrinkage(filled) if len(filled) > 1 else 0.0
+        shrinkage = max(shrinkage, MIN_SHRINKAGE)
         covariance = shrunk_covariance(covariance, shrinkage)
         covariance[np.diag_indices_from(covariance)] += MIN_VARIANCE
         normal, tails = _log_probs(Z, mean, covariance)
-        return cls(mean, covariance, best_share(tails, normal, weights))
+        tail_share = best_share(tails, normal, weights)
+        return cls(mean * units, covariance * np.outer(units, units), tail_share)
 
     def log_prob(self, Z: np.ndarray) -> np.ndarray:
         """Log-density of each row, shape (n_rows,)."""
@@ -82,6 +88,12 @@ class Gaussian:
         in_tails = rng.random_sample(n_samples) < self.tail_share
         freedom = np.sqrt(rng.chisquare(TAIL_FREEDOM, n_samples) / (TAIL_FREEDOM - 2))
         return self.mean + rows / np.where(in_tails, freedom, 1.0)[:, None]
+
+
+def _units(Z: np.ndarray) -> np.ndarray:
+    """Return for each column 1, or a power of two to measure it in where rows are too far out."""
+    _, exponents = np.frexp(np.fmax.reduce(np.abs(Z), axis=0))
+    return np.where(exponents > MOST_EXPONENT, np.exp2(exponents - MOST_EXPONENT), 1.0)
 
 
 def _moments(Z: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,12 @@ from .._families import FAMILIES
 from .._torch import isolated_torch, threads_for
 from .._validation import seed_from, weigh
 from ..flows import Categories, RowDensity, TableFlow, make_table_flow
-from ..table.column_kinds import continuous_column, exact_column, find_columns
+from ..table.column_kinds import (
+    continuous_column,
+    exact_column,
+    find_columns,
+    with_few_circles,
+)
 from ..table.columns import Columns
 from ..training.budget import Budget, hold_out, make_budget
 from ..training.checkpoint import Checkpoint, TrainingSlot
@@ -143,7 +148,7 @@ class _Fit:
             self.N[rows],
             self.weights[rows],
             known.n_categories,
-            known.declared,
+            with_few_circles(known.declared),
             known.cycles,
         )
 

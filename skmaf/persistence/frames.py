@@ -84,8 +84,13 @@ def make_multi_index(parts: list) -> pd.MultiIndex:
 
 def describe_frame(frame: pd.DataFrame, write: Write) -> dict:
     """Return a data frame as plain values: its columns, their names, and its index."""
-    columns = write([pd.Index(frame.iloc[:, j]) for j in range(frame.shape[1])])
+    columns = write([_values_of(frame.iloc[:, j]) for j in range(frame.shape[1])])
     return {"frame": [columns, write(frame.columns), write(frame.index)]}
+
+
+def _values_of(column: pd.Series) -> pd.Index | np.ndarray:
+    """Return the cells of a column as an index, or as an array if none can be of its dtype."""
+    return column.to_numpy() if column.dtype == np.float16 else pd.Index(column)
 
 
 def make_frame(parts: list) -> pd.DataFrame:

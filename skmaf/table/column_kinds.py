@@ -37,6 +37,7 @@ from .rounding import exact_decimals_of
 from .transform_choice import FEWEST_ROWS, choose_description, heaped_transform
 from .transforms import Asinh, Transform, bounds_transform
 
+MOST_CIRCLES = 4  # of a table, each of which doubles the cost of a score
 MOST_CATEGORIES = 64  # of a discrete column of numbers
 # A point mass holds at least this share of the rows, this many rows, and this many times as many
 # rows as any value that is none.
@@ -156,6 +157,18 @@ def check_declared(declared: Mapping[int, Kind], N: np.ndarray, schema: Describe
                 )
 
 
+def with_few_circles(declared: Mapping[int, Kind]) -> dict[int, Kind]:
+    """Return kinds of columns, of which no more are circles than a density can afford.
+
+    A row has two places on each circle, and so ``2 ** n_circles`` densities to add up. Circles
+    beyond are left out: their columns are numbers.
+    """
+    circles = [j for j, kind in declared.items() if is_periodic(kind)]
+    left_out = set(sorted(circles)[MOST_CIRCLES:])
+    return {j: kind for j, kind in declared.items() if j not in left_out}
+
+
+@np.errstate(over="ignore")  # numbers too far apart for a float are infinitely far apart
 def find_columns(
     make_column: Callable[..., Column],
     N: np.ndarray,
@@ -233,7 +246,7 @@ def exact_column(
     points = _point_masses(values, counts, is_on_grid, kind)
     n_others = (~np.isin(values, points)).sum()
     if _is_discrete(len(values), n_others, len(x), kind):
-        step = grid_step(values, resolution) or float(np.median(np.diff(values)))
+        step = grid_step(values, resolution) or float(np.median(_gaps(values)))
         return Discrete.of(x, weights, values, ordered=True, step=step)
     if cycles is not None and kind is None and not len(points):
         whole = _continuous(x, weights, fine_grid_step(values, resolution))
@@ -344,8 +357,8 @@ def _continuous(
     if step:
         return replace(column, step=step, grid=values, regular=True)
     if step is not None and len(values) < len(x):
-        gaps = np.diff(values)
-        transformed_gaps = np.diff(values if transform is None else transform.forward(values))
+        gaps = _gaps(values)
+        transformed_gaps = _gaps(values if transform is None else transform.forward(values))
         # a step is the same everywhere, so it is one where the gaps of most rows are alike
         is_transformed = _unevenness(transformed_gaps, counts) < _unevenness(gaps, counts)
         step = float(np.median(transformed_gaps if is_transformed else gaps))
@@ -353,6 +366,11 @@ def _continuous(
             column, step=step, grid=values[counts > 1], is_step_transformed=is_transformed
         )
     return column
+
+
+def _gaps(values: np.ndarray) -> np.ndarray:
+    """Return how far sorted values are apart, which is never more than a float can be."""
+    return np.minimum(np.diff(values), np.finfo(np.float64).max)
 
 
 def _unevenness(gaps: np.ndarray, counts: np.ndarray) -> float:

@@ -324,7 +324,8 @@ class Discrete(Column):
             return None
         if len(self.categories) < 2:
             return np.zeros(len(self.categories))
-        distances = np.diff(self.categories)
+        _, exponent = np.frexp(np.abs(self.categories).max())
+        distances = np.diff(np.ldexp(self.categories, -exponent))
         shortened = np.minimum(distances, MAX_DISTANCE * np.median(distances))
         positions = np.append(0.0, shortened.cumsum())
         mean, scale = moments(positions, self.shares)
@@ -542,6 +543,8 @@ class Columns:
                 copies = [_with_column(copy, j, part) for part in parts for copy in copies]
         return copies
 
+    # numbers too far apart for a float are infinitely far apart, here and in all that follows
+    @np.errstate(over="ignore")
     def to_flow(self, N: np.ndarray) -> np.ndarray:
         """Return rows in flow space.
 
@@ -560,6 +563,7 @@ class Columns:
             Z[:, values] = column.values(x)
         return Z
 
+    @np.errstate(over="ignore")
     def steps(self, N: np.ndarray) -> np.ndarray:
         """Return the steps of the values of rows in flow space; those of codes are 0.
 
@@ -575,6 +579,7 @@ class Columns:
             steps[:, values] = part
         return steps
 
+    @np.errstate(over="ignore")
     def from_flow(self, Z: np.ndarray) -> np.ndarray:
         """Return rows of flow space, of which no cell is missing, as rows of numbers.
 
@@ -585,6 +590,7 @@ class Columns:
             N[:, j] = column.back(Z[:, codes], Z[:, values])
         return N
 
+    @np.errstate(over="ignore")
     def log_jacobian(self, N: np.ndarray) -> np.ndarray:
         """Return what takes log-densities in flow space to those in units of ``N``, shape (n,)."""
         total = np.zeros(len(N))
@@ -615,11 +621,13 @@ def moments(t: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     # divided by the largest magnitude, squares neither overflow nor vanish
     mean = size * np.average(t / size, weights=weights)
     variance = np.average((t / size - mean / size) ** 2, weights=weights)
-    return mean, size * np.sqrt(variance)
+    least = np.finfo(np.float64).smallest_subnormal if variance > 0 else 0.0
+    return mean, max(size * np.sqrt(variance), least)
 
 
 def cauchy_log_density(x: np.ndarray, centre: float, scale: float) -> np.ndarray:
     """Return the log-density of a Cauchy distribution: finite, however far ``x`` is."""
+    scale = min(scale, np.finfo(float).max / 4)
     with np.errstate(over="ignore"):
         distance = np.minimum(np.abs(x - centre) / scale, np.finfo(float).max)
     return -np.log(np.pi * scale) - 2 * np.log(np.hypot(1, distance))

@@ -81,17 +81,19 @@ class RowConstraints:
             If a relation that is given names an unknown column, or rows break it.
         """
         dates = DateColumns.of(timelines)
-        placed = dates.on_axes(N)
-        if isinstance(relations, str):
-            found = relations_of(placed, keys, quantities)
-        else:
-            found = _checked(relations or [], placed, keys, quantities)
         are_numbers = [quantity == "numbers" for quantity in quantities]
-        grids = [
-            grid_of(x) if is_number else dates.axes.get(j)
-            for j, (x, is_number) in enumerate(zip(N.T, are_numbers))
-        ]
-        ends = Ends.learn(N, grids, are_numbers)
+        # numbers that are too far apart for a float are infinitely far apart
+        with np.errstate(over="ignore"):
+            placed = dates.on_axes(N)
+            if isinstance(relations, str):
+                found = relations_of(placed, keys, quantities)
+            else:
+                found = _checked(relations or [], placed, keys, quantities)
+            grids = [
+                grid_of(x) if is_number else dates.axes.get(j)
+                for j, (x, is_number) in enumerate(zip(N.T, are_numbers))
+            ]
+            ends = Ends.learn(N, grids, are_numbers)
         missing = MissingPatterns.learn(N, weights)
         declared = not isinstance(relations, str)
         return cls(keys, found, dates, ends, grids, missing, declared)

@@ -111,6 +111,8 @@ def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
     if container != container_of(table):
         return table
     if container == ARRAY:
+        if table.dtype.kind == "f" and table.dtype != X.dtype:
+            table = table.astype(np.float64)  # the cells of X may be too large for float32
         table[~missing] = X[~missing]
         return table
     if container == "pandas":
@@ -195,6 +197,8 @@ def unwrapped(name: str, X: Any) -> Any:
             f"{name} is a Dask {type(X).__name__}, whose rows are not in memory, and here all of "
             f"them are needed: give {name}.compute(), or compute as many rows as fit in memory."
         )
+    if isinstance(X, np.ma.MaskedArray):
+        return _without_mask(X)
     X = nw.to_native(X, pass_through=True)
     if isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame):
         raise ValueError(
@@ -202,6 +206,19 @@ def unwrapped(name: str, X: Any) -> Any:
             f"{name}.collect()."
         )
     return X
+
+
+def _without_mask(X: np.ma.MaskedArray) -> np.ndarray:
+    """Return an array in which masked cells are missing."""
+    mask = np.ma.getmaskarray(X)
+    cells = X.data
+    if not mask.any():
+        return cells
+    if cells.dtype.kind in "iuf":
+        return np.where(mask, np.nan, cells.astype(np.result_type(cells, np.float32)))
+    cells = cells.astype(object)
+    cells[mask] = None
+    return cells
 
 
 def _refuse_series(X: Any) -> None:
@@ -237,8 +254,11 @@ def _cells(column: nw.Series) -> Any:
 
 def _to_series(column: nw.Series) -> pd.Series:
     if column.dtype.is_numeric():
-        as_floats = column if column.dtype == nw.Float32 else column.cast(nw.Float64)
-        return pd.Series(as_floats.to_numpy())
+        if column.dtype.is_decimal():
+            column = column.cast(nw.Float64)
+        is_single = column.dtype == nw.Float32
+        # NumPy rounds large integers, which not all libraries do
+        return pd.Series(column.to_numpy().astype(np.float32 if is_single else np.float64))
     dtype: Any = object
     if isinstance(column.dtype, nw.Enum):
         dtype = pd.CategoricalDtype(list(column.dtype.categories))
@@ -257,4 +277,5 @@ def _new_series(name: str, values: np.ndarray, dtype: Any, backend: Any) -> nw.S
         cells = values.astype(object)
         cells[missing] = None
         series = nw.new_series(name, cells.tolist(), nw.Float64, backend=backend)
-    return series if dtype is None else series.cast(dtype)
+    # libraries make categories of text alone
+    return series if dtype is None or dtype == nw.Categorical else series.cast(dtype)

@@ -106,8 +106,10 @@ def grid_step(values: np.ndarray, resolution: float, min_share: float = MIN_STEP
         Of the range of the values: a step that is no larger is none.
     """
     tolerance = 8 * resolution * np.abs(values).max()
-    distances = np.unique(np.diff(values))
-    smallest = max(16 * tolerance, min_share * (values[-1] - values[0]))
+    largest = np.finfo(np.float64).max
+    distances = np.unique(np.minimum(np.diff(values), largest))
+    extent = min(values[-1] - values[0], largest)
+    smallest = max(16 * tolerance, min_share * extent)
     step = 0.0
     remainder = distances[0]
     while remainder > 0:

@@ -56,7 +56,8 @@ class MissingPatterns:
             )
             some = missing[:, missing.any(axis=0)].astype(np.float64)
             known = _single(N[:, features])
-            tree = grown.fit(known, some, weights).tree_
+            with np.errstate(over="ignore", invalid="ignore"):  # in its search for NaN
+                tree = grown.fit(known, some, weights).tree_
             leaves = tree.apply(known)
         shares = {}
         for leaf in np.unique(leaves):

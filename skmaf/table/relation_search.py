@@ -27,6 +27,8 @@ FIRST_ROWS = 300  # rule most pairs out
 MOST_DIGITS = 6  # of a coefficient
 FAR = 4  # standard deviations beyond which no row is: the normal distribution has 3e-5 there
 UNORDERED = ("categories", "places on a circle")
+LEAST_RANGE = 1e-100  # of columns that are looked at for sums, and the largest magnitude in them
+MOST_EXTENT = 1e100
 ALIKE = 0.999  # least correlation of two columns one of which is a rounded multiple of the other
 
 
@@ -137,7 +139,8 @@ def _sums(N: np.ndarray, numbers: np.ndarray, keys: Sequence[Hashable]) -> list[
 def _complete(N: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return as many columns as have enough rows where none is missing, and these rows.
 
-    A column that has one value in all of them is left out.
+    A column that has one value in all of them is left out, and so is one of numbers whose squares
+    overflow or vanish.
     """
     missing = np.isnan(N[:, numbers])
     order = np.argsort(missing.sum(axis=0), kind="stable")
@@ -146,8 +149,11 @@ def _complete(N: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarra
     enough = n_complete >= MIN_ROWS + 2 * np.arange(1, len(order) + 1)
     chosen = np.sort(numbers[order[: enough.sum()]])
     rows = N[~np.isnan(N[:, chosen]).any(axis=1)][:, chosen]
-    varies = (rows != rows[:1]).any(axis=0)
-    return chosen[varies], rows[:, varies]
+    lowest = rows.min(axis=0).astype(np.float64)
+    highest = rows.max(axis=0).astype(np.float64)
+    extent = np.maximum(np.abs(lowest), np.abs(highest))
+    kept = (highest / 2 - lowest / 2 > LEAST_RANGE) & (extent < MOST_EXTENT)
+    return chosen[kept], rows[:, kept]
 
 
 def _null_vectors(rows: np.ndarray, numbers: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -259,7 +265,7 @@ class _Groups:
     @classmethod
     def of(cls, x: np.ndarray) -> "_Groups":
         order = np.argsort(x, kind="stable")[: (~np.isnan(x)).sum()]
-        return cls(order, np.append(True, np.diff(x[order]) != 0))
+        return cls(order, np.append(True, x[order[1:]] != x[order[:-1]]))
 
     def determined(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the columns that have one value in each group."""
@@ -335,8 +341,8 @@ def _ordered(
     least = np.log(CHANCE) - 2 * np.log(max(2, len(columns)))
     first_rows = rows[:: max(1, len(rows) // FIRST_ROWS)]
     with np.errstate(invalid="ignore"):
-        lowest = np.nanmin(rows, axis=0)
-        highest = np.nanmax(rows, axis=0)
+        lowest = np.fmin.reduce(rows, axis=0)
+        highest = np.fmax.reduce(rows, axis=0)
     for i in columns:
         overlaps = (columns != i) & (lowest[columns] < highest[i])
         overlaps &= quantities[columns] == quantities[i]

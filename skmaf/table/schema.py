@@ -124,17 +124,26 @@ class Schema:
             series = [_to_pandas(*column) for column in zip(columns, dtypes)]
             return pd.DataFrame(dict(enumerate(series))).set_axis(names, axis=1)
         if container != ARRAY:
-            whole = [_whole(*column) for column in zip(columns, dtypes)]
-            return write_frame(container, dict(zip(names, whole)), dtypes)
+            fitting = [_within(*column) for column in zip(columns, dtypes)]
+            return write_frame(container, dict(zip(names, fitting)), dtypes)
         table = stack_columns(columns)
         dtype = self.dtypes[0]
         has_form = dtype.name in ("bool", "float32") or dtype.kind in "mM"
-        return table.astype(dtype) if has_form else table
+        return _within(table, dtype).astype(dtype) if has_form else table
 
 
-def _whole(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return values rounded to what an integer dtype can hold; for another dtype as they are."""
-    match = re.match(r"(u?)int(\d+)", str(dtype).lower())
+def _within(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return values within what a dtype of numbers can hold, rounded for one of integers."""
+    name = str(dtype).lower()
+    if values.dtype.kind == "f" and name in ("float16", "float32"):
+        largest = float(np.finfo(name).max)
+        return np.clip(values, -largest, largest)
+    if decimal := re.match(r"decimal\w*\((?:precision=)?(\d+), (?:scale=)?(\d+)\)", name):
+        precision, scale = map(int, decimal.groups())
+        bound = 10.0 ** (precision - scale)
+        highest = min(bound - 10.0**-scale, np.nextafter(bound, 0))
+        return np.clip(values, -highest, highest)
+    match = re.match(r"(u?)int(\d+)", name)
     if match is None:
         return values
     is_signed = not match[1]
@@ -150,5 +159,5 @@ def _to_pandas(values: np.ndarray, dtype: Any) -> Any:
         return pd.Categorical.from_codes(codes, dtype=dtype)
     cannot_miss = isinstance(dtype, np.dtype) and dtype.kind in "biu"
     return pd.Series(
-        _whole(values, dtype), dtype=None if cannot_miss and pd.isna(values).any() else dtype
+        _within(values, dtype), dtype=None if cannot_miss and pd.isna(values).any() else dtype
     )

@@ -112,18 +112,25 @@ class Asinh(Transform):
     def fit(cls, x: np.ndarray) -> "Asinh":
         """Return the transform by the median of the values and their median distance from it."""
         centre = np.median(x)
-        distances = np.abs(x - centre)
+        distances = _finite(np.abs(x - centre))
         return cls(float(centre), float(np.median(distances[distances > 0])))
 
     def forward(self, x: np.ndarray) -> np.ndarray:
-        return np.arcsinh((x - self.centre) / self.scale)
+        with np.errstate(over="ignore"):
+            return np.arcsinh(_finite((x - self.centre) / self.scale))
 
     def inverse(self, t: np.ndarray) -> np.ndarray:
         return self.centre + self.scale * np.sinh(np.clip(t, -MAX_EXPONENT, MAX_EXPONENT))
 
     def log_derivative(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            return -np.log(self.scale) - np.log(np.hypot(1, (x - self.centre) / self.scale))
+            distances = _finite((x - self.centre) / self.scale)
+        return -np.log(self.scale) - np.log(np.hypot(1, distances))
+
+
+def _finite(x: np.ndarray) -> np.ndarray:
+    """Return numbers of which none is larger in magnitude than a float can be."""
+    return np.clip(x, -np.finfo(np.float64).max, np.finfo(np.float64).max)
 
 
 def bounds_transform(low: float | None, high: float | None, x: np.ndarray) -> Log | Logit:

@@ -1,0 +1,161 @@
+"""Estimators on several threads, in forked and spawned processes, and in jobs within jobs."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from joblib import Parallel, delayed
+
+from skmaf import (
+    ConditionalMAFDensity,
+    DensityOutlierDetector,
+    MAFClassifier,
+    MAFDensity,
+    MultiscaleDensity,
+)
+
+SMALL = {"n_layers": 2, "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+METHODS = {
+    "density": (
+        MAFDensity(**SMALL),
+        lambda e, X, k: [
+            e.score_samples(X),
+            e.transform(X),
+            e.sample(5, random_state=k),
+            e.impute(X[:2], random_state=k),
+        ],
+    ),
+    "multiscale": (
+        MultiscaleDensity(hidden_layer_sizes=(8,), max_iter=3, random_state=0),
+        lambda e, X, k: [e.score_samples(X), e.sample(5, random_state=k)],
+    ),
+    "conditional": (
+        ConditionalMAFDensity(**SMALL),
+        lambda e, X, k: [e.predict(X[:5]), e.sample(X[:5], 2, random_state=k)],
+    ),
+    "classifier": (
+        MAFClassifier(**SMALL),
+        lambda e, X, k: [e.predict_proba(X), e.sample(5, random_state=k)[0]],
+    ),
+    "detector": (
+        DensityOutlierDetector(MAFDensity(**SMALL), n_folds=2, random_state=0),
+        lambda e, X, k: [e.score_samples(X), e.p_values(X), e.explain(X[:2])],
+    ),
+}
+
+
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 4))
+    X[::9, 1] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_eight_threads_that_ask_one_estimator(name):
+    """They get what one thread gets, to the last bit."""
+    estimator, ask = METHODS[name]
+    X = table()
+    estimator = estimator.fit(X, np.arange(len(X)) % 2)
+    expected = [ask(estimator, X, k) for k in range(3)]
+    start = threading.Barrier(8)
+
+    def work(thread):
+        start.wait(60)
+        return [ask(estimator, X, (thread + k) % 3) for k in range(3)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for thread, answers in enumerate(pool.map(work, range(8))):
+            for k, answer in enumerate(answers):
+                for got, known in zip(answer, expected[(thread + k) % 3], strict=True):
+                    np.testing.assert_array_equal(got, known)
+
+
+# A process that is forked has none of the threads of torch: one that waits for them hangs.
+PROCESSES = """
+import multiprocessing, sys, warnings
+import numpy as np
+import torch
+from skmaf import MAFDensity
+
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).standard_normal((1200, 40))
+
+
+def make():
+    wide = {"hidden_layer_sizes": (512, 512), "batch_size": 1200, "max_iter": 1}
+    return MAFDensity(n_layers=1, early_stopping=False, random_state=0, **wide)
+
+
+def work(queue, density):
+    density = density or make().fit(X)
+    queue.put((density.score_samples(X[:50]), torch.get_num_threads()))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    method, is_fitted = sys.argv[1:]
+    density = make().fit(X)
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=work, args=(queue, density if is_fitted == "score" else None))
+    process.start()
+    scores, n_threads = queue.get(timeout=100)
+    process.join()
+    assert process.exitcode == 0
+    print(np.abs(scores - density.score_samples(X[:50])).max(), n_threads)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method, task", [("fork", "fit"), ("fork", "score"), ("spawn", "fit")])
+def test_processes_of_multiprocessing(method, task, tmp_path):
+    if method == "fork" and not hasattr(os, "fork"):
+        pytest.skip("this system has no forks")
+    script = tmp_path / "processes.py"
+    script.write_text(PROCESSES)
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, str(script), method, task]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=150)
+    assert done.returncode == 0, done.stderr
+    difference, n_threads = done.stdout.split()
+    assert float(difference) == (0 if task == "score" else pytest.approx(0, abs=1e-3))
+    assert method == "spawn" or n_threads == "2"  # the setting itself stays as it was
+
+
+class Counting(MAFDensity):
+    """Keeps where it was fitted, and on how many threads of torch."""
+
+    def fit(self, X, y=None):
+        super().fit(X)
+        self.place_ = os.getpid(), threading.get_ident(), torch.get_num_threads()
+        return self
+
+
+def places_of_folds(seed):
+    X = table()
+    detector = DensityOutlierDetector(
+        Counting(**{**SMALL, "max_iter": 1, "random_state": None}),
+        n_folds=2,
+        n_jobs=2,
+        random_state=seed,
+    ).fit(X)
+    return [estimator.place_ for estimator in detector.estimators_], detector.score_samples(X)
+
+
+@pytest.mark.slow
+def test_jobs_within_jobs_share_the_cores():
+    """The inner jobs are threads of the outer ones, not processes of their own."""
+    outer = Parallel(n_jobs=2)(delayed(places_of_folds)(seed) for seed in range(2))
+    for seed, (places, scores) in enumerate(outer):
+        assert len({process for process, _, _ in places}) == 1
+        assert os.getpid() not in {process for process, _, _ in places}
+        np.testing.assert_array_equal(scores, places_of_folds(seed)[1])
