@@ -219,6 +219,7 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         UserWarning
             If a category was not seen in `fit`: it counts as a new value, which is unlikely.
         """
+        check_is_fitted(self)
         return by_blocks(lambda rows: self.density_.log_prob(encode_rows(self, rows)), X)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:

@@ -320,6 +320,7 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         log_density : ndarray of shape (n_samples,)
             In nats.
         """
+        check_is_fitted(self)
         ensemble = self.ensemble_
         return by_blocks(lambda rows: ensemble.log_prob(encode_rows(self, rows), self.n_jobs), X)
 

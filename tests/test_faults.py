@@ -38,8 +38,8 @@ def disturb(monkeypatch, disturbance, at):
         taken.append(len(taken))
         return taken[-1] in at
 
-    def step(self, x, weights, context):
-        return step_of_flow(self, x, disturbance(weights) if is_next() else weights, context)
+    def step(self, x, weights, *others):
+        return step_of_flow(self, x, disturbance(weights) if is_next() else weights, *others)
 
     def log_prob(self, x, context):
         of_rows = log_prob_of_stack(self, x, context)

@@ -254,7 +254,7 @@ def _cells(column: nw.Series) -> Any:
 
 def _to_series(column: nw.Series) -> pd.Series:
     if column.dtype.is_numeric():
-        if column.dtype.is_decimal():
+        if column.dtype.is_decimal() or column.dtype in (nw.Int128, nw.UInt128):
             column = column.cast(nw.Float64)
         is_single = column.dtype == nw.Float32
         # NumPy rounds large integers, which not all libraries do

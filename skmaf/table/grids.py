@@ -79,8 +79,9 @@ def _end_of_pile(values: np.ndarray) -> float:
         return np.inf
     last = values[-1]
     of_piled, of_all = last - values[[-1 - n_piled, -1 - n_all]]
-    ratio = of_piled * BEHIND / (of_all - of_piled)  # of the mean distances of neighbours
-    if ratio >= f.ppf(PILED_BY_CHANCE, 2 * n_piled, 2 * BEHIND * n_piled):
+    # the ratio of the mean distances of neighbours, if it is one
+    least = f.ppf(PILED_BY_CHANCE, 2 * n_piled, 2 * BEHIND * n_piled)
+    if not 0 < of_piled * BEHIND < least * (of_all - of_piled) < np.inf:
         return np.inf
     within = last + of_piled / n_piled
     for digits in range(-15, 16):
