@@ -2,8 +2,9 @@
 
 A flow that is given a standardised column learns densities that are smooth at a scale of
 `FLOW_RESOLUTION`. So a mixture of normals that are no narrower stands for it, on two thirds of the
-rows; the others say which transform, the plainest first, is about as good as any. Where each of
-them loses far more than what normal scores of a narrower mixture can cost the dependence on other
+rows; the others say which transform, the plainest first, is about as good as any. If values far out
+rule out the column as it is, no transform is plainer than another, and the best is taken. Where all
+lose far more than what normal scores of a narrower mixture can cost the dependence on other
 columns, the column is mapped to these.
 """
 
@@ -203,6 +204,8 @@ def _choose_transform(
     narrow = _held_out_scores(rows, plain[best], 0.0)
     if np.average(narrow - scores[best], weights=weights) > SCORES_GAIN:
         return _normal_scores(rows, plain[best]), narrow
+    if tail is not None:
+        return plain[best], scores[best]  # none of them is plainer than the others
     margins = STRETCHING_MARGINS if plain[best] in stretching else MARGINS
     are_enough = [_is_enough(score, scores[best], weights, margins) for score in scores]
     first = are_enough.index(True)
