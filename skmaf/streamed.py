@@ -50,10 +50,8 @@ def read_all(
     """
     from .models.row_file import AllRows, RowFile
 
-    reader: Any = RowFile(codec.n_features, codec.dtype)
     is_plain = isinstance(stream, MemmapStream) and stream.array.dtype.kind == "f"
-    if is_plain:
-        reader = stream
+    reader: Any = stream if is_plain else RowFile(codec.n_features, codec.dtype)
     found = constraints.relations
     for block in stream.blocks():
         N, _ = codec.encode(block)
@@ -64,7 +62,7 @@ def read_all(
         return constraints, AllRows(reader, positions)
     kept = stream.agreed([i for i, each in enumerate(found) if each in constraints.relations])
     constraints = replace(constraints, relations=[found[i] for i in kept])
-    return constraints, AllRows(reader, positions, stream.rank, tuple(stream.sizes))
+    return constraints, AllRows(reader, positions, stream.rank, is_shared=True)
 
 
 def by_blocks(function: Callable[[Any], np.ndarray], X: Any) -> np.ndarray:

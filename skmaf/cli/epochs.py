@@ -1,11 +1,10 @@
 """How long the command trains, so that a table of some thousand rows takes about a minute."""
 
-import numpy as np
 import pandas as pd
 
 from ..models.capacity import ROWS_PER_COLUMN
 from ..table.codec import TableCodec
-from ..table.column_kinds import MOST_CATEGORIES
+from ..table.column_kinds import most_discrete_values
 from ..training.budget import MIN_EPOCHS, auto_batch, auto_epochs
 
 MOST_SECONDS = 45  # of one core, if training does not end sooner
@@ -19,7 +18,7 @@ SMALL_FLOW = 1.5  # times as long, where a small flow is fitted beside the other
 def most_epochs(X: pd.DataFrame, codec: TableCodec) -> int | str:
     """How many epochs to train on a table: "auto", or fewer where these would take long."""
     n_rows, n_columns = X.shape
-    most_values = min(MOST_CATEGORIES, np.sqrt(n_rows))
+    most_values = most_discrete_values(n_rows)
     n_values = [n or x.nunique() for n, (_, x) in zip(codec.schema.n_categories, X.items())]
     is_discrete = [
         n is not None or values <= most_values

@@ -78,14 +78,14 @@ class AllRows:
         Of the rows in memory, among those that are read; -1 for one that another process reads.
     rank : int, default=0
         Of this process.
-    sizes : tuple of int, default=()
-        How many rows each process reads; empty where this one reads all.
+    is_shared : bool, default=False
+        Whether other processes read rows, too.
     """
 
     reader: RowReader
     positions: np.ndarray
     rank: int = 0
-    sizes: tuple[int, ...] = ()
+    is_shared: bool = False
 
     def take(self, order: np.ndarray) -> "AllRows":
         """Return the same for rows in memory that are taken in another order."""
@@ -98,7 +98,7 @@ class AllRows:
         left_out = self.positions[validation]
         left_out = np.sort(left_out[left_out >= 0])
         n_own = self.reader.shape[0] - len(left_out)
-        sizes = (n_own,) if not self.sizes else tuple(gathered(n_own))
+        sizes = tuple(gathered(n_own)) if self.is_shared else (n_own,)
         return RowStream(self.reader, columns, left_out, hiding, self.rank, sizes)
 
 

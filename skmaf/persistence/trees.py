@@ -1,5 +1,6 @@
 """scikit-learn's trees as arrays, and back: only such as lead each row to a leaf are made."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,9 @@ def make_tree(n_features: int, max_depth: int, nodes: dict[str, np.ndarray]) -> 
     ValueError
         If a node leads to one before it or to none, or asks for a column that there is not.
     """
-    # a tree of one leaf says what its kind is made of
-    kind = type(DecisionTreeRegressor().fit([[0.0]], [0.0]).tree_)
-    tree = kind(n_features, np.array([1], dtype=np.intp), 1)
-    blank = DecisionTreeRegressor().fit([[0.0]], [0.0]).tree_.__getstate__()["nodes"]
+    leaf = _one_leaf()
+    tree = type(leaf)(n_features, np.array([1], dtype=np.intp), 1)
+    blank = leaf.__getstate__()["nodes"]
     n_nodes = len(nodes["left_child"])
     made = np.zeros(n_nodes, dtype=blank.dtype)
     for name in set(blank.dtype.names) & set(nodes):
@@ -46,6 +46,12 @@ def make_tree(n_features: int, max_depth: int, nodes: dict[str, np.ndarray]) -> 
         }
     )
     return tree
+
+
+@cache
+def _one_leaf() -> Any:
+    """Return a tree of one leaf, which says what its kind is made of."""
+    return DecisionTreeRegressor().fit([[0.0]], [0.0]).tree_
 
 
 def _check_nodes(nodes: np.ndarray, n_features: int) -> None:

@@ -408,6 +408,11 @@ def _periodic(x: np.ndarray, resolution: float, weights: np.ndarray, period: flo
     )
 
 
+def most_discrete_values(n_rows: int) -> float:
+    """Return how many values a column of numbers has at most if each is to have a probability."""
+    return min(MOST_CATEGORIES, np.sqrt(n_rows))
+
+
 def _is_discrete(n_values: int, n_others: int, n_rows: int, kind: Kind | None) -> bool:
     """Return whether each value of a column of numbers is to have a probability.
 
@@ -415,7 +420,7 @@ def _is_discrete(n_values: int, n_others: int, n_rows: int, kind: Kind | None) -
     """
     most = 0.0
     if kind is None:
-        most = min(MOST_CATEGORIES, np.sqrt(n_rows))
+        most = most_discrete_values(n_rows)
     elif kind == "grid":
         most = MOST_CATEGORIES
     return bool(n_values <= most or n_others < min(n_values, FEW_OTHERS))
