@@ -21,7 +21,7 @@ from skmaf.table.columns import (
     cauchy_log_density,
 )
 from skmaf.table.normal_mixture import NormalMixture
-from skmaf.table.transforms import Asinh, Log, Logit, NormalScores
+from skmaf.table.transforms import Asinh, Log, Logit, NormalScores, SoftLogit
 
 DOUBLE = np.finfo(np.float64).eps
 SCALES = [1e-30, 1e-10, 1.0, 1e10, 1e30]
@@ -367,7 +367,7 @@ def test_all_kinds_are_frozen_values_of_arrays_and_numbers(name):
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(column, fields[0].name, 0)
     plain = (type(None), bool, int, float, np.ndarray, Continuous)
-    plain = (*plain, Asinh, Log, Logit, NormalScores)
+    plain = (*plain, Asinh, Log, Logit, NormalScores, SoftLogit)
     assert all(isinstance(getattr(column, field.name), plain) for field in fields)
 
 
@@ -425,10 +425,25 @@ TRANSFORMS = {
     "log": Log(-40.0, 1, 0.25),
     "log from above": Log(50.0, -1, 0.01),
     "logit": Logit(-45.0, 60.0, 1e-3),
+    "soft logit": SoftLogit(-45.0, 60.0, 0.25),
     "asinh": Asinh(1.5, 2.5),
     "normal scores": NormalScores.of(SCALES_OF_NORMALS, None),
     "normal scores after asinh": NormalScores.of(SCALES_OF_NORMALS, Asinh(1.5, 2.5)),
 }
+
+
+@given(x=st.floats(-1e9, 1e9), scale=st.floats(1e-3, 10))
+def test_soft_log_odds_and_back(x, scale):
+    """They go on beyond the ends, with the derivative that differences have."""
+    transform = SoftLogit(-45.0, 60.0, scale)
+    at = np.array([x])
+    back = transform.inverse(transform.forward(at))
+    np.testing.assert_allclose(back, at, rtol=1e-6, atol=1e-6)
+    width = 1e-4 * (scale + min(abs(x + 45), abs(x - 60)))
+    rise = transform.forward(at + width) - transform.forward(at - width)
+    if rise > 1e-9:
+        slope = np.exp(transform.log_derivative(at))
+        np.testing.assert_allclose(rise / (2 * width), slope, rtol=1e-3)
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)

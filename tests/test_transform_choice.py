@@ -12,7 +12,7 @@ from skmaf import MAFDensity
 from skmaf.table.column_kinds import exact_column, standardised_column
 from skmaf.table.columns import Continuous, PointMasses
 from skmaf.table.grids import fine_grid_step, support
-from skmaf.table.transforms import Logit, NormalScores
+from skmaf.table.transforms import NormalScores, SoftLogit
 
 DOUBLE = np.finfo(np.float64).eps
 
@@ -180,8 +180,30 @@ def test_ends_towards_which_values_lie_closer(law, expected):
     assert support(x, np.ones(2000, dtype=int)) == expected
     if np.isfinite(expected).all():
         column = column_of(x)
-        assert isinstance(column.transform, Logit)
+        assert isinstance(column.transform, SoftLogit)
         assert (column.low, column.high) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_beyond_ends_that_were_found_have_a_density(seed):
+    """Of new rows about one in a table is: the end is a guess from those that were seen."""
+    x = stats.beta(0.5, 0.5, loc=-np.pi, scale=np.e).rvs(4000, random_state=seed)
+    column = column_of(np.sort(x)[5:-5])
+    assert isinstance(column.transform, SoftLogit)
+    outside = np.sort(np.append(np.sort(x)[:5], np.sort(x)[-5:]))
+    z = column.values(outside)[:, 0]
+    assert np.abs(z).max() < 10
+    assert (column.log_jacobian(outside) > column.log_jacobian(np.median(x))).all()
+    np.testing.assert_allclose(column.untransform(z), outside, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "law", [stats.beta(0.5, 0.5), stats.beta(0.3, 2), stats.expon(), stats.norm(), stats.cauchy()]
+)
+def test_what_was_found_in_a_column_rules_no_value_out(law):
+    column = column_of(law.rvs(2000, random_state=0))
+    x = np.array([-1e300, -1e9, -2.0, -1e-9, 0.0, 1.0, 1 + 1e-9, 3.0, 1e9, 1e300])
+    assert np.isfinite(column.log_jacobian(x)).all()
 
 
 def test_ties_have_steps_in_flow_space():

@@ -117,7 +117,7 @@ class Continuous(Column):
         Whether the values lie on ``grid[0] + k * step``.
     is_step_transformed : bool
         Whether ``step`` is a distance of transformed values, and not in units of the column.
-    transform : Log, Logit, Asinh, NormalScores or None
+    transform : Log, Logit, SoftLogit, Asinh, NormalScores or None
         Applied before standardising.
     low, high : float
         The least and the largest value that may be drawn.

@@ -15,7 +15,7 @@ import numpy as np
 from .columns import moments
 from .heaped import CoarseGrid
 from .normal_mixture import NormalMixture
-from .transforms import Asinh, NormalScores, Transform, bounds_transform
+from .transforms import SOFT_EDGE_SHARE, Asinh, NormalScores, SoftLogit, Transform
 
 FLOW_RESOLUTION = 0.001  # in standard deviations of the column
 N_ERRORS = 2.0  # standard errors of a difference that a plainer description may be worse, beside
@@ -30,7 +30,6 @@ FEWEST_ROWS = 1000  # with fewer nothing is chosen: what one column gains the ot
 FEWEST_OTHERS = 50  # beside frequent values
 MOST_ROWS = 2000  # that the choice looks at
 HELD_OUT = 1 / 3
-EDGE_SHARE = 0.1  # of the least distance from an edge, within which logarithms go linear
 FREQUENT_ROWS = 5  # a value of a grid with its own probability has this many rows,
 FREQUENT_SHARE = 0.04  # and this share of all rows,
 FREQUENT_RATIO = 4  # or this many times as many as the values about it
@@ -218,11 +217,11 @@ def _edge_transforms(rows: SpreadRows, support: tuple[float, float]) -> list[Tra
     low, high = support
     inside = rows.x[(rows.x > low) & (rows.x < high)]
     if rows.step == 0 and np.isfinite(support).all() and len(inside):
-        transforms.append(bounds_transform(low, high, inside))
+        transforms.append(SoftLogit.fit(low, high, inside))
     for edge, outwards in zip(support, (-1, 1)):
         if np.isfinite(edge):
             distances = np.abs(rows.x - edge)
-            scale = rows.step / 2 or EDGE_SHARE * distances[distances > 0].min()
+            scale = rows.step / 2 or SOFT_EDGE_SHARE * distances[distances > 0].min()
             # on a grid half a step beyond the step of the edge, so that this one is not endless
             transforms.append(Asinh(edge + outwards * rows.step, scale))
     return transforms

@@ -13,6 +13,9 @@ from .normal_mixture import MAX_SCORE, NormalMixture
 # The density of a column with bounds would be infinite at them. Values are told apart no nearer to
 # a bound than this share of the least distance that a training value has from one.
 EDGE_SHARE = 0.01
+# Of a column with ends that nobody has declared, which a new value may be beyond: of the least
+# distance that a training value has from one.
+SOFT_EDGE_SHARE = 0.1
 MAX_EXPONENT = 700  # exp of more overflows float64
 
 
@@ -92,6 +95,52 @@ class Logit(Transform):
         position = self._position(x)
         inside = -np.log(position) - np.log1p(-position) - np.log(self.high - self.low)
         return np.where((x >= self.low) & (x <= self.high), inside, -np.inf)
+
+
+@dataclass(frozen=True)
+class SoftLogit(Transform):
+    """Log-odds of the position between two ends, which are a guess: values beyond them have a place.
+
+    It is the sum of the inverse hyperbolic sines of the distances from the ends: between them the
+    log-odds, but within ``scale`` of an end linear, and beyond it a logarithm of the distance.
+
+    Attributes
+    ----------
+    low, high : float
+        The ends.
+    scale : float
+    """
+
+    low: float
+    high: float
+    scale: float
+
+    @classmethod
+    def fit(cls, low: float, high: float, x: np.ndarray) -> "SoftLogit":
+        """Return the transform of values ``x`` strictly between two ends."""
+        distances = np.minimum(x - low, high - x)
+        return cls(low, high, SOFT_EDGE_SHARE * float(distances.min()))
+
+    def _distances(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with np.errstate(over="ignore"):
+            return _finite((x - self.low) / self.scale), _finite((x - self.high) / self.scale)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        of_low, of_high = self._distances(x)
+        return np.arcsinh(of_low) + np.arcsinh(of_high)
+
+    def inverse(self, t: np.ndarray) -> np.ndarray:
+        # sinh(u + v) and cosh(u + v), solved for the place between sinh(u) and sinh(v)
+        half = np.clip(t / 2, -MAX_EXPONENT, MAX_EXPONENT)
+        reach = (self.high - self.low) / (2 * self.scale)
+        place = np.hypot(np.sinh(half), reach * np.tanh(half))
+        with np.errstate(over="ignore"):
+            return self.low / 2 + self.high / 2 + np.sign(half) * self.scale * place
+
+    def log_derivative(self, x: np.ndarray) -> np.ndarray:
+        of_low, of_high = self._distances(x)
+        slopes = 1 / np.hypot(1, of_low) + 1 / np.hypot(1, of_high)
+        return np.log(slopes) - np.log(self.scale)
 
 
 @dataclass(frozen=True)
