@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .classifier import MAFClassifier
     from .conditional import ConditionalMAFDensity
     from .density import MAFDensity
+    from .ensemble import DensityEnsemble
     from .multiscale import MultiscaleDensity
     from .outlier import DensityOutlierDetector
     from .persistence.files import load, save
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConditionalMAFDensity",
+    "DensityEnsemble",
     "DensityOutlierDetector",
     "Determines",
     "MAFClassifier",
@@ -40,6 +42,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "ConditionalMAFDensity": "conditional",
+    "DensityEnsemble": "ensemble",
     "DensityOutlierDetector": "outlier",
     "Determines": "table.relations",
     "MAFClassifier": "classifier",

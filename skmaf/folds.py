@@ -1,6 +1,8 @@
 """The folds of a detector: densities that are each fitted without some of the rows."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -116,8 +118,10 @@ def fit_folds(
         if detector.estimator is None:
             estimators = _fit_side_by_side(detector, table, weights, codec, folds, seed)
         else:
-            tasks = _tasks(detector, table, order, weights, codec, folds, seed)
-            estimators = _fit_each(detector, tasks)
+            tasks = _tasks(detector, order, weights, folds, seed)
+            name = type(detector).__name__ if detector.verbose else None
+            fits = [partial(_fit_fold, *task) for task in tasks]
+            estimators = fit_each(fits, (table, codec), detector.n_jobs, name, "fold")
     if len(estimators) < len(folds):
         warn_user(
             f"Fitting was interrupted after {len(estimators)} of {len(folds)} folds; the detector "
@@ -127,13 +131,7 @@ def fit_folds(
 
 
 def _tasks(
-    detector: Any,
-    table: Any,
-    order: np.ndarray,
-    weights: np.ndarray | None,
-    codec: TableCodec | None,
-    folds: list[Fold],
-    seed: int,
+    detector: Any, order: np.ndarray, weights: np.ndarray | None, folds: list[Fold], seed: int
 ) -> list[tuple]:
     """Return what `_fit_fold` is told of each fold."""
     estimator = detector.fold_estimator()
@@ -145,22 +143,38 @@ def _tasks(
             _, first = np.unique(order[fitted], return_index=True)
             fitted = fitted[np.sort(first)]
         parameters = {name: values[fitted] for name, values in of_weights.items()}
-        tasks.append((_seeded(estimator, seed + k), table, fitted, codec, parameters))
+        tasks.append((_seeded(estimator, seed + k), fitted, parameters))
     return tasks
 
 
-def _fit_each(detector: Any, tasks: list[tuple]) -> dict[int, Any]:
-    """Fit the estimators of all tasks; if an interrupt comes, return those that are done."""
-    running = Parallel(detector.n_jobs, return_as="generator")(
-        delayed(_fit_fold)(*task) for task in tasks
-    )
-    bar = tqdm(
-        running,
-        desc=type(detector).__name__,
-        unit="fold",
-        total=len(tasks),
-        disable=not detector.verbose,
-    )
+def fit_each(
+    fits: Sequence[Callable[..., Any]],
+    told: tuple,
+    n_jobs: int | None,
+    name: str | None,
+    unit: str,
+) -> dict[int, Any]:
+    """Call several functions that fit an estimator and return it, perhaps in parallel.
+
+    Parameters
+    ----------
+    fits : sequence of callable
+    told : tuple
+        What each of them is given.
+    n_jobs : int or None
+        How many to call at a time, as joblib takes it.
+    name : str or None
+        What to call the progress bar; None for none.
+    unit : str
+        What one of them is.
+
+    Returns
+    -------
+    estimators : dict of int to estimator
+        By position. If an interrupt comes, those that are done; it is raised again if none is.
+    """
+    running = Parallel(n_jobs, return_as="generator")(delayed(fit)(*told) for fit in fits)
+    bar = tqdm(running, desc=name, unit=unit, total=len(fits), disable=name is None)
     estimators: dict[int, Any] = {}
     try:
         estimators.update(enumerate(bar))
@@ -171,7 +185,7 @@ def _fit_each(detector: Any, tasks: list[tuple]) -> dict[int, Any]:
 
 
 def _fit_fold(
-    estimator: Any, table: Any, fitted: np.ndarray, codec: TableCodec | None, parameters: dict
+    estimator: Any, fitted: np.ndarray, parameters: dict, table: Any, codec: TableCodec | None
 ) -> Any:
     """Fit an estimator to the rows of a fold, and return it."""
     rows = take_rows(table, fitted)

@@ -11,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skmaf
 from skmaf import (
     ConditionalMAFDensity,
+    DensityEnsemble,
     DensityOutlierDetector,
     MAFClassifier,
     MAFDensity,
@@ -35,6 +36,7 @@ SLOW_ESTIMATORS = [
     ConditionalMAFDensity(**SMALL),
     MAFClassifier(**SMALL),
     MULTISCALE,
+    DensityEnsemble(MAFDensity(**TINY), 2, random_state=0),
     DensityOutlierDetector(MULTISCALE, n_folds=2, random_state=0),
 ]
 WITHOUT_ROWS = {VariationalFlow}  # fitted to a function: the checks have nothing to give it

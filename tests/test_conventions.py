@@ -16,6 +16,7 @@ from sklearn.utils import get_tags
 
 from skmaf import (
     ConditionalMAFDensity,
+    DensityEnsemble,
     DensityOutlierDetector,
     MAFClassifier,
     MAFDensity,
@@ -207,6 +208,7 @@ def test_tags_follow_the_family():
     [
         MAFDensity(**SEEDED),
         MultiscaleDensity(max_iter=3, hidden_layer_sizes=(8,), random_state=0),
+        DensityEnsemble(MAFDensity(**SEEDED), 2),
         DensityOutlierDetector(KernelDensity()),
         DensityOutlierDetector(MAFDensity(**SEEDED)),
         DensityOutlierDetector(),

@@ -31,6 +31,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 import skmaf
 from skmaf import (
     ConditionalMAFDensity,
+    DensityEnsemble,
     DensityOutlierDetector,
     MAFClassifier,
     MAFDensity,
@@ -81,6 +82,7 @@ FITTED = {
     "density_planar": lambda: MAFDensity(family="planar", **SMALL).fit(ARRAY[:, :2] + 0.1),
     "density_mixture": lambda: MAFDensity(bijector="mixture", **SMALL).fit(NUMBERS),
     "density_inverse": lambda: MAFDensity(family="iaf", **SMALL).fit(NUMBERS),
+    "ensemble": lambda: DensityEnsemble(MAFDensity(**SMALL), 2).fit(MESSY),
     "multiscale": lambda: MultiscaleDensity(**SMALL).fit(MESSY),
     "detector": lambda: DensityOutlierDetector(random_state=0).fit(MESSY),
     "detector_trusting": lambda: DensityOutlierDetector(
@@ -108,10 +110,8 @@ def rows_of(name):
         return pl.from_pandas(MESSY)
     if "planar" in name:
         return ARRAY[:, :2] + 0.1
-    is_messy = name in (
-        "density", "multiscale", "detector", "detector_of_density", "pipeline_of_columns"
-    )  # fmt: skip
-    if is_messy:
+    messy = {"density", "ensemble", "multiscale"}
+    if name in messy | {"detector", "detector_of_density", "pipeline_of_columns"}:
         return MESSY
     return ARRAY if name in ("density_affine", "detector_of_pipeline", "pipeline") else NUMBERS
 

@@ -99,7 +99,7 @@ class Logit(Transform):
 
 @dataclass(frozen=True)
 class SoftLogit(Transform):
-    """Log-odds of the position between two ends, which are a guess: values beyond them have a place.
+    """Log-odds of the position between two ends that are a guess: values beyond have a place.
 
     It is the sum of the inverse hyperbolic sines of the distances from the ends: between them the
     log-odds, but within ``scale`` of an end linear, and beyond it a logarithm of the distance.
