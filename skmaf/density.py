@@ -218,8 +218,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             Rows; at least 2. An array, or a DataFrame of pandas or polars; columns of text, of
             truth values and of a categorical dtype are categories; dates, times, durations and
             text that is such throughout are numbers of steps; cells may be missing (NaN, None,
-            pd.NA). A scan of polars, a dataset of pyarrow, and a memmap of NumPy from 512 MiB on,
-            are read in blocks of rows, and may be larger than memory.
+            pd.NA). A scan of polars, a dataset of pyarrow and an array from 512 MiB on, a memmap
+            among such, are read in blocks of rows, and may be larger than memory.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -246,7 +246,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         """
         from .models.table_fit import fit_table_density
 
-        stream = stream_of(X)
+        stream = stream_of(X, sample_weight)
         if stream is not None:
             _refuse_weights(sample_weight)
             X, positions = sample_of(stream, seed_from(self.random_state))

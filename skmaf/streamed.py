@@ -9,15 +9,30 @@ import numpy as np
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
 from .table.shards import Shard, ShardStream
-from .table.streams import SAMPLE_ROWS, MemmapStream, TableStream, as_stream, sample_stream
+from .table.streams import (
+    SAMPLE_ROWS,
+    ArrayStream,
+    TableStream,
+    as_stream,
+    is_large,
+    sample_stream,
+)
 
 if TYPE_CHECKING:
     from .models.row_file import AllRows
 
 
-def stream_of(X: Any) -> TableStream | None:
-    """Return a table that `fit` reads in blocks, or of which it has a shard; None for others."""
-    return ShardStream(X.rows) if isinstance(X, Shard) else as_stream(X)
+def stream_of(X: Any, sample_weight: Any) -> TableStream | None:
+    """Return a table that `fit` reads in blocks, or of which it has a shard; None for others.
+
+    An array in memory is read in blocks if it is large, so that memory holds no copies of it; with
+    weights of its rows it is not.
+    """
+    if isinstance(X, Shard):
+        return ShardStream(X.rows)
+    if is_large(X) and sample_weight is None:
+        return ArrayStream(X)
+    return as_stream(X)
 
 
 def sample_of(stream: TableStream, seed: int) -> tuple[Any, np.ndarray]:
@@ -50,7 +65,7 @@ def read_all(
     """
     from .models.row_file import AllRows, RowFile
 
-    is_plain = isinstance(stream, MemmapStream) and stream.array.dtype.kind == "f"
+    is_plain = isinstance(stream, ArrayStream) and stream.array.dtype.kind == "f"
     reader: Any = stream if is_plain else RowFile(codec.n_features, codec.dtype)
     found = constraints.relations
     for block in stream.blocks():

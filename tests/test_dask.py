@@ -572,7 +572,7 @@ def test_a_worker_killed_in_the_middle_changes_no_result(on_cluster, X):
     os.kill(pid, signal.SIGKILL)
     assert not all(future.done() for future in futures)
     assert np.array_equal(running.compute(), expected)
-    on_cluster.wait_for_workers(2, timeout=60)
+    on_cluster.wait_for_workers(2, timeout=300)
 
 
 # fits on a cluster

@@ -108,7 +108,7 @@ if __name__ == "__main__":
     queue = context.Queue()
     process = context.Process(target=work, args=(queue, density if is_fitted == "score" else None))
     process.start()
-    scores, n_threads = queue.get(timeout=100)
+    scores, n_threads = queue.get(timeout=300)
     process.join()
     assert process.exitcode == 0
     print(np.abs(scores - density.score_samples(X[:50])).max(), n_threads)
@@ -124,7 +124,7 @@ def test_processes_of_multiprocessing(method, task, tmp_path):
     script.write_text(PROCESSES)
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     command = [sys.executable, str(script), method, task]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=150)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     difference, n_threads = done.stdout.split()
     assert float(difference) == (0 if task == "score" else pytest.approx(0, abs=1e-3))

@@ -22,6 +22,7 @@ from skmaf.training.budget import Budget
 
 SMALL = {"hidden_layer_sizes": (8,), "n_layers": 2, "max_iter": 6, "random_state": 0}
 SIZES = (200, 151)
+PATIENCE = 300  # seconds after which processes hang
 
 
 def make_table():
@@ -157,7 +158,7 @@ def main(task, rank, folder):
 # ---- the tests
 
 
-def run_together(task, folder, timeout=120):
+def run_together(task, folder):
     """Run a task in both processes, and return what each finds; None of one that has died."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     processes = [
@@ -171,7 +172,7 @@ def run_together(task, folder, timeout=120):
     ]
     found = []
     for rank, process in enumerate(processes):
-        _, errors = process.communicate(timeout=timeout)
+        _, errors = process.communicate(timeout=PATIENCE)
         path = folder / f"{task}.{rank}.json"
         assert path.exists() or task == "fit_until_one_dies", errors
         found.append(json.loads(path.read_text()) if path.exists() else None)
@@ -217,7 +218,7 @@ def test_the_same_as_one_process_with_the_same_batches(tmp_path):
 
 
 def test_a_process_that_dies_ends_the_fit_and_the_checkpoint_stays(tmp_path, fitted):
-    survivor, dead = run_together("fit_until_one_dies", tmp_path, timeout=60)
+    survivor, dead = run_together("fit_until_one_dies", tmp_path)
     assert dead is None
     assert "Another process of the fit has ended" in survivor["error"]
     assert survivor["left"] == ["fit.skmaf"]

@@ -88,6 +88,14 @@ def test_what_is_read_in_blocks(memmap, dataset, scan, monkeypatch):
         assert as_stream(X) is None
 
 
+def test_a_large_array_in_memory_is_read_in_blocks_like_one_in_a_file(memmap):
+    in_file = MAFDensity(**SMALL).fit(memmap(NUMBERS))
+    in_memory = MAFDensity(**SMALL).fit(NUMBERS)
+    assert np.array_equal(in_memory.score_samples(NUMBERS), in_file.score_samples(NUMBERS))
+    weighted = MAFDensity(**SMALL).fit(NUMBERS, sample_weight=np.ones(N_ROWS))
+    assert not np.array_equal(weighted.score_samples(NUMBERS), in_file.score_samples(NUMBERS))
+
+
 @pytest.mark.parametrize("kind", ["memmap", "dataset", "scan"])
 def test_blocks_are_the_table(kind, memmap, dataset, scan):
     X = {"memmap": memmap(NUMBERS), "dataset": dataset, "scan": scan}[kind]

@@ -18,7 +18,7 @@ import numpy as np
 
 from .frames import ARRAY, container_of, take_rows
 
-STREAM_BYTES = 2**29  # from which on a memmap is read in blocks
+STREAM_BYTES = 2**29  # from which on an array is read in blocks
 BLOCK_BYTES = 2**24  # of numbers
 SAMPLE_ROWS = 100_000
 MOST_CATEGORIES = 2000  # of a column, of which each gets a row of the sample
@@ -36,10 +36,10 @@ class TableStream(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class MemmapStream:
-    """An array in a file."""
+class ArrayStream:
+    """An array, which may be in a file."""
 
-    array: np.memmap
+    array: np.ndarray
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -110,10 +110,16 @@ def block_rows(n_columns: int) -> int:
     return max(1, BLOCK_BYTES // (8 * max(1, n_columns)))
 
 
+def is_large(X: Any) -> bool:
+    """Return whether a table is an array of numbers that takes much memory for each copy."""
+    is_table = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiu"
+    return is_table and X.nbytes >= STREAM_BYTES
+
+
 def as_stream(X: Any) -> TableStream | None:
     """Return a table as one that is read in blocks; None if it is one that fits in memory."""
     if isinstance(X, np.memmap):
-        return MemmapStream(X) if X.ndim == 2 and X.nbytes >= STREAM_BYTES else None
+        return ArrayStream(X) if is_large(X) else None
     arrow = sys.modules.get("pyarrow.dataset")
     if arrow is not None and isinstance(X, arrow.Dataset):
         return ArrowStream(X)
