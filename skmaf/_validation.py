@@ -60,6 +60,8 @@ def weigh(
                 "sample_weight is zero in all rows but one, or in all: give a positive weight to "
                 "2 rows or more."
             )
+        if weights.max() > np.finfo(np.float64).max / len(weights):
+            weights = weights / weights.max()  # their sum would overflow
         if np.all(weights == np.round(weights)) and weights.sum() <= MAX_REPEATS * len(rows):
             rows = rows.repeat(weights.astype(int))
             weights = np.ones(len(rows))

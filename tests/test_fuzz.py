@@ -241,3 +241,82 @@ def test_cells_too_large_for_the_dtype_of_fit_stay(make):
     assert np.isfinite(filled).all()
     np.testing.assert_array_equal(filled[:, 0], [1e300, -1e300])
     assert np.isfinite(np.asarray(density.inverse_transform([[1e9, 1e9]]))).all()
+
+
+LARGEST = 1.7e308
+TINY = 5e-324
+FAR_APART = [LARGEST, 0.0, -LARGEST]
+COLUMNS = {
+    "as far apart as floats can be": (FAR_APART, None),
+    "the same without a transform": (FAR_APART, "continuous"),
+    "a median that overflows": ([-2.3, LARGEST, LARGEST, LARGEST, 0.6, LARGEST], None),
+    "log-distances from a bound that are one": ([i * TINY for i in range(9)], (-1e9, None)),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_transforms_neither_overflow_nor_collapse(name):
+    """No warning of NumPy, and finite scores."""
+    cells, kind = COLUMNS[name]
+    X = np.array([cells, NORMAL[: len(cells)]]).T
+    density = MAFDensity(**SMALL, column_kinds=None if kind is None else {0: kind}).fit(X)
+    assert np.isfinite(density.score_samples(X)).all()
+
+
+def test_a_circle_of_one_place_but_for_rounding():
+    places = np.array([0.0, 24.0, 48.0, 24.0 - 1e-15] * 10)
+    X = np.column_stack([places, NORMAL[:40]])
+    density = MultiscaleDensity(
+        max_iter=2, hidden_layer_sizes=(4,), column_kinds={0: ("periodic", 24)}, random_state=0
+    ).fit(X)
+    assert np.isfinite(density.score_samples(X)).all()
+
+
+def test_a_class_with_one_row_to_learn_from():
+    X = np.column_stack([np.where(np.arange(12) == 3, 1.5, np.nan), NORMAL[:12]])
+    classes = np.arange(12) % 2
+    model = MAFClassifier(**SMALL, validation_fraction=0.2).fit(X, classes)
+    assert np.isfinite(model.score_samples(X)).all()
+
+
+def test_weights_whose_sum_overflows():
+    X = np.column_stack([NORMAL, NORMAL**2])
+    weights = RNG.random(60)
+    fitted = MAFDensity(**SMALL).fit(X, sample_weight=weights * 1e308)
+    expected = MAFDensity(**SMALL).fit(X, sample_weight=weights)
+    np.testing.assert_allclose(fitted.score_samples(X), expected.score_samples(X), rtol=1e-6)
+
+
+COLOURS = pd.DataFrame({"colour": ["red", "blue", None] * 20, "x": NORMAL})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda frame: frame,
+        lambda frame: frame.to_numpy(object),
+        pl.from_pandas,
+        pa.Table.from_pandas,
+    ],
+    ids=["pandas", "array", "polars", "pyarrow"],
+)
+@pytest.mark.parametrize("fitted", ["pandas", "array", "polars", "pyarrow"])
+@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+def test_a_new_category_is_not_lost_where_others_are_filled(given, fitted, output):
+    """Whatever the form of the table, in the fit, in the rows, and in what is given back."""
+    tables = {
+        "pandas": COLOURS,
+        "array": COLOURS.to_numpy(object),
+        "polars": pl.from_pandas(COLOURS),
+        "pyarrow": pa.Table.from_pandas(COLOURS),
+    }
+    density = MultiscaleDensity(max_iter=2, hidden_layer_sizes=(4,), random_state=0)
+    density.set_output(transform=output).fit(tables[fitted])
+    rows = pd.DataFrame({"colour": ["green", None, "red"], "x": [0.0, 1.0, 2.0]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        filled = density.impute(given(rows), random_state=0)
+    colours = np.asarray(filled)[:, 0].tolist()
+    assert colours[0] == "green"
+    assert colours[1] in ("red", "blue")
+    assert colours[2] == "red"

@@ -37,7 +37,9 @@ class Trend:
         slopes = np.zeros((context.shape[1], values.shape[1]))
         intercepts = np.zeros(values.shape[1])
         for j, present in enumerate(~np.isnan(values.T)):
-            if present.any():
+            if present.sum() == 1:  # leaving it out leaves none
+                intercepts[j] = values[present, j].item()
+            elif present.any():
                 regression = RidgeCV(PENALTIES)
                 regression.fit(context[present], values[present, j], sample_weight=weights[present])
                 slopes[:, j] = regression.coef_

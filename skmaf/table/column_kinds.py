@@ -352,7 +352,9 @@ def _continuous(
     ``step`` is that of a regular grid, 0 if there is none, and None if ties have no step either.
     """
     t = x if transform is None else transform.forward(x)
-    column = Continuous(*moments(t, weights), transform=transform)
+    mean, scale = moments(t, weights)
+    # values may be so near to each other that their transforms are the same
+    column = Continuous(mean, scale or 1.0, transform=transform)
     values, counts = np.unique(x, return_counts=True)
     if step:
         return replace(column, step=step, grid=values, regular=True)
@@ -401,7 +403,10 @@ def _periodic(x: np.ndarray, resolution: float, weights: np.ndarray, period: flo
     cut = find_cut(x, weights, period)
     turns = TwoTurns(cut - period / 2, cut + 1.5 * period)
     laid_out = from_start(x, cut, period)
-    step = fine_grid_step(np.unique(laid_out), resolution)
+    places = np.unique(laid_out)
+    if len(places) == 1:  # but for rounding
+        return _constant(x, resolution)
+    step = fine_grid_step(places, resolution)
     fits = step > 0 and abs(period / step - round(period / step)) <= SAME_VALUE
     return Periodic(
         period, start, cut, _continuous(laid_out, weights, step if fits else None, turns)

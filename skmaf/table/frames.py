@@ -105,11 +105,12 @@ def fill_cells(values: np.ndarray, X: Any) -> np.ndarray:
 def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
     """Return ``table`` with the cells of ``X`` that are not missing, which are thus as they were.
 
-    Where the two are of different containers the table is returned as it is.
+    Of different containers the table has the values that it can hold, and takes what it lacks:
+    categories that were not seen.
     """
     container = container_of(X)
     if container != container_of(table):
-        return table
+        return _with_unknown(table, X, missing)
     if container == ARRAY:
         if table.dtype.kind == "f" and table.dtype != X.dtype:
             table = table.astype(np.float64)  # the cells of X may be too large for float32
@@ -122,11 +123,40 @@ def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
         return table
     frame = nw.from_native(table)
     for j, column in enumerate(nw.from_native(X).iter_columns()):
+        name = frame.columns[j]
         if missing[:, j].any():
             kept = nw.new_series("kept", ~missing[:, j], nw.Boolean, backend=frame.implementation)
-            column = column.zip_with(kept, frame[column.name].cast(column.dtype))
-        frame = frame.with_columns(column)
+            column = column.zip_with(kept, frame[name].cast(column.dtype))
+        frame = frame.with_columns(column.alias(name))
     return frame.to_native()
+
+
+def _with_unknown(table: Any, X: Any, missing: np.ndarray) -> Any:
+    """Return ``table`` with cells of ``X`` that are not missing there, and are in the table."""
+    rows = as_pandas(table)
+    cells = pd.DataFrame(as_pandas(X))
+    if isinstance(rows, np.ndarray):
+        unknown = pd.isna(rows) & ~missing
+        rows[unknown] = cells.to_numpy(object)[unknown]
+        return rows
+    for j in range(cells.shape[1]):
+        unknown = rows.iloc[:, j].isna().to_numpy() & ~missing[:, j]
+        if unknown.any():
+            values = cells.iloc[:, j].set_axis(rows.index)
+            table = _with_column(table, j, _filled(rows.iloc[:, j], values, unknown))
+    return table
+
+
+def _with_column(table: Any, j: int, column: pd.Series) -> Any:
+    """Return a frame with another column at a position."""
+    if container_of(table) == "pandas":
+        table.isetitem(j, column)
+        return table
+    frame = nw.from_native(table)
+    cells = column.astype(object).where(column.notna(), None).tolist()
+    name = frame.columns[j]
+    series = nw.new_series(name, cells, backend=frame.implementation)
+    return frame.with_columns(series).to_native()
 
 
 def _filled(column: pd.Series, values: pd.Series, missing: np.ndarray) -> pd.Series:

@@ -184,6 +184,8 @@ def tail_transform(x: np.ndarray, weights: np.ndarray) -> Asinh | None:
     transform = Asinh.fit(x)
     _, before = moments(x, weights)
     _, after = moments(transform.forward(x), weights)
+    if after == 0:
+        return None  # beside a scale as large as a float can be all values are the same
     mean_log_derivative = np.average(transform.log_derivative(x), weights=weights)
     gain = np.log(before) - np.log(after) + mean_log_derivative
     is_far = np.abs(x - transform.centre).max() > TAIL_REACH * before

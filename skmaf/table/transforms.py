@@ -160,9 +160,11 @@ class Asinh(Transform):
     @classmethod
     def fit(cls, x: np.ndarray) -> "Asinh":
         """Return the transform by the median of the values and their median distance from it."""
-        centre = np.median(x)
-        distances = _finite(np.abs(x - centre))
-        return cls(float(centre), float(np.median(distances[distances > 0])))
+        with np.errstate(over="ignore"):
+            centre = _finite(np.median(x))
+            distances = _finite(np.abs(x - centre))
+            scale = _finite(np.median(distances[distances > 0]))
+        return cls(float(centre), float(scale))
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
