@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from ..table.grids import grid_step
 from ..table.timeline import PER_DAY, Timeline
@@ -22,10 +23,12 @@ BAR = 0.45  # half the width of the interval of a category
 GAP = 0.04  # between the intervals of numbers and that of missing cells, in the range of the axis
 SLOT = 0.08  # width of the latter
 TAILS = (0.01, 0.99)  # quantiles beyond which an axis reaches as far as from one to the other
+CENTRE = (0.001, 0.999)  # quantiles between which draws are shown
+SMOOTHING = 1.0  # standard deviation of the kernel that smooths histograms, in intervals
 JITTER = 0.3  # how far dots are moved in the interval of a category, or a step, to either side
 BETWEEN_SIDES = 0.1  # and how far from those of the other side they are
 INCHES_PER_LETTER = 0.09
-INCHES_PER_TICK = 0.8
+INCHES_PER_TICK = 0.6
 UNITS_OF_DURATIONS = {"days": 1.0, "hours": 24.0, "minutes": 1440.0, "seconds": 86400.0}
 MISSING = "missing"
 
@@ -181,6 +184,22 @@ class ColumnAxis:
         """Return the share of numbers in each interval."""
         return np.bincount(self.find(numbers), minlength=len(self.intervals)) / len(numbers)
 
+    def smoothed(self, shares: np.ndarray) -> np.ndarray:
+        """Return shares of the intervals, along the first axis, smoothed along continuous numbers.
+
+        Their sums stay, and so does the share of missing cells.
+        """
+        if not self.is_continuous:
+            return shares
+        n = self.n_values
+        # densities are smoothed: the last interval may be shorter than the others
+        lengths = self.measures[:n].reshape(-1, *[1] * (shares.ndim - 1))
+        smooth = lengths * gaussian_filter1d(shares[:n] / lengths, SMOOTHING, 0, mode="reflect")
+        before = shares[:n].sum(axis=0)
+        after = smooth.sum(axis=0)
+        smooth *= np.divide(before, after, out=np.zeros_like(after), where=after > 0)
+        return np.concatenate([smooth, shares[n:]])
+
     def dots(self, numbers: np.ndarray, rng: np.random.RandomState, side: int = 0) -> np.ndarray:
         """Return where dots are to be: numbers beyond the ends are at the ends.
 
@@ -217,13 +236,22 @@ class ColumnAxis:
             self._mark_missing(axis)
 
     def _number_dates(self, axis: Any) -> None:
-        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter
+        from matplotlib.dates import (
+            SECONDLY,
+            YEARLY,
+            AutoDateLocator,
+            ConciseDateFormatter,
+            DateFormatter,
+        )
 
         assert self.timeline is not None
         zone = self.timeline.zone
-        # with other numbers the locator finds no ticks for some ranges
-        most = max(7, int(_inches(axis) / INCHES_PER_TICK))
-        locator = AutoDateLocator(tz=zone, minticks=3, maxticks=most)
+        most = int(_inches(axis) / INCHES_PER_TICK)
+        # with fewer than 7 ticks of months or shorter times the locator finds none for some ranges
+        n_ticks = {
+            unit: max(7 if unit > YEARLY else 3, most) for unit in range(YEARLY, SECONDLY + 1)
+        }
+        locator = AutoDateLocator(tz=zone, minticks=3, maxticks=n_ticks)
         axis.set_major_locator(locator)
         if self.timeline.cell_type == "times":
             axis.set_major_formatter(DateFormatter("%H:%M"))
@@ -268,6 +296,13 @@ def _of_categories(name: str, codes: np.ndarray, categories: Any) -> ColumnAxis:
     centres = np.arange(len(labels))
     intervals = np.column_stack([centres - BAR, centres + BAR])
     return ColumnAxis(name, intervals, numbers, has_missing, labels, places)
+
+
+def trimmed(x: np.ndarray) -> np.ndarray:
+    """Return drawn numbers with those that are far out, as rare draws are, moved to the others."""
+    if np.isnan(x).all():
+        return x
+    return np.clip(x, *np.nanquantile(x, CENTRE))
 
 
 def _edges(x: np.ndarray, n_bins: int) -> tuple[np.ndarray, float]:

@@ -4,19 +4,17 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._validation import check_count, seed_from
 from ..base import encode_rows
 from ..table.frames import as_table
 from .axes import dots, fading_map, one_axes, percent, pyplot, second_colour, styled
-from .column_axis import ColumnAxis
+from .column_axis import ColumnAxis, trimmed
 from .tables import feature_position, one_row, position_of, subsampled, target_names
 
 N_CONTEXTS = 40  # places along a column of numbers
 N_BINS = 60  # of the target
-SMOOTHING = 1.0  # standard deviation of the kernel that smooths the bins, in bins
 VIOLIN = 0.9  # share of an interval that the widest violin takes
 
 
@@ -178,7 +176,8 @@ class ConditionalDisplay:
         median = estimator.predict_quantiles(table, 0.5).reshape(shape)[:, 0, k]
         interval = estimator.predict_interval(table, coverage).reshape(len(table), -1, 2)[:, k]
         rows = None if y is None else _rows(X, N[:, j], y, k, subsample, seed)
-        shown = [drawn.ravel()] if rows is None else [drawn.ravel(), rows[:, 1]]
+        central = trimmed(drawn.ravel())
+        shown = [central] if rows is None else [central, rows[:, 1]]
         y_axis = ColumnAxis.of_numbers(names[k], np.concatenate(shown), N_BINS)
         display = cls(
             x_axis=x_axis,
@@ -298,7 +297,5 @@ def _typical(N: np.ndarray, codec: Any) -> np.ndarray:
 
 def _densities(axis: ColumnAxis, drawn: np.ndarray) -> np.ndarray:
     """Return the density of the draws of each row in the intervals of an axis."""
-    shares = np.stack([axis.shares(draws) for draws in drawn])
-    if axis.is_continuous:
-        shares = gaussian_filter1d(shares, SMOOTHING, axis=1, mode="reflect")
-    return shares / axis.measures
+    shares = np.stack([axis.shares(draws) for draws in drawn], axis=1)
+    return axis.smoothed(shares).T / axis.measures

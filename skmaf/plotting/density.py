@@ -4,17 +4,15 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from .._validation import check_count, seed_from
 from ..base import encode_rows
 from ..table.frames import as_table
 from .axes import background, dots, fading_map, foreground, one_axes, percent, pyplot, styled
-from .column_axis import ColumnAxis
+from .column_axis import ColumnAxis, trimmed
 from .tables import check_draws_rows, feature_position, subsampled
 
 N_BINS = 50  # of an axis of numbers
-SMOOTHING = 1.0  # standard deviation of the kernel that smooths the bins, in bins
 MOST_WITH_TEXT = 8  # categories of a column whose probabilities are written
 
 
@@ -147,12 +145,10 @@ class DensityDisplay:
         if X is not None:
             X = subsampled(as_table(X), subsample, seed)
             rows = encode_rows(estimator, X)[:, [i, j]]
-        shown = [drawn] if rows is None else [drawn, rows]
-        x_axis, y_axis = (
-            ColumnAxis.of_column(codec, feature, [part[:, k] for part in shown], N_BINS)
-            for k, feature in enumerate((i, j))
-        )
-        probability = _probability(x_axis, y_axis, drawn)
+        x_axis = _axis(codec, i, drawn[:, 0], None if rows is None else rows[:, 0])
+        y_axis = _axis(codec, j, drawn[:, 1], None if rows is None else rows[:, 1])
+        shares = _joint_shares(x_axis, y_axis, drawn)
+        probability = y_axis.smoothed(x_axis.smoothed(shares).T).T
         display = cls(x_axis=x_axis, y_axis=y_axis, probability=probability, rows=rows)
         return display.plot(ax, scatter_kwargs=scatter_kwargs, **kwargs)
 
@@ -238,22 +234,17 @@ def _pair_of(codec: Any, features: Sequence[Hashable]) -> tuple[int, int]:
     return i, j
 
 
+def _axis(codec: Any, j: int, drawn: np.ndarray, rows: np.ndarray | None) -> ColumnAxis:
+    """Return the axis of a column that holds all rows to show, and almost all that are drawn."""
+    shown = [drawn if codec.schema.categories[j] is not None else trimmed(drawn)]
+    return ColumnAxis.of_column(codec, j, shown if rows is None else [*shown, rows], N_BINS)
+
+
 def _joint_shares(x_axis: ColumnAxis, y_axis: ColumnAxis, rows: np.ndarray) -> np.ndarray:
     """Return the share of rows in each cell of a map."""
     shape = (len(x_axis.intervals), len(y_axis.intervals))
     cells = np.ravel_multi_index((x_axis.find(rows[:, 0]), y_axis.find(rows[:, 1])), shape)
     return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape) / len(rows)
-
-
-def _probability(x_axis: ColumnAxis, y_axis: ColumnAxis, drawn: np.ndarray) -> np.ndarray:
-    """Return the probability of each cell of a map, smoothed along continuous columns."""
-    shares = _joint_shares(x_axis, y_axis, drawn)
-    for k, axis in enumerate((x_axis, y_axis)):
-        if axis.is_continuous:
-            values = np.moveaxis(shares, k, 0)[: axis.n_values]
-            # reflected at the ends, so that no probability is lost
-            values[:] = gaussian_filter1d(values, SMOOTHING, axis=0, mode="reflect")
-    return shares
 
 
 def _readable(ax: Any, colour: np.ndarray) -> Any:

@@ -11,6 +11,7 @@ from .axes import foreground, one_axes, percent, plain, pyplot, styled
 
 N_BINS = 40
 LEVELS = (0.05, 0.01, 0.5, 0.001, 0.2)  # p-values that are marked, those first that matter most
+HEADROOM = 0.3  # above the bars, for the legend
 INCHES_BETWEEN = 0.4  # marks, at least
 MAX_CLASSES = 10  # that are told apart
 TAIL = 4.0  # how far below the median scores are shown, in their range between 5% and 95%
@@ -215,6 +216,7 @@ class ScoreDisplay:
         share = "share of rows" if self.y is None else "share of the rows of a class"
         ax.set(xlabel=label, ylabel=share)
         self.p_value_axis_ = self._mark_p_values(ax)
+        ax.margins(y=HEADROOM)
         ax.legend()
         self.ax_ = ax
         self.figure_ = ax.figure
