@@ -86,7 +86,10 @@ def styled(defaults: dict, kwargs: dict | None, artist: Any) -> dict:
     """Return the properties of an artist: a user's own, in short or long names, over others."""
     from matplotlib.cbook import normalize_kwargs
 
-    return {**normalize_kwargs(defaults, artist), **normalize_kwargs(kwargs or {}, artist)}
+    own = normalize_kwargs(kwargs or {}, artist)
+    if "c" in own:  # of dots: matplotlib takes it for another property
+        defaults = {name: value for name, value in defaults.items() if name != "color"}
+    return {**normalize_kwargs(defaults, artist), **own}
 
 
 def foreground(ax: Any) -> Any:

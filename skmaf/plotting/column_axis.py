@@ -27,6 +27,8 @@ CENTRE = (0.001, 0.999)  # quantiles between which draws are shown
 SMOOTHING = 1.0  # standard deviation of the kernel that smooths histograms, in intervals
 JITTER = 0.3  # how far dots are moved in the interval of a category, or a step, to either side
 BETWEEN_SIDES = 0.1  # and how far from those of the other side they are
+MARGIN = 0.02  # beyond all intervals, in the range of the axis
+YEARS = np.array(["0001-01-01", "9999-12-31"], dtype="M8[us]")  # that matplotlib can write
 INCHES_PER_LETTER = 0.09
 INCHES_PER_TICK = 0.6
 UNITS_OF_DURATIONS = {"days": 1.0, "hours": 24.0, "minutes": 1440.0, "seconds": 86400.0}
@@ -221,19 +223,26 @@ class ColumnAxis:
 
     def dress(self, axis: Any) -> None:
         """Give an axis of matplotlib its name, limits and ticks."""
+        from matplotlib.ticker import AutoLocator, ScalarFormatter
+
         unit = "" if self.unit is None else f", {self.unit}"
         axis.set_label_text(plain(self.name) + unit)
-        margin = 0.1 if self.is_categorical else 0.02 * (self.edges[-1] - self.edges[0])
-        _set_limits(axis, self.edges[0] - margin, self.edges[-1] + margin)
         if self.labels is not None:
+            _set_limits(axis, self.edges[0], self.edges[-1], 0.1)
             axis.set_ticks(self.centres, self.labels)
-            if axis.axis_name == "x":
-                _rotate_long(axis, self.labels)
+            _rotate_long(axis, self.labels)
             return
+        margin = MARGIN * (self.edges[-1] - self.edges[0])
         if self.timeline is not None and self.timeline.cell_type != "durations":
+            _set_limits(axis, *_within_dates(*self.ends), 0.0)
             self._number_dates(axis)
+        else:
+            _set_limits(axis, *self.ends, margin)
+            axis.set_major_locator(AutoLocator())
+            axis.set_major_formatter(ScalarFormatter())
         if self.has_missing:
             self._mark_missing(axis)
+            _set_limits(axis, self.edges[0], self.edges[-1], margin)
 
     def _number_dates(self, axis: Any) -> None:
         from matplotlib.dates import (
@@ -257,6 +266,11 @@ class ColumnAxis:
             axis.set_major_formatter(DateFormatter("%H:%M"))
         else:
             axis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
+        formatter = axis.get_major_formatter()
+        _rotate_long(axis, formatter.format_ticks(axis.get_majorticklocs()))
+        if axis.axis_name == "x" and formatter.get_offset():
+            # to the right is what dates have in common, such as their year
+            axis.axes.set_xlabel(axis.get_label_text(), loc="left")
 
     def _mark_missing(self, axis: Any) -> None:
         """Put a tick where missing cells are, and no other one beyond the values."""
@@ -269,8 +283,8 @@ class ColumnAxis:
         fixed.set_offset_string(formatter.get_offset())
         axis.set_major_locator(FixedLocator([*ticks, self.centres[-1]]))
         axis.set_major_formatter(fixed)
-        if axis.axis_name == "x":
-            axis.get_ticklabels()[-1].set_rotation(90)
+        for label in axis.get_ticklabels()[-1:]:
+            label.set_rotation(90 if axis.axis_name == "x" else 0)
 
 
 def _of_categories(name: str, codes: np.ndarray, categories: Any) -> ColumnAxis:
@@ -350,11 +364,19 @@ def _unit_of(days: np.ndarray) -> str:
     return next(fits, "seconds")
 
 
-def _set_limits(axis: Any, low: float, high: float) -> None:
+def _within_dates(low: float, high: float) -> tuple[float, float]:
+    """Return limits of dates that matplotlib can write."""
+    from matplotlib.dates import date2num
+
+    first, last = date2num(YEARS)
+    return max(low, float(first)), min(high, float(last))
+
+
+def _set_limits(axis: Any, low: float, high: float, margin: float) -> None:
     if axis.axis_name == "x":
-        axis.axes.set_xlim(low, high)
+        axis.axes.set_xlim(low - margin, high + margin)
     else:
-        axis.axes.set_ylim(low, high)
+        axis.axes.set_ylim(low - margin, high + margin)
 
 
 def _inches(axis: Any) -> float:
@@ -365,7 +387,7 @@ def _inches(axis: Any) -> float:
 
 
 def _rotate_long(axis: Any, labels: list[str]) -> None:
-    """Turn labels upright that would not fit side by side."""
-    room = _inches(axis) / len(labels)
-    if max(map(len, labels)) * INCHES_PER_LETTER > room:
+    """Turn the labels of a horizontal axis upright if they would not fit side by side."""
+    needed = INCHES_PER_LETTER * len(labels) * max(map(len, labels), default=0)
+    if axis.axis_name == "x" and needed > _inches(axis):
         axis.set_tick_params(rotation=90)

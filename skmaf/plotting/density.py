@@ -193,7 +193,8 @@ class DensityDisplay:
         if colorbar:
             label = "probability" if are_categories else "probability density"
             self.colorbar_ = ax.figure.colorbar(self.mesh_, ax=ax, label=label)
-            self.colorbar_.formatter.set_powerlimits((-2, 4))
+            if "norm" not in kwargs:
+                self.colorbar_.formatter.set_powerlimits((-2, 4))
         self.x_axis.dress(ax.xaxis)
         self.y_axis.dress(ax.yaxis)
         self.ax_ = ax

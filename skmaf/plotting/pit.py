@@ -12,14 +12,13 @@ from .._validation import seed_from
 from ..base import encode_rows
 from ..conditional import ConditionalMAFDensity
 from ..density import MAFDensity
-from ..inference.pit import randomised_pit
 from .axes import foreground, grid_of_axes, plain, pyplot, second_colour, styled
 from .tables import feature_position, position_of, target_names
 
 MOST_PANELS = 36
 PANEL = (2.4, 2.0)  # inches
 N_POINTS = 100  # intervals of probability, at whose ends curves are compared with the band
-N_SIMULATED = 2000  # curves of uniform numbers, whose extremes make the band
+N_SIMULATED = 5000  # curves of uniform numbers, whose extremes make the band
 N_DRAWS = 199  # of each row, among which a target has a rank
 POOLED = "all columns"
 
@@ -294,7 +293,8 @@ def uniform_band(n: int, coverage: float) -> tuple[np.ndarray, np.ndarray]:
     counts = rng.multinomial(n, shares, size=N_SIMULATED).cumsum(axis=1)[:, :-1]
     points = np.arange(1, N_POINTS) / N_POINTS
     tails = np.minimum(binom.cdf(counts, n, points), binom.sf(counts - 1, n, points))
-    tail = np.quantile(tails.min(axis=1), 1 - coverage)
+    # a little less, for what is just as improbable is inside
+    tail = np.quantile(tails.min(axis=1), 1 - coverage, method="lower") * (1 - 1e-9)
     low = binom.ppf(tail, n, points) / n
     high = binom.isf(tail, n, points) / n
     return np.concatenate([[0], low, [1]]), np.concatenate([[0], high, [1]])
@@ -304,6 +304,8 @@ def _of_table(
     density: MAFDensity, X: Any, features: Sequence[Hashable] | None, rng: np.random.RandomState
 ) -> tuple[np.ndarray, list[str]]:
     """Return the PIT of the base dimensions of some columns, and their names."""
+    from ..inference.pit import randomised_pit
+
     pit = randomised_pit(density.density_, encode_rows(density, X), rng)
     names = density.get_feature_names_out()
     if features is None:

@@ -295,11 +295,13 @@ def _labels(X: Any, y: Any) -> np.ndarray | None:
         return None
     check_consistent_length(X, y)
     labels = np.asarray(y)
+    if labels.ndim != 1:
+        raise ValueError(f"y must hold one label for each row, and has shape {labels.shape}.")
     n_labels = len(pd.unique(labels))
-    if labels.ndim != 1 or n_labels > MAX_CLASSES:
+    if n_labels > MAX_CLASSES:
         raise ValueError(
-            f"y must hold one label for each row, and {MAX_CLASSES} different ones at most; it "
-            f"has shape {labels.shape} and {n_labels} different ones."
+            f"y holds {n_labels} different labels, of which {MAX_CLASSES} can be told apart: give "
+            "fewer."
         )
     return labels
 
