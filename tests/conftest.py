@@ -153,6 +153,7 @@ def pyplot():
 
     with plt.rc_context():
         backend = plt.get_backend()
+        plt.close("all")
         plt.switch_backend("Agg")
         yield plt
         plt.close("all")

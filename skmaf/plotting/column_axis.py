@@ -18,7 +18,7 @@ from ..table.grids import grid_step
 from ..table.timeline import PER_DAY, Timeline
 from .axes import plain
 
-MAX_CATEGORIES = 20  # that an axis has; the less frequent ones are one
+MAX_CATEGORIES = 20  # that an axis has
 BAR = 0.45  # half the width of the interval of a category
 GAP = 0.04  # between the intervals of numbers and that of missing cells, in the range of the axis
 SLOT = 0.08  # width of the latter
@@ -30,6 +30,8 @@ BETWEEN_SIDES = 0.1  # and how far from those of the other side they are
 MARGIN = 0.02  # beyond all intervals, in the range of the axis
 YEARS = np.array(["0001-01-01", "9999-12-31"], dtype="M8[us]")  # that matplotlib can write
 INCHES_PER_LETTER = 0.09
+INCHES_PER_LINE = 0.16
+LEAST_POINTS = 4.0  # of letters
 INCHES_PER_TICK = 0.6
 UNITS_OF_DURATIONS = {"days": 1.0, "hours": 24.0, "minutes": 1440.0, "seconds": 86400.0}
 MISSING = "missing"
@@ -76,7 +78,12 @@ class ColumnAxis:
 
     @classmethod
     def of_column(
-        cls, codec: Any, j: int, columns: Sequence[np.ndarray], n_bins: int
+        cls,
+        codec: Any,
+        j: int,
+        columns: Sequence[np.ndarray],
+        n_bins: int,
+        n_categories: int = MAX_CATEGORIES,
     ) -> "ColumnAxis":
         """Return the axis of a column, as wide as all of its cells that a picture is to show.
 
@@ -89,12 +96,14 @@ class ColumnAxis:
             Its cells, as the codec gives them, in one table or several.
         n_bins : int
             The most intervals of numbers.
+        n_categories : int, default=20
+            The most intervals of categories: the less frequent ones share one.
         """
         schema = codec.schema
         name = f"x{j}" if schema.names is None else str(schema.names[j])
         x = np.concatenate(columns)
         if schema.categories[j] is not None:
-            return _of_categories(name, x, schema.categories[j])
+            return _of_categories(name, x, schema.categories[j], n_categories)
         return cls.of_numbers(name, x, n_bins, schema.timelines[j])
 
     @classmethod
@@ -230,7 +239,7 @@ class ColumnAxis:
         if self.labels is not None:
             _set_limits(axis, self.edges[0], self.edges[-1], 0.1)
             axis.set_ticks(self.centres, self.labels)
-            _rotate_long(axis, self.labels)
+            _fit_labels(axis, self.labels)
             return
         margin = MARGIN * (self.edges[-1] - self.edges[0])
         if self.timeline is not None and self.timeline.cell_type != "durations":
@@ -267,7 +276,7 @@ class ColumnAxis:
         else:
             axis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
         formatter = axis.get_major_formatter()
-        _rotate_long(axis, formatter.format_ticks(axis.get_majorticklocs()))
+        _fit_labels(axis, formatter.format_ticks(axis.get_majorticklocs()))
         if axis.axis_name == "x" and formatter.get_offset():
             # to the right is what dates have in common, such as their year
             axis.axes.set_xlabel(axis.get_label_text(), loc="left")
@@ -287,14 +296,14 @@ class ColumnAxis:
             label.set_rotation(90 if axis.axis_name == "x" else 0)
 
 
-def _of_categories(name: str, codes: np.ndarray, categories: Any) -> ColumnAxis:
+def _of_categories(name: str, codes: np.ndarray, categories: Any, most: int) -> ColumnAxis:
     """Return the axis of a column of categories; the rare ones and new ones are one."""
     present = codes[~np.isnan(codes)].astype(int)
     counts = np.bincount(present, minlength=len(categories) + 1)
     n_known = len(categories)
     kept = np.arange(n_known)
-    if n_known > MAX_CATEGORIES:
-        kept = np.sort(np.argsort(-counts[:n_known], kind="stable")[: MAX_CATEGORIES - 1])
+    if n_known > most:
+        kept = np.sort(np.argsort(-counts[:n_known], kind="stable")[: most - 1])
     labels = [plain(category) for category in categories[kept]]
     numbers = kept.astype(float)
     places = np.full(n_known + 1, len(kept))
@@ -386,8 +395,13 @@ def _inches(axis: Any) -> float:
     return float(length / axis.axes.figure.dpi)
 
 
-def _rotate_long(axis: Any, labels: list[str]) -> None:
-    """Turn the labels of a horizontal axis upright if they would not fit side by side."""
-    needed = INCHES_PER_LETTER * len(labels) * max(map(len, labels), default=0)
-    if axis.axis_name == "x" and needed > _inches(axis):
+def _fit_labels(axis: Any, labels: list[str]) -> None:
+    """Turn labels upright that would not fit side by side, and smaller where they still do not."""
+    room = _inches(axis) / max(len(labels), 1)
+    is_horizontal = axis.axis_name == "x"
+    if is_horizontal and INCHES_PER_LETTER * max(map(len, labels), default=0) < room:
+        return
+    if is_horizontal:
         axis.set_tick_params(rotation=90)
+    if room < INCHES_PER_LINE:
+        axis.set_tick_params(labelsize=max(LEAST_POINTS, 10 * room / INCHES_PER_LINE))

@@ -12,6 +12,7 @@ from .column_axis import ColumnAxis
 from .tables import check_draws_rows, feature_position, subsampled
 
 N_BINS = 25  # of an axis of numbers
+N_CATEGORIES = 10  # of an axis of categories
 MOST_COLUMNS = 8  # that are shown where no features are named
 PANEL = (2.2, 2.0)  # inches
 
@@ -180,7 +181,7 @@ class PairDisplay:
     ) -> "PairDisplay":
         tables = [codec.encode(table)[0][:, columns] for table in (X, drawn)]
         axes = [
-            ColumnAxis.of_column(codec, j, [table[:, k] for table in tables], N_BINS)
+            ColumnAxis.of_column(codec, j, [table[:, k] for table in tables], N_BINS, N_CATEGORIES)
             for k, j in enumerate(columns)
         ]
         return cls(axes=axes, X=tables[0], drawn=tables[1], subsample=subsample)
