@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from .multiscale import MultiscaleDensity
     from .outlier import DensityOutlierDetector
     from .persistence.files import load, save
+    from .plotting.conditional import ConditionalDisplay
+    from .plotting.density import DensityDisplay
+    from .plotting.explanation import ExplanationDisplay
+    from .plotting.pairs import PairDisplay
+    from .plotting.pit import PITDisplay
+    from .plotting.scores import ScoreDisplay
+    from .plotting.training import TrainingDisplay
     from .reading import read_table
     from .table.relation_search import find_relations
     from .table.relations import Determines, Order, Sum
@@ -22,16 +29,23 @@ if TYPE_CHECKING:
     from .variational import VariationalFlow
 
 __all__ = [
+    "ConditionalDisplay",
     "ConditionalMAFDensity",
+    "DensityDisplay",
     "DensityEnsemble",
     "DensityOutlierDetector",
     "Determines",
+    "ExplanationDisplay",
     "MAFClassifier",
     "MAFDensity",
     "MultiscaleDensity",
     "Order",
+    "PITDisplay",
+    "PairDisplay",
+    "ScoreDisplay",
     "Shard",
     "Sum",
+    "TrainingDisplay",
     "VariationalFlow",
     "find_relations",
     "load",
@@ -41,16 +55,23 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
+    "ConditionalDisplay": "plotting.conditional",
     "ConditionalMAFDensity": "conditional",
+    "DensityDisplay": "plotting.density",
     "DensityEnsemble": "ensemble",
     "DensityOutlierDetector": "outlier",
     "Determines": "table.relations",
+    "ExplanationDisplay": "plotting.explanation",
     "MAFClassifier": "classifier",
     "MAFDensity": "density",
     "MultiscaleDensity": "multiscale",
     "Order": "table.relations",
+    "PITDisplay": "plotting.pit",
+    "PairDisplay": "plotting.pairs",
+    "ScoreDisplay": "plotting.scores",
     "Shard": "table.shards",
     "Sum": "table.relations",
+    "TrainingDisplay": "plotting.training",
     "VariationalFlow": "variational",
     "find_relations": "table.relation_search",
     "load": "persistence.files",

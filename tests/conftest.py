@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -115,3 +116,45 @@ def rows():
 def fitted(tiny, rows):
     """A fitted density for tests that do not change it."""
     return tiny(max_iter=30).fit(rows)
+
+
+@pytest.fixture(scope="session")
+def flats():
+    """A table with categories, numbers, dates, truth values and missing cells."""
+    rng = np.random.default_rng(0)
+    n = 200
+    area = rng.gamma(6, 10, n)
+    days = pd.to_timedelta(rng.integers(0, 700, n), unit="D")
+    table = pd.DataFrame(
+        {
+            "district": rng.choice(["north", "old town", "south"], n, p=[0.5, 0.2, 0.3]),
+            "area": area,
+            "rooms": np.clip(area // 20, 1, 6).astype(int),
+            "since": pd.Timestamp("2021-01-01") + days,
+            "lift": rng.random(n) < 0.3,
+        }
+    )
+    table.loc[::7, "area"] = None
+    table.loc[::11, "since"] = None
+    table.loc[3::9, "district"] = None
+    return table
+
+
+@pytest.fixture(scope="session")
+def flats_density(tiny, flats):
+    """A density of that table, trained for a moment."""
+    return tiny().fit(flats)
+
+
+@pytest.fixture
+def pyplot():
+    """Matplotlib's pyplot without a screen, and as it was when the test is over."""
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context():
+        backend = plt.get_backend()
+        plt.close("all")
+        plt.switch_backend("Agg")
+        yield plt
+        plt.close("all")
+        plt.switch_backend(backend)

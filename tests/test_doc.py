@@ -10,7 +10,7 @@ DOC = Path(__file__).parents[1] / "doc"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["user_guide", "families", "reliability"])
+@pytest.mark.parametrize("page", ["user_guide", "families", "plotting", "reliability"])
 def test_pages(page):
     results = doctest.testfile(str(DOC / f"{page}.rst"), module_relative=False)
     assert results.attempted >= 10
@@ -26,6 +26,13 @@ def test_pages(page):
         "density",
         "multiscale",
         "outlier",
+        "plotting.conditional",
+        "plotting.density",
+        "plotting.explanation",
+        "plotting.pairs",
+        "plotting.pit",
+        "plotting.scores",
+        "plotting.training",
         "reading.tables",
         "table.relation_search",
         "variational",

@@ -255,6 +255,20 @@ def test_cells_of_any_kind():
     assert pd.isna(expected[2]).all() and expected[3][2] == "a"  # as the row is without the 8
 
 
+@pytest.mark.parametrize("unit", ["ns", "us"])
+def test_dates_and_durations_are_expected_as_such(unit):
+    """Beside categories, where they are objects, in whatever unit pandas keeps them."""
+    rng = np.random.default_rng(0)
+    day = pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 90, 60), unit="D")
+    frame = pd.DataFrame({"day": day, "stay": day - day[0], "kind": rng.choice(["a", "b"], 60)})
+    frame = frame.astype({"day": f"datetime64[{unit}]", "stay": f"timedelta64[{unit}]"})
+    quick = MultiscaleDensity(max_iter=2, hidden_layer_sizes=(8,))
+    expected = fit(quick, frame).expected_values(frame[:5])
+    assert all(isinstance(cell, pd.Timestamp) for cell in expected[:, 0])
+    assert all(isinstance(cell, pd.Timedelta) for cell in expected[:, 1])
+    np.testing.assert_array_equal(pd.DataFrame(expected)[2], frame["kind"][:5])
+
+
 @pytest.mark.parametrize("as_frame", [True, False])
 def test_a_wrong_category(as_frame):
     """Among categories that say the same: of the rows as they are, and as numbers."""

@@ -264,21 +264,33 @@ class DiscreteMADE(nn.Module):
         return codes
 
     @torch.no_grad()
-    def midpoints(self, codes: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the uniform numbers that `draw` makes these codes of, shape (columns, rows).
+    def intervals(
+        self, codes: torch.Tensor, context: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the ends of the uniform numbers that `draw` makes these codes of.
 
-        A code has an interval of them, of which this is the middle; an absent one has 1/2.
+        Returns
+        -------
+        low, high : tensor of shape (columns, rows)
+            0 and 1 where a code is absent.
         """
         logits, mixtures = self._params(codes, context)
-        chance = torch.empty_like(codes)
+        low = torch.zeros_like(codes)
+        high = torch.ones_like(codes)
         for i, code in enumerate(codes):
             cumulative = self._cumulative(i, logits, mixtures)
             cumulative = F.pad(cumulative, (0, 0, 0, 1), value=1.0)
             cumulative = F.pad(cumulative, (0, 0, 1, 0))
             position = _positions(code).clamp(min=0).long()[None]
-            ends = cumulative.gather(0, position) + cumulative.gather(0, position + 1)
-            chance[i] = torch.where(code == ABSENT, 0.5, ends[0] / 2)
-        return chance
+            present = code != ABSENT
+            low[i] = torch.where(present, cumulative.gather(0, position)[0], low[i])
+            high[i] = torch.where(present, cumulative.gather(0, position + 1)[0], high[i])
+        return low, high
+
+    def midpoints(self, codes: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the middles of `intervals`, shape (columns, rows): 1/2 for an absent code."""
+        low, high = self.intervals(codes, context)
+        return (low + high) / 2
 
 
 def _log_mass(mixtures: Mixtures, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:

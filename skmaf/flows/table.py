@@ -49,6 +49,19 @@ class CodesDensity(RowDensity):
         """Return codes made of uniform numbers, both of shape (rows, codes)."""
         return self.discrete.draw(chance.T, _transposed(context)).T
 
+    def intervals(
+        self, codes: torch.Tensor, context: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the ends of the uniform numbers from which `draw` makes these codes.
+
+        Returns
+        -------
+        low, high : tensor of shape (rows, codes)
+            0 and 1 where a code is absent.
+        """
+        low, high = self.discrete.intervals(codes.T, _transposed(context))
+        return low.T, high.T
+
     def midpoints(self, codes: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
         """Return the uniform numbers from which `draw` makes these codes, shape (rows, codes).
 

@@ -90,7 +90,13 @@ def stack_columns(columns: list[np.ndarray]) -> np.ndarray:
     is_number = [column.dtype.kind in "iuf" for column in columns]
     if all(is_number) or all(column.dtype == columns[0].dtype for column in columns):
         return np.column_stack(columns)
-    return np.column_stack([column.astype(object) for column in columns])
+    return np.column_stack([_as_objects(column) for column in columns])
+
+
+def _as_objects(column: np.ndarray) -> np.ndarray:
+    """Return cells as objects: of dates and durations in nanoseconds NumPy would make integers."""
+    is_time = column.dtype.kind in "mM"
+    return pd.Series(column).astype(object).to_numpy() if is_time else column.astype(object)
 
 
 def fill_cells(values: np.ndarray, X: Any) -> np.ndarray:
