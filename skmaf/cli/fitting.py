@@ -31,7 +31,7 @@ def fit_density(source: Source, args: argparse.Namespace, messages: Messages) ->
         table = load_rows(source, options)
         X = table.X
     estimator = MAFDensity(
-        column_kinds=_kinds(args, table.X), random_state=args.seed, verbose=not messages.is_quiet
+        column_kinds=_kinds(args, table.X), random_state=args.seed, verbose=messages.shows_progress
     )
     return _fitted(estimator, table, messages, X)
 
@@ -43,7 +43,7 @@ def fit_detector(source: Source, args: argparse.Namespace, messages: Messages) -
         contamination="auto" if args.contamination is None else args.contamination,
         n_jobs=N_JOBS,
         random_state=args.seed,
-        verbose=not messages.is_quiet,
+        verbose=messages.shows_progress,
     )
     return _fitted(estimator, table, messages, table.X)
 
@@ -70,7 +70,7 @@ def fit_conditional(source: Source, args: argparse.Namespace, messages: Messages
     X = X.drop(columns=args.target)
     kinds = {name: kind for name, kind in _kinds(args, table.X).items() if kind != "grid"}
     estimator = ConditionalMAFDensity(
-        column_kinds=kinds, random_state=args.seed, verbose=not messages.is_quiet
+        column_kinds=kinds, random_state=args.seed, verbose=messages.shows_progress
     )
     return _fitted(estimator, table, messages, X, y)
 

@@ -25,6 +25,11 @@ class Messages:
     is_quiet: bool
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody looks at progress bars."""
+        return sys.stderr.isatty() and not self.is_quiet
+
     def note(self, text: str) -> None:
         """Note what the user may want to know, once."""
         if text not in self.notes:

@@ -81,8 +81,9 @@ class Model:
         schema = codec.schema
         expected = {}
         for j, name in enumerate(self.columns):
+            known = schema.categories[j]
             rare = schema.rare[j]
-            values = [*(schema.categories[j] or ())] if schema.categories[j] is not None else []
+            values = [] if known is None else list(known)
             values += [] if rare is None else list(rare.values)
             expected[name] = ExpectedColumn(
                 _kind_of(schema.cell_types[j], schema.timelines[j]),

@@ -75,7 +75,7 @@ def read_rows(
     n_read = 0
     with (
         open_table(source, conventions, known, n_rows, form, args.encoding) as table,
-        tqdm(desc=done, unit=" rows", delay=PATIENCE, disable=messages.is_quiet) as bar,
+        tqdm(desc=done, unit=" rows", delay=PATIENCE, disable=not messages.shows_progress) as bar,
     ):
         _refuse_lacking(model, source, table.names)
         if model.target in table.names:

@@ -78,7 +78,8 @@ def _plain_numbers(cells: np.ndarray, mark: str) -> np.ndarray:
     if mark == ",":
         swap = str.maketrans(",.", ".,")
         cells = np.array([c.translate(swap) if isinstance(c, str) else c for c in cells], object)
-    return pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(np.float64)
+    numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce")
+    return np.array(numbers, dtype=np.float64)
 
 
 def _number(text: str, mark: str) -> float | None:
