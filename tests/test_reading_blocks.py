@@ -37,7 +37,8 @@ def kinds_of(table):
     return expected
 
 
-def in_blocks(content, n_rows, expected, conventions=Conventions(), **options):
+def in_blocks(content, n_rows, expected, conventions=None, **options):
+    conventions = conventions or Conventions()
     given_source = source(content)
     with open_table(given_source, conventions, list(expected), n_rows, **options) as table:
         blocks = list(table.blocks(expected, conventions))

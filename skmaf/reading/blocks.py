@@ -71,14 +71,19 @@ class OpenTable:
             )
             for name, column in expected.items()
         }
-        blocks = (_block(frame, columns) for frame in self.frames)
+        blocks = self._all_blocks(columns)
         return _without_total(blocks, self.notes) if conventions.has_total else blocks
 
-
-def _block(frame: pd.DataFrame, columns: dict[str, ExpectedColumn]) -> Block:
-    frame = plain_rows(frame)
-    values = {name: as_expected(frame[name], column) for name, column in columns.items()}
-    return Block(frame, pd.DataFrame(values, index=frame.index))
+    def _all_blocks(self, columns: dict[str, ExpectedColumn]) -> Iterator[Block]:
+        n_empty = 0
+        for frame in self.frames:
+            cells = plain_rows(frame)
+            n_empty += len(frame) - len(cells)
+            values = {name: as_expected(cells[name], column) for name, column in columns.items()}
+            yield Block(cells, pd.DataFrame(values, index=cells.index))
+        if n_empty:
+            are = "row is" if n_empty == 1 else "rows are"
+            self.notes.append(f"{n_empty:,} {are} empty: left out.")
 
 
 def _without_total(blocks: Iterator[Block], notes: list[str]) -> Iterator[Block]:
