@@ -72,7 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return GONE
     except OSError as error:
-        print(f"skmaf: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        problem = f"{error.filename or 'output'}: {error.strerror or error}"
+        if arguments[:1] == [str(error.filename)] and "." not in arguments[0]:
+            problem += f"; subcommands are {', '.join(SUBCOMMANDS)}"
+        print(f"skmaf: {problem}", file=sys.stderr)
         return 2
     except ValueError as error:
         print("skmaf:", " ".join(str(error).split()), file=sys.stderr)

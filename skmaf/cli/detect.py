@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         with messages.of_warnings():
             model = load_model(args.model)
-    model.refuse_unless(("detector",), "skmaf fit TABLE --detector -o MODEL gives one")
+    model.refuse_unless("detector", "skmaf fit TABLE --detector -o MODEL")
     found = find_outliers(model, source, args, messages)
     is_text = args.output == STDOUT and not args.json
     top = SHOWN if is_text and args.top is None else args.top

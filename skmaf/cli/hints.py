@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from .files import beside
+from .model import SUFFIX
 from .options import reading_words
 
 LONGEST = 100  # characters of a line
@@ -26,7 +27,7 @@ def after_report(args: argparse.Namespace) -> str:
     if args.table is None or str(args.table) == "-":
         hints = {command("TABLE.csv"): "the same for your own table; --help lists the options"}
     else:
-        model = beside(args.table, ".skmaf")
+        model = beside(args.table, SUFFIX)
         words = reading_words(args)
         if args.label is not None:
             words += ["--drop", args.label]

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         with messages.of_warnings():
             model = load_model(args.model)
-    model.refuse_unless(("density",), "skmaf fit TABLE -o MODEL gives one")
+    model.refuse_unless("density", "skmaf fit TABLE -o MODEL")
     result = Result(args)
     filler = Filler(model, args.seed, result.is_text)
     with result.open() as write:

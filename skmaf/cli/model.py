@@ -14,6 +14,7 @@ from ..reading.expected import ExpectedColumn
 from ..table.codec import TableCodec
 from ..table.date_text import DateText
 
+SUFFIX = ".skmaf"  # by which users call models
 KINDS = {
     MAFDensity: "density",
     MultiscaleDensity: "density",
@@ -91,12 +92,12 @@ class Model:
             )
         return expected
 
-    def refuse_unless(self, kinds: tuple[str, ...], remedy: str) -> None:
-        """Refuse a model that is no such thing."""
-        if self.kind not in kinds:
+    def refuse_unless(self, kind: str, remedy: str) -> None:
+        """Refuse a model of another kind, and say which command makes one of this."""
+        if self.kind != kind:
             raise ValueError(
-                f"{self.name} holds a {type(self.estimator).__name__}, and this takes a "
-                f"{' or a '.join(kinds)}: {remedy}."
+                f"{self.name} holds a {type(self.estimator).__name__}, and a {kind} is needed, "
+                f"such as {remedy} makes."
             )
 
 
@@ -112,7 +113,11 @@ def save_model(model: Model, path: Path) -> None:
 
 def load_model(path: Path) -> Model:
     """Return the model of a file that `save_model` or `skmaf.save` has written."""
-    estimator, about = read_value_and_about(path, KIND)
+    try:
+        estimator, about = read_value_and_about(path, KIND)
+    except ValueError as error:
+        is_named_so = path.suffix == SUFFIX
+        raise ValueError(str(error) if is_named_so else f"{error} MODEL comes first.") from error
     if type(estimator) not in KINDS:
         raise ValueError(
             f"{path} holds a {type(estimator).__name__}, which the command does not know: use it "

@@ -54,13 +54,18 @@ class Outliers:
     def text(self) -> str:
         """Return the rows with their reasons as text."""
         threshold = number_text(self.model.estimator.offset_)
-        are = "row is an outlier" if self.n_outliers == 1 else "rows are outliers"
-        title = f"{self.n_outliers:,} of {self.n_rows:,} {are}: the score is below {threshold} nats"
+        are = "is an outlier" if self.n_outliers == 1 else "are outliers"
+        title = (
+            f"{self.n_outliers:,} of {self.n_rows:,} rows {are}: the score is below {threshold} "
+            "nats"
+        )
         shown = self.lines.rename(columns={"p_value": "p-value"})
         lines = row_lines(shown, list(reason_texts(self.X, *self.reasons)))
         if not lines:
             return title
-        explained = "Rows count from 0; p-value: how often a normal row looks as odd"
+        explained = "p-value: how often a normal row looks as odd"
+        if pd.api.types.is_integer_dtype(self.lines["row"]):  # and has no name
+            explained += "; row 0 is the first"
         n_more = self.n_outliers - len(self.lines)
         more = [f"and {n_more:,} more: --top shows more, --output FILE takes all"] if n_more else []
         return "\n".join([title, explained, *lines, *more])

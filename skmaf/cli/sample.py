@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     messages = Messages(args.quiet)
     with messages.of_warnings():
         model = load_model(args.model)
-    model.refuse_unless(("density",), "skmaf fit TABLE -o MODEL gives one")
+    model.refuse_unless("density", "skmaf fit TABLE -o MODEL")
     estimator = model.estimator.set_output(transform="pandas")
     # the first chunk is what Python draws with the seed
     seeds = np.random.SeedSequence(args.seed).generate_state(args.n // CHUNK + 1)
