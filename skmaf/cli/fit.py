@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.contamination is not None and not args.detector:
         raise ValueError("--contamination is of a --detector.")
+    if str(args.output) == "-":
+        raise ValueError("a model goes to a file: give --output a name.")
     check_output(args.output, args.table, args.force)
     messages = Messages(args.quiet)
     fit = fit_detector if args.detector else fit_conditional if args.target else fit_density

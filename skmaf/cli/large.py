@@ -5,7 +5,7 @@ from typing import Any
 
 from ..reading.conventions import Conventions
 from ..reading.formats import is_parquet
-from ..reading.sources import Source
+from ..reading.sources import Source, optional
 from ..reading.tables import select_columns
 from ..table.streams import SAMPLE_ROWS, STREAM_BYTES
 from .files import Table, as_rows
@@ -16,10 +16,9 @@ def is_large(source: Source) -> bool:
     path = Path(source.name)
     if not path.is_file() or not is_parquet(source):
         return False
-    import pyarrow.parquet
-
+    parquet: Any = optional("pyarrow.parquet", "pyarrow", f"{source.name}, a Parquet file,")
     try:
-        metadata = pyarrow.parquet.read_metadata(path)
+        metadata = parquet.read_metadata(path)
     except ValueError:  # packed
         return False
     return metadata.num_rows * metadata.num_columns * 8 >= STREAM_BYTES

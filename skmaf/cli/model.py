@@ -128,13 +128,16 @@ def load_model(path: Path) -> Model:
             f"{path} holds an estimator that knows no names of columns, or is not fitted: fit it "
             "to a data frame."
         )
-    return Model(
+    model = Model(
         str(path),
         estimator,
         Conventions.from_json(about.get("conventions", {})),
         about.get("row_names"),
         about.get("known_by"),
     )
+    if model.kind == "conditional density" and len(estimator.constraints_.keys) > 1:
+        raise ValueError(f"{path} holds a density of several targets: use it in Python.")
+    return model
 
 
 def _kind_of(cell_types: set[str], timeline: Any) -> str | None:
