@@ -94,6 +94,7 @@ def test_json_of_a_fit(folder, tmp_path, monkeypatch, capsys):
         assert err == "" and result["output"] == str(path) and path.exists()
         assert set(result["columns"]) == set(COLUMNS) - {result.get("target")}
         assert any("Identifiers" in note for note in result["notes"])
+        assert not any("max_iter" in note for note in result["notes"])  # there is no such option
     assert result["target"] == "size" and result["estimator"] == "ConditionalMAFDensity"
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -88,6 +89,7 @@ def _fitted(
     n_rows = len(X) if isinstance(X, pd.DataFrame) else X.count_rows()
     messages.say(f"Fitting to {n_rows:,} rows of {table.X.shape[1]:,} columns: {names}")
     with messages.of_warnings(), stopped_by_interrupts():
+        warnings.filterwarnings("ignore", "Training reached max_iter")  # which is not the user's
         estimator.fit(X, y)
     estimator.set_params(verbose=False)
     return Model(
