@@ -352,6 +352,7 @@ def test_options_of_the_fit_go_with_the_model(tmp_path, quick, capsys):
         (["--contamination", "0.1"], "of a --detector"),
         (["--target", "weight"], "no column 'weight'"),
         (["--target", "kind"], "must hold numbers"),
+        (["--target", "day"], "must hold numbers"),
         (["--drop", "weight"], "no column 'weight'"),
         (["--detector", "--contamination", "2"], "contamination"),
     ],

@@ -19,6 +19,7 @@ from .large import is_large, load_large
 from .messages import Messages
 from .model import Model
 from .options import reading_options
+from .report import is_amount
 
 N_JOBS = 2  # of the detector, which has no use for more
 
@@ -60,7 +61,7 @@ def fit_conditional(source: Source, args: argparse.Namespace, messages: Messages
             f"{source.name} has no column {args.target!r} to be a target; there are "
             f"{listing(table.X, 10)}."
         )
-    if not pd.api.types.is_numeric_dtype(table.X[args.target]):
+    if not is_amount(table.X[args.target]):
         raise ValueError(f"the target {args.target!r} must hold numbers.")
     is_there = table.X[args.target].notna()
     if not is_there.all():

@@ -70,11 +70,10 @@ def read_rows(
     expected = model.expected_columns()
     form = Form(args.separator, args.decimal, args.header, args.skip, args.footer)
     conventions = _overruled(model, args)
-    n_rows = max(1, BLOCK_CELLS // len(expected))
     known = list(expected)
     n_read = 0
     with (
-        open_table(source, conventions, known, n_rows, form, args.encoding) as table,
+        open_table(source, conventions, known, BLOCK_CELLS, form, args.encoding) as table,
         tqdm(desc=done, unit=" rows", delay=PATIENCE, disable=not messages.shows_progress) as bar,
     ):
         _refuse_lacking(model, source, table.names)

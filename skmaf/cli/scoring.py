@@ -32,8 +32,8 @@ class Scorer:
     model : Model
     n_rows, n_scored : int
         How many rows there were, and how many of them have a score.
-    sums : ndarray of shape (2,)
-        Of the scores, and of their squares.
+    total : float
+        The sum of the scores.
     new : dict of str to dict
         For each column the categories that the fit did not see, in the order in which they came.
     """
@@ -41,7 +41,7 @@ class Scorer:
     model: Model
     n_rows: int = 0
     n_scored: int = 0
-    sums: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    total: float = 0.0
     new: dict[str, dict] = field(default_factory=dict)
 
     def scores(self, rows: Rows) -> pd.DataFrame:
@@ -99,21 +99,12 @@ class Scorer:
         kept = scores[~np.isnan(scores)]
         self.n_rows += len(scores)
         self.n_scored += len(kept)
-        with np.errstate(over="ignore"):  # scores may be as low as float64 goes
-            self.sums += kept.sum(), (kept**2).sum()
+        self.total += float(kept.sum())
 
     @property
     def mean(self) -> float:
         """The mean score, NaN if there is none."""
-        return self.sums[0] / self.n_scored if self.n_scored else math.nan
-
-    @property
-    def standard_error(self) -> float:
-        """Of the mean, NaN of fewer than two scores."""
-        if self.n_scored < 2:
-            return math.nan
-        variance = max(0.0, self.sums[1] / self.n_scored - self.mean**2)
-        return math.sqrt(variance / (self.n_scored - 1))
+        return self.total / self.n_scored if self.n_scored else math.nan
 
     def report(self, messages: Messages) -> None:
         """Note what was found in the rows."""
@@ -133,7 +124,5 @@ class Scorer:
     @property
     def summary(self) -> str:
         """The mean of the scores, in words."""
-        return (
-            f"Mean log-density  {number_text(self.mean)} nats per row (standard error "
-            f"{number_text(self.standard_error)}, {self.n_scored:,} rows)"
-        )
+        mean = number_text(self.mean)
+        return f"Mean log-density  {mean} nats per row ({self.n_scored:,} rows)"

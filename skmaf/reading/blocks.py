@@ -1,7 +1,7 @@
 """Tables that are read a block of rows at a time, in the way that a file like them was read."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TextIO
@@ -111,7 +111,7 @@ def open_table(
     source: Source,
     conventions: Conventions,
     known: list[str],
-    n_rows: int,
+    n_cells: int,
     form: Form | None = None,
     encoding: str | None = None,
 ) -> Iterator[OpenTable]:
@@ -126,7 +126,7 @@ def open_table(
         Of a file that was read before.
     known : list of str
         Names of columns that the table should have.
-    n_rows : int
+    n_cells : int
         Of a block.
     form : Form, default=None
         What the user says of this file.
@@ -135,13 +135,13 @@ def open_table(
     """
     refuse_no_table(source)
     if is_parquet(source):
-        with _open_parquet(source, n_rows) as table:
+        with _open_parquet(source, n_cells) as table:
             yield table
         return
     form = _known_form(form or Form(), conventions)
     if is_workbook(source):
         text, _ = workbook_text(source.read(), source.name, conventions.sheet)
-        yield _text_table(source, io.StringIO(text), form, conventions, known, n_rows)
+        yield _text_table(source, io.StringIO(text), form, conventions, known, n_cells)
         return
     encoding = encoding or conventions.encoding
     encoding = encoding or find_encoding(source, conventions.old_encoding)
@@ -151,9 +151,9 @@ def open_table(
     with open_text(source, encoding) as stream:
         if is_json(start):
             frame = read_json(stream.read(), source.name)
-            yield OpenTable(list(frame.columns), ".", _parts(frame, n_rows))
+            yield OpenTable(list(frame.columns), ".", _parts(frame, n_cells))
         else:
-            yield _text_table(source, stream, form, conventions, known, n_rows)
+            yield _text_table(source, stream, form, conventions, known, n_cells)
 
 
 def _known_form(form: Form, conventions: Conventions) -> Form:
@@ -170,7 +170,7 @@ def _text_table(
     form: Form,
     conventions: Conventions,
     known: list[str],
-    n_rows: int,
+    n_cells: int,
 ) -> OpenTable:
     try:
         text = open_delimited(stream, form, conventions.form, known)
@@ -178,6 +178,7 @@ def _text_table(
         raise ValueError(f"{source.name}: {error}") from error
     rows = text.rows
     names = column_names(text.layout.names, rows.width)
+    n_rows = _rows_of_block(n_cells, names)
     notes: list[str] = []
 
     def frames() -> Iterator[pd.DataFrame]:
@@ -204,7 +205,7 @@ def _named_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @contextmanager
-def _open_parquet(source: Source, n_rows: int) -> Iterator[OpenTable]:
+def _open_parquet(source: Source, n_cells: int) -> Iterator[OpenTable]:
     arrow: Any = optional("pyarrow", "pyarrow", f"{source.name}, a Parquet file,")
     import pyarrow.parquet
 
@@ -212,6 +213,9 @@ def _open_parquet(source: Source, n_rows: int) -> Iterator[OpenTable]:
         file = pyarrow.parquet.ParquetFile(
             stream if stream.seekable() else io.BytesIO(stream.read())
         )
+
+        names = list(file.schema_arrow.names)
+        n_rows = _rows_of_block(n_cells, names)
 
         def frames() -> Iterator[pd.DataFrame]:
             start = 0
@@ -224,9 +228,14 @@ def _open_parquet(source: Source, n_rows: int) -> Iterator[OpenTable]:
                 yield frame
                 start += len(frame)
 
-        yield OpenTable(list(file.schema_arrow.names), None, frames())
+        yield OpenTable(names, None, frames())
 
 
-def _parts(frame: pd.DataFrame, n_rows: int) -> Iterator[pd.DataFrame]:
+def _parts(frame: pd.DataFrame, n_cells: int) -> Iterator[pd.DataFrame]:
+    n_rows = _rows_of_block(n_cells, frame.columns)
     for start in range(0, len(frame), n_rows):
         yield frame.iloc[start : start + n_rows]
+
+
+def _rows_of_block(n_cells: int, names: Collection[str]) -> int:
+    return max(1, n_cells // max(1, len(names)))
