@@ -137,7 +137,8 @@ def test_label(quick, save, frame, capsys):
     top = out.split("most anomalous")[1].splitlines()[2:22]
     assert [line.split()[-1] for line in top[::2]] == ["1"] * 10
     assert all(line.split()[0] == "height" and "expected" in line for line in top[1::2])
-    assert "fraud" not in out.split("drawn from the density")[1]
+    drawn, hints = out.split("drawn from the density")[1].split("What to try next")
+    assert "fraud" not in drawn and "--drop fraud" in hints
 
 
 @pytest.mark.parametrize(

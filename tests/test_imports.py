@@ -13,6 +13,7 @@ import pytest
 
 import skmaf
 from skmaf import DensityOutlierDetector, MultiscaleDensity
+from skmaf.cli.command import SUBCOMMANDS
 
 LIBRARIES = {"narwhals", "numpy", "pandas", "scipy", "sklearn", "torch", "tqdm"}
 OF_FITS = {"torch", "sklearn.covariance", "sklearn.linear_model", "sklearn.metrics"}
@@ -36,10 +37,12 @@ def test_the_package_imports_no_library():
     assert imported("import skmaf; dir(skmaf); skmaf.__version__", LIBRARIES) == set()
 
 
-@pytest.mark.parametrize("option", ["--help", "--version", "--no-such-option"])
-def test_the_command_line_imports_no_library(option):
-    code = "from skmaf.cli import main\ntry: main([{!r}])\nexcept SystemExit: print()"
-    assert imported(code.format(option), LIBRARIES) == set()
+@pytest.mark.parametrize("words", ["--help", "--version", "--no-such-option", *SUBCOMMANDS])
+def test_the_command_line_imports_no_library(words):
+    """Nor does the help of a subcommand."""
+    options = [words] if words.startswith("--") else [words, "--help"]
+    code = "from skmaf.cli import main\ntry: main({!r})\nexcept SystemExit: print()"
+    assert imported(code.format(options), LIBRARIES) == set()
 
 
 NETWORK = """

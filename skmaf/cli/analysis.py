@@ -3,7 +3,6 @@
 import argparse
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,13 +16,15 @@ from .files import (
     MIN_ROWS,
     Scores,
     Table,
+    beside,
     check_output,
     example_table,
     load_table,
     write_scores,
 )
+from .hints import after_report
+from .options import reading_options
 from .report import (
-    NEXT,
     drawn_text,
     header_text,
     lowest_rows,
@@ -35,7 +36,6 @@ from .report import (
 N_DRAWN = 5
 MOST_SHOWN = 10  # anomalous rows
 FEWEST_SHOWN = 3
-PACKED = {".gz", ".zip", ".zst", ".bz2", ".xz"}
 N_JOBS = 2  # of the detector, which has no use for more
 
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     drawn = density.sample(N_DRAWN, random_state=args.seed)
     lowest = lowest_rows(scores.score, n_shown(len(table.X)) if args.top is None else args.top)
     top = top_text(table, scores, lowest, reasons(detector, table.X.iloc[lowest]))
-    print("", top, "", drawn_text(fitted, drawn), "", NEXT, sep="\n")
+    print("", top, "", drawn_text(fitted, drawn), "", after_report(args), sep="\n")
 
 
 def n_shown(n_rows: int) -> int:
@@ -83,41 +83,19 @@ def read(args: argparse.Namespace) -> tuple[Table, Path | None]:
     if args.table is None:
         table = example_table()
     else:
-        table = load_table(args.table, args.label, reading_options(args))
+        options = reading_options(args)
+        if args.only and args.label:
+            options["only"] = [*args.only, args.label]
+        table = load_table(args.table, args.label, options)
         output = output or scores_path(args.table)
     if output is not None:
         check_output(output, args.table, args.force)
     return table, output
 
 
-def reading_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The parameters of `skmaf.read_table`."""
-    names = ("separator", "decimal", "encoding", "header", "skip", "footer", "sheet", "drop")
-    options = {name: getattr(args, name) for name in names}
-    options["missing"] = missing_cells(args.missing)
-    options["column_kinds"] = dict(args.kind)
-    options["only"] = args.only and [*args.only, *([args.label] if args.label else [])]
-    return options
-
-
-def missing_cells(declared: list[tuple[str | None, str]]) -> list[str] | dict[str, list[str]]:
-    """What stands for missing cells, in all columns or in those named."""
-    everywhere = [text for name, text in declared if name is None]
-    by_column: dict[str, list[str]] = {}
-    for name, text in declared:
-        if name is not None:
-            by_column.setdefault(name, []).append(text)
-    if everywhere and by_column:
-        raise ValueError("--missing takes either TEXT or COLUMN=TEXT, not both.")
-    return by_column or everywhere
-
-
 def scores_path(source: Path) -> Path | None:
     """Where the scores of a table go: beside its file, for standard input nowhere."""
-    if str(source) == "-":
-        return None
-    name = source.with_suffix("") if source.suffix in PACKED else source
-    return name.with_suffix(".scores.csv")
+    return None if str(source) == "-" else beside(source, ".scores.csv")
 
 
 def split(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray]:

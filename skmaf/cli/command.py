@@ -1,17 +1,37 @@
-"""The command line: its options, and its errors as one line."""
+"""The command line: which form of the command is meant, and its errors as one line."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from .. import __version__
+from .options import add_contamination, add_reading_options
 
+# of each subcommand its module here, and what it does
+SUBCOMMANDS = {
+    "fit": ("fit", "learn the density of a table, or what its outliers are, and keep it in a file"),
+    "score": ("score", "log-densities of the rows of a table; outlier scores and p-values"),
+    "detect": ("detect", "the outliers of a table, and why they are such"),
+    "sample": ("sample", "rows like those of the table"),
+    "impute": ("impute", "a table with its missing cells filled"),
+}
+EXIT_CODES = """\
+exit codes:
+  0  done
+  2  an error, which is said in one line on stderr
+  130  interrupted; no file is left half written
+  141  whatever read the output has gone, as head does
+"""
 DESCRIPTION = """\
 Fit the density of a table; print its held-out log-likelihood, its most anomalous rows with \
 the reasons, and
 a few fresh rows; write the scores of each row to TABLE.scores.csv. Without TABLE: a table \
 that scikit-learn ships.
+
+Subcommands do one thing each: skmaf SUBCOMMAND --help
 """
 EXAMPLES = """\
 examples:
@@ -21,6 +41,7 @@ examples:
 the others are found
   skmaf TABLE.csv --contamination 0.01    call the lowest 1% of the rows outliers
   skmaf TABLE.csv --drop id --missing 9999 --kind zip=categorical
+  skmaf ./fit                             a table whose name is that of a subcommand
 
 The table is CSV or a relative of it, Parquet, a spreadsheet (.xlsx, .xls, .ods) or JSON lines, \
 perhaps packed.
@@ -29,21 +50,32 @@ are categories,
 and cells may be empty. A first column without a name, or of identifiers, names the rows.
 One tenth of the rows is held out from the fit; with --label, half of the normal rows. Training ends
 sooner than in Python where it would take over a minute.
+
 """
+GONE = 141  # as of a program that SIGPIPE has ended
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command, and return its exit code.
-
-    That is 2 after an error, which is one line on stderr, and 130 after an interrupt.
-    """
-    args = make_parser().parse_args(argv)
+    """Run the command, and return its exit code; an error is one line on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from .analysis import run  # slow, and nothing that --help needs
+        if arguments and arguments[0] in SUBCOMMANDS:
+            _run_subcommand(*arguments)
+        else:
+            args = make_parser().parse_args(arguments)
+            from .analysis import run  # slow, and nothing that --help needs
 
-        run(args)
+            run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is left in the buffer of stdout would fail again when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GONE
     except OSError as error:
-        print(f"skmaf: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        problem = f"{error.filename or 'output'}: {error.strerror or error}"
+        if arguments[:1] == [str(error.filename)] and "." not in arguments[0]:
+            problem += f"; subcommands are {', '.join(SUBCOMMANDS)}"
+        print(f"skmaf: {problem}", file=sys.stderr)
         return 2
     except ValueError as error:
         print("skmaf:", " ".join(str(error).split()), file=sys.stderr)
@@ -54,13 +86,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _run_subcommand(name: str, *arguments: str) -> None:
+    module_name, summary = SUBCOMMANDS[name]
+    module = import_module(f".{module_name}", __package__)
+    parser = argparse.ArgumentParser(
+        prog=f"skmaf {name}",
+        description=f"{summary[0].upper()}{summary[1:]}.\n\n{module.DESCRIPTION}",
+        epilog=f"{module.EXAMPLES}\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    # options may stand between the files
+    module.run(parser.parse_intermixed_args(arguments))
+
+
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+    """The parser of the form without a subcommand."""
+    listed = [f"  {name:9}{summary}" for name, (_, summary) in SUBCOMMANDS.items()]
     parser = argparse.ArgumentParser(
         prog="skmaf",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
+        description="\n".join([DESCRIPTION, "subcommands:", *listed]),
+        epilog=EXAMPLES + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="skmaf [TABLE] [options]\n       skmaf SUBCOMMAND ...",
     )
     add = parser.add_argument
     add("table", nargs="?", type=Path, metavar="TABLE", help="file, or - for standard input")
@@ -69,13 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="COLUMN",
         help="two-valued column, not modelled; rows with 0, or else the majority, are normal",
     )
-    add(
-        "--contamination",
-        type=float,
-        metavar="SHARE",
-        help="share of the rows to call outliers; without it, those that 5%% of normal rows would "
-        "not reach",
-    )
+    add_contamination(parser)
     add(
         "--top",
         type=int,
@@ -88,53 +130,3 @@ def make_parser() -> argparse.ArgumentParser:
     add("--version", action="version", version=f"skmaf {__version__}")
     add_reading_options(parser)
     return parser
-
-
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """Add what overrules the reader: parameters of `skmaf.read_table`."""
-    add = parser.add_argument_group("reading").add_argument
-    add("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out")
-    add("--only", nargs="+", metavar="COLUMN", help="the columns to use")
-    add(
-        "--kind",
-        action="append",
-        default=[],
-        type=parse_kind,
-        metavar="COLUMN=KIND",
-        help="what a column is: continuous, grid, categorical, heavy-tailed, or bounds such as 0:1",
-    )
-    add(
-        "--missing",
-        action="append",
-        default=[],
-        type=parse_missing,
-        metavar="[COLUMN=]TEXT",
-        help="what else stands for a missing cell, such as 9999",
-    )
-    add("--separator", metavar="SIGN", help="what divides cells; ' ' is any number of blanks")
-    add("--decimal", choices=[".", ","], help="what marks decimals")
-    add("--encoding", metavar="NAME", help="of the text, such as latin-1")
-    add("--header", type=int, metavar="N", help="how many lines hold the names of the columns")
-    add("--skip", type=int, metavar="N", help="how many lines above them are no part of the table")
-    add("--footer", type=int, metavar="N", help="how many lines at the end are none")
-    add("--sheet", default=0, metavar="NAME", help="sheet of a spreadsheet (the first)")
-
-
-def parse_kind(text: str) -> tuple[str, str | tuple[float | None, float | None]]:
-    """The name of a column and its kind, or the bounds of its numbers."""
-    name, sign, kind = text.rpartition("=")
-    if not sign:
-        raise argparse.ArgumentTypeError(f"{text!r} is not COLUMN=KIND")
-    low, colon, high = kind.partition(":")
-    if not colon:
-        return name, kind
-    try:
-        return name, (float(low) if low else None, float(high) if high else None)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{kind!r} is not LOW:HIGH") from error
-
-
-def parse_missing(text: str) -> tuple[str | None, str]:
-    """The name of a column, None for all, and what stands for a missing cell there."""
-    name, sign, cell = text.rpartition("=")
-    return (name, cell) if sign else (None, text)

@@ -1,4 +1,4 @@
-"""Tables for the command: scikit-learn's example, the user's file, and the file of scores."""
+"""Tables to fit: scikit-learn's example, the user's file; and the file of scores beside it."""
 
 import os
 import re
@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer
 
-from ..reading import read_table
+from ..reading.conventions import Conventions
+from ..reading.sources import Source
+from ..reading.tables import read_with_conventions
 from ..table.codec import TableCodec
 
 MIN_ROWS = 10
@@ -19,6 +21,7 @@ MIN_ROWS = 10
 MIN_INCOMPLETE_ROWS = 10
 MIN_INCOMPLETE_SHARE = 0.02
 LONGEST_NAME = 40  # characters of the half of the names of rows
+PACKED = {".gz", ".zip", ".zst", ".bz2", ".xz"}
 # names of columns that tell the rows apart: in any order, or only if they count on
 IDENTIFIER = re.compile(r"(?:.*[ _.-])?(?:id|Id|ID)|.*[a-z](?:Id|ID)")
 COUNTER = re.compile(r"row[ _.]?names?|row|index|obs|no\.?|nr\.?|#|unnamed.*|x0", re.IGNORECASE)
@@ -46,6 +49,10 @@ class Table:
         The label of the rows to fit.
     notes : list of str
         What was left out, and why.
+    conventions : Conventions
+        How the file was read.
+    row_names : str or None
+        The column of identifiers that names the rows.
     """
 
     title: str
@@ -56,6 +63,8 @@ class Table:
     labels: pd.Series | None = None
     normal: object = None
     notes: list[str] = field(default_factory=list)
+    conventions: Conventions = Conventions()
+    row_names: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,31 +118,93 @@ def load_table(source: Path, label: str | None, options: dict[str, Any]) -> Tabl
     ValueError
         If the file is no table, has too little in it, or the label does not have two values.
     """
-    frame = read_table(source, **options)
-    notes = [" ".join(frame.attrs["reading"])] if frame.attrs["reading"] else []
+    frame, conventions = read_with_conventions(source, **options)
+    notes = _reading_notes(frame)
     labels = None
     normal = None
     if label is not None:
         labels, normal = take_label(frame, label)
+    frame, row_names, more_notes = _named_rows(frame, str(source), options, notes)
+    notes += more_notes
+    kinds = options.get("column_kinds") or {}
+    is_normal = np.ones(len(frame), dtype=bool) if labels is None else (labels == normal).to_numpy()
+    X, scored, more_notes = usable_cells(frame, kinds, is_normal)
+    notes += more_notes
+    _refuse_no_columns(X, str(source), notes)
+    if labels is not None:
+        labels = labels[scored].set_axis(X.index[scored])
+        if labels.nunique() < 2:
+            raise ValueError(f"all rows that can be scored have one label. {notes[-1]}")
+    names = names_of_rows(frame.drop(columns=X.columns)[scored])
+    return Table(
+        str(source),
+        X[scored],
+        scored,
+        X.index,
+        names,
+        labels,
+        normal,
+        notes,
+        conventions,
+        row_names,
+    )
+
+
+def load_rows(source: Source, options: dict[str, Any]) -> Table:
+    """Read the columns that a density can use from a file, in all of its rows.
+
+    Parameters and errors are those of `load_table`.
+    """
+    frame, conventions = read_with_conventions(source, **options)
+    return as_rows(frame, conventions, source.name, options)
+
+
+def as_rows(
+    frame: pd.DataFrame, conventions: Conventions, title: str, options: dict[str, Any]
+) -> Table:
+    """Return the columns of a frame that a density can use, in all of its rows."""
+    notes = _reading_notes(frame)
+    frame, row_names, more_notes = _named_rows(frame, title, options, notes)
+    notes += more_notes
+    kinds = options.get("column_kinds") or {}
+    X = finite_cells(frame, kinds)
+    silent = say_nothing(X, kinds)
+    notes += _silent_notes([_example(X, name) for name in silent])
+    X = X.drop(columns=silent)
+    _refuse_no_columns(X, title, notes)
+    return Table(
+        title,
+        X,
+        np.ones(len(X), dtype=bool),
+        X.index,
+        names_of_rows(frame.drop(columns=X.columns)),
+        notes=notes,
+        conventions=conventions,
+        row_names=row_names,
+    )
+
+
+def _reading_notes(frame: pd.DataFrame) -> list[str]:
+    said = frame.attrs.get("reading")
+    return [" ".join(said)] if said else []
+
+
+def _named_rows(
+    frame: pd.DataFrame, source: str, options: dict[str, Any], notes: list[str]
+) -> tuple[pd.DataFrame, str | None, list[str]]:
+    """Return what `name_rows` does; refuse a table of too few rows."""
     if len(frame) < MIN_ROWS:
         raise ValueError(
             f"{source}: too few rows to fit: {len(frame)}; a density needs {MIN_ROWS} at the very "
             f"least. {' '.join(notes)}"
         )
     kinds = options.get("column_kinds") or {}
-    frame, more_notes = name_rows(frame, {*kinds, *(options.get("only") or ())})
-    notes += more_notes
-    is_normal = np.ones(len(frame), dtype=bool) if labels is None else (labels == normal).to_numpy()
-    X, scored, more_notes = usable_cells(frame, kinds, is_normal)
-    notes += more_notes
+    return name_rows(frame, {*kinds, *(options.get("only") or ())})
+
+
+def _refuse_no_columns(X: pd.DataFrame, source: str, notes: list[str]) -> None:
     if X.shape[1] == 0:
         raise ValueError(f"{source} has no column to fit. {' '.join(notes)}")
-    if labels is not None:
-        labels = labels[scored].set_axis(X.index[scored])
-        if labels.nunique() < 2:
-            raise ValueError(f"all rows that can be scored have one label. {notes[-1]}")
-    names = names_of_rows(frame.drop(columns=X.columns)[scored])
-    return Table(str(source), X[scored], scored, X.index, names, labels, normal, notes)
 
 
 def take_label(frame: pd.DataFrame, name: str) -> tuple[pd.Series, Any]:
@@ -153,21 +224,24 @@ def take_label(frame: pd.DataFrame, name: str) -> tuple[pd.Series, Any]:
     return labels, min(counts.index) if set(counts.index) == {0, 1} else counts.index[0]
 
 
-def name_rows(frame: pd.DataFrame, wanted: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
+def name_rows(
+    frame: pd.DataFrame, wanted: Collection[str]
+) -> tuple[pd.DataFrame, str | None, list[str]]:
     """Leave out identifiers, integers that tell the rows apart, but for wanted ones, with a note.
 
-    A first column of them names the rows.
+    A first column of them names the rows; its own name is returned.
     """
     names = [name for name in frame if name not in wanted and _is_identifier(frame[name])]
     if not names:
-        return frame, []
+        return frame, None, []
     is_first = names[0] == frame.columns[0] and isinstance(frame.index, pd.RangeIndex)
     index = frame[names[0]] if is_first else frame.index
     note = (
         f"Identifiers tell the rows apart, and are left out: {listing(names)}. "
         "To keep one: --kind COLUMN=grid."
     )
-    return frame.drop(columns=names).set_axis(index.to_numpy(), axis=0), [note]
+    frame = frame.drop(columns=names).set_axis(index.to_numpy(), axis=0)
+    return frame, names[0] if is_first else None, [note]
 
 
 def _is_identifier(column: pd.Series) -> bool:
@@ -190,30 +264,42 @@ def names_of_rows(left_out: pd.DataFrame) -> pd.Series | None:
 def usable_cells(
     frame: pd.DataFrame, kinds: dict[str, Any], is_normal: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
-    """The columns that say something of a row, which rows to score, and notes on the others.
-
-    Infinite numbers become missing cells, and what is declared to be categories has their dtype.
-    """
-    X = frame.replace([np.inf, -np.inf], np.nan)
-    X = X.loc[:, X.notna().any()]
-    categorical = [name for name, kind in kinds.items() if kind == "categorical" and name in X]
-    X = X.astype(dict.fromkeys(categorical, "category"))
+    """The columns that say something of a row, which rows to score, and notes on the others."""
+    X = finite_cells(frame, kinds)
     examples: list[str] = []
     while True:  # columns decide which rows are complete, and rows which columns say something
         scored, row_notes = rows_to_score(X, is_normal)
         names = say_nothing(X[scored], kinds)
         if not names:
             break
-        examples += [f"{name} (such as {str(X[name].dropna().iloc[0])[:20]!r})" for name in names]
+        examples += [_example(X, name) for name in names]
         X = X.drop(columns=names)
-    notes = row_notes
-    if examples:
-        notes = [
-            "Columns of names or free text say nothing of a row, and are left out: "
-            f"{listing(examples)}. To keep one: --kind COLUMN=categorical.",
-            *row_notes,
-        ]
-    return X, scored, notes
+    return X, scored, [*_silent_notes(examples), *row_notes]
+
+
+def finite_cells(frame: pd.DataFrame, kinds: dict[str, Any]) -> pd.DataFrame:
+    """The columns that hold anything; infinite numbers become missing cells.
+
+    What is declared to be categories has their dtype.
+    """
+    X = frame.replace([np.inf, -np.inf], np.nan)
+    X = X.loc[:, X.notna().any()]
+    categorical = [name for name, kind in kinds.items() if kind == "categorical" and name in X]
+    return X.astype(dict.fromkeys(categorical, "category"))
+
+
+def _example(X: pd.DataFrame, name: str) -> str:
+    return f"{name} (such as {str(X[name].dropna().iloc[0])[:20]!r})"
+
+
+def _silent_notes(examples: list[str]) -> list[str]:
+    """What to say of columns that say nothing."""
+    if not examples:
+        return []
+    return [
+        "Columns of names or free text say nothing of a row, and are left out: "
+        f"{listing(examples)}. To keep one: --kind COLUMN=categorical."
+    ]
 
 
 def say_nothing(X: pd.DataFrame, kinds: dict[str, Any]) -> list[str]:
@@ -257,13 +343,19 @@ def rows_to_score(X: pd.DataFrame, is_normal: np.ndarray) -> tuple[np.ndarray, l
     return complete, [note]
 
 
+def beside(source: Path, suffix: str) -> Path:
+    """A file of the name of another one, with this suffix instead of its own."""
+    name = source.with_suffix("") if source.suffix in PACKED else source
+    return name.with_suffix(suffix)
+
+
 def check_output(output: Path, source: Path | None, force: bool) -> None:
     """Refuse before the fit what could not be written after it."""
     if not output.parent.is_dir():
         problem = f"{output.parent} is not a directory"
     elif output.is_dir() or (source is not None and output.exists() and output.samefile(source)):
         problem = f"{output} is a directory or the table itself"
-    elif output.exists() and not force:
+    elif output.is_file() and not force:
         problem = f"{output} exists: overwrite it with --force"
     elif not os.access(output if output.exists() else output.parent, os.W_OK):
         problem = f"{output} may not be written"

@@ -26,18 +26,6 @@ NO_BREAK = "\xa0"  # a space at which no line ends
 GROUPED = 10_000  # from which on thousands are set apart
 LARGE = 1e15  # from which on numbers are written with a power of ten
 SMALL = 1e-6  # below which they are
-NEXT = """\
-What to try next
-  python -m skmaf TABLE.csv     the same for your own table; --help lists the options
-In Python
-  from skmaf import MAFDensity
-  density = MAFDensity().fit(X)
-  density.score(X_test)         held-out log-likelihood: compare models by it, on the same rows
-  density.sample(1000)          fresh rows
-  from skmaf import DensityOutlierDetector
-  detector = DensityOutlierDetector().fit(X)
-  detector.p_values(X_new)      how often a normal row looks as odd; select(X_new) picks by them
-  detector.explain(X_new)       the few cells that make a row unlikely, and how much"""
 
 
 def header_text(table: Table, n_train: int) -> str:
@@ -98,8 +86,6 @@ def top_text(table: Table, scores: Scores, lowest: np.ndarray, reasons: list[str
         f"The {len(lowest)} most anomalous of all rows{start}; "
         "p-value: how often a normal row looks as odd"
     )
-    if len(lowest) == 0:
-        return title
     top = pd.DataFrame(
         {
             "row": table.X.index[lowest],
@@ -110,12 +96,17 @@ def top_text(table: Table, scores: Scores, lowest: np.ndarray, reasons: list[str
     if table.labels is not None:
         top[table.labels.name] = table.labels.to_numpy()[lowest]
     if table.names is not None:
-        names = table.names.iloc[lowest]
-        top[short(names.name, NAME_WIDTH)] = [short(name, NAME_WIDTH) for name in names]
-    header, *lines = top.to_string(index=False, float_format=number_text).splitlines()
-    return "\n".join(
-        [title, header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))]
-    )
+        top[short(table.names.name, NAME_WIDTH)] = table.names.to_numpy()[lowest]
+    return "\n".join([title, *row_lines(top, reasons)])
+
+
+def row_lines(rows: pd.DataFrame, reasons: list[str]) -> list[str]:
+    """A header, and a line for each row with its reason below it."""
+    if len(rows) == 0:
+        return []
+    shown = rows.map(lambda cell: short(cell, NAME_WIDTH) if isinstance(cell, str) else cell)
+    header, *lines = shown.to_string(index=False, float_format=number_text).splitlines()
+    return [header, *(f"{line}\n{reason}" for line, reason in zip(lines, reasons))]
 
 
 def reason_texts(rows: pd.DataFrame, gains: np.ndarray, expected: np.ndarray) -> Iterator[str]:

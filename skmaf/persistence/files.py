@@ -8,8 +8,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import sklearn
@@ -120,13 +122,21 @@ def load(path: str | os.PathLike) -> Any:
     return estimator
 
 
-def write_value(path: Path, value: Any, kind: str) -> None:
-    """Write a file of some kind that holds a value; raise TypeError if it cannot."""
-    write_whole(path, _to_bytes(value, kind))
+def write_value(path: Path, value: Any, kind: str, about: dict | None = None) -> None:
+    """Write a file of some kind that holds a value; raise TypeError if it cannot.
+
+    What is said ``about`` the value stands beside it, and is plain JSON.
+    """
+    write_whole(path, _to_bytes(value, kind, about or {}))
 
 
 def read_value(path: Path, kind: str) -> Any:
     """Return the value of a file of some kind; raise ValueError if there is none in it."""
+    return read_value_and_about(path, kind)[0]
+
+
+def read_value_and_about(path: Path, kind: str) -> tuple[Any, dict]:
+    """Return the value of a file of some kind, and what is said about it."""
     from .decoding import Decoder
 
     if path.is_dir():
@@ -140,15 +150,23 @@ def read_value(path: Path, kind: str) -> Any:
     except Exception as error:
         raise ValueError(f"{path} holds what skmaf.save does not write: {error}.") from error
     _warn_of_versions(path, decoder.versions)
-    return value
+    about = described.get("about", {})
+    return value, about if isinstance(about, dict) else {}
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is there as a whole, whatever happens, or as it was before."""
+    with open_whole(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def open_whole(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write that is there as a whole once it is closed, or as it was before."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, _mode_of(path))
@@ -167,7 +185,7 @@ def _mode_of(path: Path) -> int:
     return 0o666 & ~mask
 
 
-def _to_bytes(value: Any, kind: str) -> bytes:
+def _to_bytes(value: Any, kind: str, about: dict) -> bytes:
     """Return the content of the file of a value."""
     from safetensors.numpy import save as to_safetensors
 
@@ -189,6 +207,8 @@ def _to_bytes(value: Any, kind: str) -> bytes:
         "root": root,
         "objects": encoder.objects,
     }
+    if about:
+        described["about"] = about
     metadata = {"sha256": NO_HASH, "skmaf": json.dumps(described, separators=(",", ":"))}
     arrays = {str(i): array for i, array in enumerate(encoder.arrays)}
     content = to_safetensors(arrays, metadata)

@@ -2,25 +2,25 @@
 
 import csv
 import io
-import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TextIO
 
 import pandas as pd
 
-from .dialects import BLANKS, NAMES, Dialect, find_decimal, find_dialect
-from .layout import COMMENTS, Layout, find_footers, find_layout
+from .dialects import NAMES, Dialect, find_decimal, find_dialect
+from .layout import COMMENTS, Layout, find_footers, find_header, find_layout
+from .rows import Body, RowLines, long_notes, read_rows
 
 HEAD_CHARACTERS = 200_000  # of a text that its form is found from
 HEAD_LINES = 500
-TAIL_CHARACTERS = 10_000
+FEWEST_LINES = 20  # that its form is found from, however long they are
 MOST_ABOVE = 30  # lines above a header, or as many as there are rows
-MOST_LONG = 0.25  # lines with too many cells, for each other line
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the user says of the form of a text; None is to be found out.
+    """What is known of the form of a text; None is to be found out.
 
     Attributes
     ----------
@@ -50,15 +50,36 @@ class Cells:
         Numbers where a whole column holds plain ones, and otherwise text; NaN for empty cells.
     names : list of str or None
         None if no line gives them.
-    decimal : str
+    form : Form
+        As it was found.
+    has_quotes : bool
+        Whether quotes stand around cells that hold a separator.
     notes : list of str
         What was assumed.
     """
 
     frame: pd.DataFrame
     names: list[str] | None
-    decimal: str
+    form: Form
+    has_quotes: bool
     notes: list[str]
+
+
+@dataclass
+class DelimitedText:
+    """A text whose form is known, and whose rows are still to be read.
+
+    Attributes
+    ----------
+    layout : Layout
+    above : list of str
+        Lines above the header that are no part of the table.
+    rows : RowLines
+    """
+
+    layout: Layout
+    above: list[str]
+    rows: RowLines
 
 
 def read_delimited(text: str, form: Form, as_text: Sequence[str]) -> Cells:
@@ -71,32 +92,88 @@ def read_delimited(text: str, form: Form, as_text: Sequence[str]) -> Cells:
     as_text : sequence of str
         Names of columns whose cells are to stay as they are written.
     """
-    head = text[:HEAD_CHARACTERS].split("\n")
-    if len(text) > HEAD_CHARACTERS and len(head) > 1:
-        head.pop()  # cut in its middle
-    head = head[:HEAD_LINES]
-    skip, separator, comment = _lines_above(head, form)
-    dialect = find_dialect([line for line in head[skip:] if line.strip()])
-    separator = form.separator or separator
-    dialect = replace(dialect, separator=separator) if separator else dialect
-    rows = _split(dialect, head[skip:])
-    layout = find_layout(rows, len(head) - skip, form.header)
-    if layout.names is None and comment and form.header is None:
-        layout = _with_comment(layout, comment, dialect)
-    body = [(line, cells) for line, cells in rows if line >= layout.start]
-    start = _offset(text, skip + layout.start)
-    footers = _find_footers(text[start:], dialect, layout, body, form)
-    end = len(text) - len("\n".join(footers))
-    decimal = form.decimal or find_decimal([c for _, row in body for c in row], dialect.separator)
+    opened = open_delimited(io.StringIO(text), form)
+    layout = opened.layout
     names = layout.names
     exact = [j for j, name in enumerate(names or []) if name in as_text]
-    longest = max(len(cells) for _, cells in rows)
-    frame, n_long = _parse(text[start:end], dialect, decimal, max(longest, layout.width), exact)
-    frame, more_notes = _fitting(frame, layout.width, n_long)
+    frame, n_long, has_quotes = read_rows(opened.rows, exact)
+    notes = _notes(opened) + long_notes(n_long, len(frame), layout.width)
     n_rows = int(frame.notna().any(axis=1).sum())
-    above = _lines_left_out(text, skip + layout.n_skipped, n_rows, form)
-    notes = _notes(above, dialect, decimal, layout, footers) + more_notes
-    return Cells(frame, names, decimal, notes)
+    if form.skip is None and len(opened.above) > max(MOST_ABOVE, n_rows):
+        raise ValueError(
+            f"the first {len(opened.above)} lines do not have the cells of the {n_rows} below "
+            "them; say how many are no part of the table (skip), or what divides its cells "
+            "(separator)."
+        )
+    found = replace(
+        form,
+        separator=opened.rows.dialect.separator,
+        decimal=opened.rows.decimal,
+        header=0 if names is None else form.header,
+    )
+    return Cells(frame, names, found, has_quotes, notes)
+
+
+def open_delimited(
+    stream: TextIO, form: Form, like: Form | None = None, known: Collection[str] = ()
+) -> DelimitedText:
+    """Return a text up to its rows, which are not read yet.
+
+    Parameters
+    ----------
+    stream : TextIO
+    form : Form
+        What is certain.
+    like : Form, default=None
+        That of another text, whose separator counts if the header then holds what is known, and
+        whose mark of decimals counts if this text has no decimals.
+    known : collection of str, default=()
+        Names of columns that a header should hold.
+    """
+    like = like or Form()
+    start_text = _first_lines(stream)
+    head = start_text.split("\n")[:HEAD_LINES]
+    skip, separator, comment = _lines_above(head, form)
+    lines = head[skip:]
+    dialect = _find_dialect(lines, form.separator or separator, like.separator, known)
+    rows = _split(dialect, lines)
+    layout = find_layout(rows, len(lines), form.header, known)
+    if layout.names is None and comment and form.header is None:
+        layout = _with_comment(layout, comment, dialect)
+    rows_below = [(line, cells) for line, cells in rows if line >= layout.start]
+    cells_below = [cell for _, row in rows_below for cell in row]
+    decimal = form.decimal or find_decimal(cells_below, dialect.separator, like.decimal or ".")
+
+    def footers_of(tail: str) -> list[str]:
+        return _find_footers(tail, dialect, layout, rows_below, form)
+
+    body = Body(start_text[_offset(start_text, skip + layout.start) :], stream, footers_of)
+    above = start_text[: _offset(start_text, skip + layout.n_skipped)].split("\n")
+    above = [line for line in above if line.strip()]
+    longest = max([layout.width, *(len(cells) for _, cells in rows)])
+    return DelimitedText(layout, above, RowLines(body, dialect, decimal, layout.width, longest))
+
+
+def _first_lines(stream: TextIO) -> str:
+    """Return the start of a text, to the end of a line; of very long lines some, too."""
+    text = stream.read(HEAD_CHARACTERS) + stream.readline()
+    while text.count("\n") < FEWEST_LINES and (line := stream.readline()):
+        text += line
+    return text
+
+
+def _find_dialect(
+    lines: list[str], separator: str | None, likely: str | None, known: Collection[str]
+) -> Dialect:
+    """Return the dialect of the first lines of a text, from its comments on."""
+    dialect = find_dialect([line for line in lines if line.strip()])
+    if separator:
+        return replace(dialect, separator=separator)
+    if likely and known:
+        other = replace(dialect, separator=likely)
+        if find_header(_split(other, lines), known) is not None:
+            return other
+    return dialect
 
 
 def _lines_above(head: list[str], form: Form) -> tuple[int, str | None, str | None]:
@@ -144,14 +221,14 @@ def _offset(text: str, n_lines: int) -> int:
 
 
 def _find_footers(
-    body_text: str,
+    tail: str,
     dialect: Dialect,
     layout: Layout,
     body: list[tuple[int, list[str]]],
     form: Form,
 ) -> list[str]:
     """Return the lines at the end of a text that are no rows."""
-    lines = body_text[-TAIL_CHARACTERS:].split("\n")
+    lines = tail.split("\n")
     if form.footer is not None:
         n_empty = len(lines) - len("\n".join(lines).rstrip("\n").split("\n"))
         n_lines = form.footer + n_empty
@@ -159,70 +236,16 @@ def _find_footers(
     return find_footers(lines[1:], dialect, layout, body)
 
 
-def _parse(
-    text: str, dialect: Dialect, decimal: str, width: int, exact: list[int]
-) -> tuple[pd.DataFrame, int]:
-    """Return the cells of lines without a header, and how many lines have more than ``width``."""
-    options = {
-        "sep": r"\s+" if dialect.separator == BLANKS else dialect.separator,
-        "quotechar": dialect.quote,
-        "header": None,
-        "names": range(width),
-        "dtype": dict.fromkeys(exact, str),
-        "index_col": False,
-        "decimal": decimal,
-        "na_values": [""],
-        "keep_default_na": False,
-        "skipinitialspace": True,
-        "low_memory": False,
-        "on_bad_lines": "warn",
-    }
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            frame = pd.read_csv(io.StringIO(text), **options)
-        except pd.errors.EmptyDataError:
-            return pd.DataFrame(columns=range(width)), 0
-        except pd.errors.ParserError:  # a quote that does not end
-            frame = pd.read_csv(io.StringIO(text), **options, quoting=csv.QUOTE_NONE)
-    n_long = sum(str(warning.message).count("Skipping line") for warning in caught)
-    return frame, n_long
-
-
-def _fitting(frame: pd.DataFrame, width: int, n_long: int) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows of at most ``width`` cells; refuse a frame in which they are few."""
-    is_long = frame.iloc[:, width:].notna().any(axis=1)
-    n_long += int(is_long.sum())
-    frame = frame.loc[~is_long, : width - 1].reset_index(drop=True)
-    if n_long > MOST_LONG * len(frame):
-        raise ValueError(
-            f"{n_long} of {n_long + len(frame)} lines have more than {width} cells, so that this "
-            "looks like no table; if it is one, say what divides its cells (separator)."
-        )
-    if n_long == 0:
-        return frame, []
-    return frame, [f"{n_long} lines have more cells than the others: left out."]
-
-
-def _lines_left_out(text: str, n_above: int, n_rows: int, form: Form) -> list[str]:
-    """Return the lines above the header; refuse more of them than rows, unless declared."""
-    above = [line for line in text[: _offset(text, n_above)].split("\n") if line.strip()]
-    if form.skip is None and len(above) > max(MOST_ABOVE, n_rows):
-        raise ValueError(
-            f"the first {len(above)} lines do not have the cells of the {n_rows} below them; say "
-            "how many are no part of the table (skip), or what divides its cells (separator)."
-        )
-    return above
-
-
-def _notes(
-    above: list[str], dialect: Dialect, decimal: str, layout: Layout, footers: list[str]
-) -> list[str]:
+def _notes(text: DelimitedText) -> list[str]:
+    """Return what was assumed of a text whose rows have been read."""
+    layout = text.layout
+    separator = text.rows.dialect.separator
+    above = text.above
     notes = []
     forms = []
-    if dialect.separator != "," and layout.width > 1:
-        forms.append(f"{NAMES.get(dialect.separator, repr(dialect.separator))} between cells")
-    if decimal == ",":
+    if separator != "," and layout.width > 1:
+        forms.append(f"{NAMES.get(separator, repr(separator))} between cells")
+    if text.rows.decimal == ",":
         forms.append("decimal commas")
     if forms:
         notes.append(_sentence(" and ".join(forms)))
@@ -233,12 +256,15 @@ def _notes(
         notes.append("No line names the columns: they are called x0, x1, ...")
     if layout.n_headers > 1:
         notes.append(f"The first {layout.n_headers} lines of the table are its header.")
-    below = [line for line in footers if line.strip(f" {dialect.separator}")]
-    if below:
-        notes.append(
-            f"{_lines(len(below), 'last')} a remark or a total: left out ({below[-1][:40]!r})."
-        )
-    return notes
+    return notes + footer_notes(text.rows)
+
+
+def footer_notes(rows: RowLines) -> list[str]:
+    """Return what to say of lines at the end of a text that are no rows."""
+    below = [line for line in rows.body.footers if line.strip(f" {rows.dialect.separator}")]
+    if not below:
+        return []
+    return [f"{_lines(len(below), 'last')} a remark or a total: left out ({below[-1][:40]!r})."]
 
 
 def _lines(n: int, which: str) -> str:

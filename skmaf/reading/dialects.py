@@ -124,8 +124,8 @@ def _is_clean(cell: str, separator: str) -> bool:
     return is_value(cell) and OTHER[separator].search(cell.replace(",", "")) is None
 
 
-def find_decimal(cells: Sequence[str], separator: str) -> str:
-    """Return what marks decimals in numbers: a point, or a comma.
+def find_decimal(cells: Sequence[str], separator: str, likely: str = ".") -> str:
+    """Return what marks decimals in numbers: a point, or a comma; ``likely`` if none has any.
 
     What may be either, such as 1,234, is a decimal number only where semicolons divide the cells.
     """
@@ -134,6 +134,8 @@ def find_decimal(cells: Sequence[str], separator: str) -> str:
     n_point = sum(DECIMAL_POINT.fullmatch(cell) is not None for cell in cells)
     if n_comma == n_point == 0 and separator == ";":
         n_comma = sum(EITHER.fullmatch(cell) is not None for cell in cells)
+    if n_comma == n_point == 0:
+        return likely
     # between commas, 2,3 in quotes may be a list
     is_list = separator == "," and n_comma < MIN_DECIMAL * sum(map(is_value, cells))
     return "," if n_comma > n_point and not is_list else "."

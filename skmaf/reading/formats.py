@@ -7,7 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from .sources import optional
+from .sources import Source, optional
+
+
+def is_parquet(source: Source) -> bool:
+    """Return whether this is a Parquet file."""
+    return source.head().startswith(b"PAR1")
 
 
 def read_parquet(data: bytes, name: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from .dialects import Dialect, is_value
@@ -49,7 +49,9 @@ class Layout:
     n_headers: int
 
 
-def find_layout(rows: Rows, n_lines: int, n_headers: int | None) -> Layout:
+def find_layout(
+    rows: Rows, n_lines: int, n_headers: int | None, known: Collection[str] = ()
+) -> Layout:
     """Return the layout of the first rows of a text, of ``n_lines`` lines.
 
     Parameters
@@ -59,9 +61,15 @@ def find_layout(rows: Rows, n_lines: int, n_headers: int | None) -> Layout:
     n_lines : int
     n_headers : int or None
         How many lines the header has, None to find it out.
+    known : collection of str, default=()
+        Names of columns: a line that holds them all is the header.
     """
     width = Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
     first = 0 if n_headers is not None else _first_row(rows, width)
+    header = find_header(rows, known) if n_headers is None else None
+    if header is not None:
+        first = header
+        n_headers = 1
     is_number = _number_columns(rows[first + 1 :], width)
     if n_headers is None:
         n_headers = _count_headers([cells for _, cells in rows[first:]], is_number)
@@ -74,6 +82,14 @@ def find_layout(rows: Rows, n_lines: int, n_headers: int | None) -> Layout:
         n_skipped=rows[first][0],
         n_headers=n_headers,
     )
+
+
+def find_header(rows: Rows, known: Collection[str]) -> int | None:
+    """Return the position of the first row that holds the names of known columns, if one does."""
+    if not known:
+        return None
+    wanted = set(known)
+    return next((i for i, (_, cells) in enumerate(rows) if wanted <= set(cells)), None)
 
 
 def _filled(cells: Sequence[str]) -> int:

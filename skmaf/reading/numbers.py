@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ NUMBER = re.compile(
 # a number of which only a bound is known: <5, >= 90, 90+
 BOUND = re.compile(r"(?P<side>[<>\u2264\u2265])=?\s*(?P<above>.*)|(?P<below>.*\d)\+")
 LESS = ("<", "\u2264")
+TOTAL_TOLERANCE = 1e-6  # relative, of the sum of a column
 MIN_PLAIN = 3  # different numbers that a column with bounds holds, too
 # digits in groups of three, or in the groups of two of India before the last three
 GROUPS = {
@@ -54,11 +56,14 @@ class CellNotes:
         For each unit that was left out its columns.
     bounds : dict of str to list
         For each bound that counts as a number its columns.
+    marks : dict of column names to str
+        What marks decimals in the columns whose numbers are written as people write them.
     """
 
     missing: dict[str, dict] = field(default_factory=dict)
     units: dict[str, list] = field(default_factory=dict)
     bounds: dict[str, list] = field(default_factory=dict)
+    marks: dict[Any, str] = field(default_factory=dict)
 
     def add_missing(self, text: object, column: object, n_cells: int) -> None:
         """Note what stands for a missing cell."""
@@ -117,8 +122,9 @@ def convert_column(
     counts = cells.value_counts()
     placeholders = [cell for cell in counts.index if is_placeholder(cell)]
     others = counts.drop(placeholders)
-    parsed = _parse_all(others, decimal, declared == "numbers")
+    parsed, mark = _parse_all(others, decimal, declared == "numbers")
     if parsed:
+        notes.marks[column.name] = mark
         placeholders += [cell for cell in others.index if cell not in parsed]
     elif _are_dates(others):
         placeholders += [cell for cell in others.index if DATE.fullmatch(cell) is None]
@@ -139,10 +145,15 @@ def convert_column(
     return as_whole(numbers)
 
 
-def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, tuple[float, str]]:
-    """Return the numbers of cells by their texts, none if the column holds something else."""
+def _parse_all(
+    counts: pd.Series, decimal: str, is_declared: bool
+) -> tuple[dict[str, tuple[float, str]], str]:
+    """Return the numbers of cells by their texts, and what marks decimals in them.
+
+    There are none if the column holds something else.
+    """
     for mark in (decimal, "," if decimal == "." else "."):
-        parsed = {cell: parse_number(_bare(cell), mark) for cell in counts.index}
+        parsed = {cell: parse_number(bare(cell), mark) for cell in counts.index}
         numbers = {cell: number for cell, number in parsed.items() if number is not None}
         numbers = _without_odd_bounds(_without_odd_units(numbers, counts))
         others = counts.drop(list(numbers))
@@ -151,8 +162,8 @@ def _parse_all(counts: pd.Series, decimal: str, is_declared: bool) -> dict[str, 
         share = (counts.sum() - others.sum()) / max(1, counts.sum())
         units = {unit for _, unit in numbers.values()} - {""}
         if len(units) <= 1 and (share >= MOST or (share > MANY and is_word) or is_declared):
-            return numbers
-    return {}
+            return numbers, mark
+    return {}, decimal
 
 
 def _are_dates(counts: pd.Series) -> bool:
@@ -170,7 +181,7 @@ def _without_odd_units(
     return {cell: number for cell, number in numbers.items() if cell not in odd}
 
 
-def _bare(cell: str) -> str:
+def bare(cell: str) -> str:
     """Return the number of a bound, or the cell as it is."""
     found = BOUND.fullmatch(cell)
     return cell if found is None else found["above"] or found["below"] or ""
@@ -201,6 +212,13 @@ def as_whole(numbers: pd.Series) -> pd.Series:
         if (whole == values).all():
             return pd.Series(whole, numbers.index, name=numbers.name)
     return numbers
+
+
+def sentinels_in(column: pd.Series, declared: Collection[object]) -> list:
+    """Return the values of a column that are declared to mean that a cell is missing."""
+    if not declared:
+        return []
+    return [value for value in column.dropna().unique() if is_sentinel(value, declared)]
 
 
 def is_sentinel(cell: object, declared: Collection[object]) -> bool:

@@ -1,22 +1,26 @@
-"""Bytes of a file or of standard input, unpacked, and as text; what is no table is named."""
+"""Bytes of a file or of standard input, unpacked; what is no table is named."""
 
 import bz2
 import gzip
 import io
 import lzma
-import re
+import shutil
 import sys
+import tempfile
+import weakref
 import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-from .encodings import SAMPLE, guess_encoding, is_foreign
+from typing import Any, BinaryIO
 
 HEAD = 512  # bytes at the start of a file that tell what it is
-UNDEFINED = b"\x81\x8d\x8f\x90\x9d"  # in Windows-1252
-CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+MOST_IN_MEMORY = 2**26  # bytes of standard input
+BUFFER = 2**20  # bytes that are unpacked at a time
 PACKED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -24,6 +28,7 @@ PACKED = {
     b"\x28\xb5\x2f\xfd": "zstandard",
     b"PK\x03\x04": "zip",
 }
+BROKEN = (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
 NO_TABLES = {
     b"\x89png": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
@@ -58,66 +63,146 @@ def optional(module: str, package: str, what: str) -> ModuleType:
         ) from error
 
 
-def name_of(source: Any) -> str:
-    """Return what messages call a path, standard input ("-"), or an open file."""
-    if isinstance(source, str | Path):
-        return "standard input" if str(source) == "-" else str(source)
-    return str(getattr(source, "name", "the file"))
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The bytes of a file, which can be read again.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    open : callable
+        Returns a context manager that gives a stream of the bytes from their start.
+    """
+
+    name: str
+    open: Callable[[], AbstractContextManager[BinaryIO]]
+
+    def read(self) -> bytes:
+        """Return all bytes."""
+        with self.open() as stream:
+            return stream.read()
+
+    def head(self, size: int = HEAD) -> bytes:
+        """Return the first bytes."""
+        with self.open() as stream:
+            return stream.read(size)
 
 
-def read_bytes(source: Any) -> bytes:
-    """Return the content of a path, of standard input ("-"), or of an open file, unpacked."""
+def source_of(source: Any) -> Source:
+    """Return the bytes of a path, of standard input ("-"), or of an open file, unpacked."""
+    if isinstance(source, Source):
+        return source
     if not isinstance(source, str | Path):
         data = source.read()
         data = data.encode() if isinstance(data, str) else data
+        given = Source(str(getattr(source, "name", "the file")), lambda: io.BytesIO(data))
     elif str(source) == "-":
-        data = sys.stdin.buffer.read()
+        given = Source("standard input", _copy_of(sys.stdin.buffer))
+    elif Path(source).is_fifo():  # <(command) of a shell
+        with open(source, "rb") as stream:
+            given = Source(str(source), _copy_of(stream))
     else:
-        data = Path(source).read_bytes()
-    return _unpacked(data, name_of(source))
+        given = Source(str(source), lambda: _open_file(source))
+    return _unpacked(given)
 
 
-def _unpacked(data: bytes, name: str) -> bytes:
-    packing = next((kind for magic, kind in PACKED.items() if data.startswith(magic)), None)
-    if packing is None or is_workbook(data):
-        return data
-    try:
-        if packing == "zip":
-            unpacked = _only_member(data, name)
-        elif packing == "zstandard":
-            arrow: Any = optional("pyarrow", "pyarrow", f"{name}, a zstandard file,")
-            unpacked = arrow.CompressedInputStream(arrow.BufferReader(data), "zstd").read()
-        else:
-            unpack = {"gzip": gzip, "bzip2": bz2, "xz": lzma}[packing].decompress
-            unpacked = unpack(data)
-    except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError) as error:
-        raise ValueError(f"{name} is a broken {packing} file: {error}.") from error
-    return _unpacked(unpacked, name)
+def _open_file(path: str | Path) -> BinaryIO:
+    return open(path, "rb")
 
 
-def _only_member(data: bytes, name: str) -> bytes:
-    """Return the only file of a zip archive, but for those that macOS adds."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = [
-            member
-            for member in archive.namelist()
-            if not (member.endswith("/") or member.startswith("__MACOSX/"))
-        ]
-        if len(members) != 1:
-            raise ValueError(
-                f"{name} holds {len(members)} files ({', '.join(members[:4])}): unpack it, and "
-                "give one of them."
-            )
-        return archive.read(members[0])
+def _copy_of(stream: BinaryIO) -> Callable[[], AbstractContextManager[BinaryIO]]:
+    """Return what opens the content of a stream that can be read but once."""
+    copied: Any = tempfile.SpooledTemporaryFile(MOST_IN_MEMORY)  # noqa: SIM115 - lives as long
+    shutil.copyfileobj(stream, copied)
+
+    def open_copy() -> AbstractContextManager[BinaryIO]:
+        copied.seek(0)
+        return nullcontext(copied)
+
+    weakref.finalize(open_copy, copied.close)
+    return open_copy
 
 
-def is_workbook(data: bytes) -> bool:
-    """Return whether this is a spreadsheet of Excel (.xlsx, .xls) or LibreOffice (.ods)."""
-    if data.startswith(b"\xd0\xcf\x11\xe0"):
+def _unpacked(source: Source) -> Source:
+    """Return the content of a packed file, which is unpacked as it is read."""
+    head = source.head()
+    packing = next((kind for magic, kind in PACKED.items() if head.startswith(magic)), None)
+    if packing is None or is_workbook(source):
+        return source
+
+    @contextmanager
+    def open_unpacked() -> Iterator[BinaryIO]:
+        with source.open() as packed:
+            yield io.BufferedReader(_Unpacking(packed, source.name, packing), BUFFER)
+
+    return _unpacked(Source(source.name, open_unpacked))
+
+
+class _Unpacking(io.RawIOBase):
+    """The content of a packed stream; that it is broken is said in words."""
+
+    def __init__(self, packed: BinaryIO, name: str, packing: str) -> None:
+        self._problem = f"{name} is a broken {packing} file"
+        try:
+            self._stream = UNPACK[packing](packed, name)
+        except BROKEN as error:
+            raise ValueError(f"{self._problem}: {error}.") from error
+
+    def readable(self) -> bool:
         return True
-    if not data.startswith(b"PK\x03\x04"):
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            part = self._stream.read(len(buffer))
+        except BROKEN as error:
+            raise ValueError(f"{self._problem}: {error}.") from error
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def _unzip(packed: BinaryIO, name: str) -> Any:
+    """Open the only file of a zip archive, but for those that macOS adds."""
+    archive = zipfile.ZipFile(packed)
+    members = [
+        member
+        for member in archive.namelist()
+        if not (member.endswith("/") or member.startswith("__MACOSX/"))
+    ]
+    if len(members) != 1:
+        raise ValueError(
+            f"{name} holds {len(members)} files ({', '.join(members[:4])}): unpack it, and "
+            "give one of them."
+        )
+    return archive.open(members[0])
+
+
+def _unpack_zstandard(packed: BinaryIO, name: str) -> Any:
+    arrow: Any = optional("pyarrow", "pyarrow", f"{name}, a zstandard file,")
+    return arrow.CompressedInputStream(packed, "zstd")
+
+
+UNPACK: dict[str, Callable[[BinaryIO, str], Any]] = {
+    "gzip": lambda packed, name: gzip.GzipFile(fileobj=packed),
+    "bzip2": lambda packed, name: bz2.BZ2File(packed),
+    "xz": lambda packed, name: lzma.LZMAFile(packed),  # noqa: SIM115 - it lives as long as packed
+    "zstandard": _unpack_zstandard,
+    "zip": _unzip,
+}
+
+
+def is_workbook(source: Source) -> bool:
+    """Return whether this is a spreadsheet of Excel (.xlsx, .xls) or LibreOffice (.ods)."""
+    head = source.head()
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        return True
+    if not head.startswith(b"PK\x03\x04"):
         return False
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with source.open() as stream:
+        try:
+            archive = zipfile.ZipFile(stream if stream.seekable() else io.BytesIO(stream.read()))
+        except zipfile.BadZipFile:
+            return False
         names = archive.namelist()
         return (
             "xl/workbook.xml" in names
@@ -126,60 +211,12 @@ def is_workbook(data: bytes) -> bool:
         )
 
 
-def refuse_no_table(data: bytes, name: str) -> None:
+def refuse_no_table(source: Source) -> None:
     """Refuse what is no table, and say what it is."""
-    if not data.strip():
-        raise ValueError(f"{name} is empty.")
-    head = data[:HEAD].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    head = source.head()
+    if not head.strip() and not source.read().strip():
+        raise ValueError(f"{source.name} is empty.")
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for magic, what in NO_TABLES.items():
         if head.startswith(magic):
-            raise ValueError(f"{name} is no table but {what}.")
-
-
-def decode(data: bytes, name: str, encoding: str | None) -> tuple[str, str]:
-    """Return bytes as text with lines that end in a newline, and the name of the encoding."""
-    encoding = encoding or _encoding(data, name)
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{name} is not text in {encoding} ({error}): give another encoding, such as "
-            "encoding='latin-1'."
-        ) from error
-    except LookupError as error:
-        raise ValueError(f"encoding={encoding!r} is no encoding that Python knows.") from error
-    head = text[:10_000]
-    if len(CONTROL.findall(head)) > len(head) / 1000:
-        raise ValueError(f"{name} is not text: save the table as CSV, in UTF-8.")
-    return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
-
-
-def _encoding(data: bytes, name: str) -> str:
-    """Return the encoding of a text: UTF-8 and 16 are certain, all others a guess."""
-    if data.startswith(b"\xef\xbb\xbf"):
-        return "utf-8-sig"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    head = data[:10_000]
-    zeros = [head[place::2].count(0) / len(head) for place in (0, 1)]
-    if max(zeros) > 0.2 and min(zeros) < 0.05:  # text in which every other byte is 0
-        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    try:
-        data.decode("utf-8")
-        return "utf-8"
-    except UnicodeDecodeError:
-        return _old_encoding(data, name)
-
-
-def _old_encoding(data: bytes, name: str) -> str:
-    """Return a guess of an encoding of one or two bytes for a letter."""
-    guess = guess_encoding(data)
-    if guess is not None:
-        return guess
-    if is_foreign(data):
-        what = f"{name}, whose text is in an encoding that skmaf does not know,"
-        detector: Any = optional("charset_normalizer", "charset-normalizer", what)
-        best = detector.from_bytes(data[:SAMPLE]).best()
-        if best is not None:
-            return best.encoding
-    return "latin-1" if any(byte in UNDEFINED for byte in data) else "cp1252"
+            raise ValueError(f"{source.name} is no table but {what}.")

@@ -1,16 +1,19 @@
 """The public reader: a file to a data frame, and what was assumed on the way."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
+from .conventions import Conventions
 from .delimited import Form, read_delimited
-from .formats import is_json, read_json, read_parquet, workbook_text
-from .numbers import CellNotes, as_whole, convert_column, is_sentinel
-from .sources import decode, is_workbook, name_of, read_bytes, refuse_no_table
+from .formats import is_json, is_parquet, read_json, read_parquet, workbook_text
+from .numbers import TOTAL_TOLERANCE, CellNotes, as_whole, convert_column, sentinels_in
+from .sources import Source, is_workbook, refuse_no_table, source_of
+from .text import find_encoding, open_text, refuse_control_characters
 
 ENCODINGS = {
     "latin-1": "Latin-1",
@@ -95,59 +98,142 @@ def read_table(
     '?' is a missing cell: 1 of 2 in share.
     share is in %.
     """
+    table, _ = read_with_conventions(
+        path,
+        separator=separator,
+        decimal=decimal,
+        encoding=encoding,
+        header=header,
+        skip=skip,
+        footer=footer,
+        missing=missing,
+        column_kinds=column_kinds,
+        only=only,
+        drop=drop,
+        sheet=sheet,
+    )
+    return table
+
+
+def read_with_conventions(
+    path: Any,
+    *,
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    header: int | None = None,
+    skip: int | None = None,
+    footer: int | None = None,
+    missing: Iterable[object] | Mapping[object, Iterable[object]] = (),
+    column_kinds: Mapping[str, Any] | None = None,
+    only: Collection[str] | None = None,
+    drop: Collection[str] = (),
+    sheet: str | int = 0,
+) -> tuple[pd.DataFrame, Conventions]:
+    """Return a table, and how its file was read, to read others like it.
+
+    Parameters are those of `read_table`.
+    """
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
+    form = Form(separator, decimal, header, skip, footer)
+    source = source_of(path)
     kinds = dict(column_kinds or {})
     as_text = [name for name, kind in kinds.items() if kind == "categorical"]
-    form = Form(separator, decimal, header, skip, footer)
-    frame, decimal, notes = _read(path, form, encoding, sheet, as_text)
-    frame = _select(frame, only, drop, [*kinds, *(missing if _by_column(missing) else ())])
+    content = _read(source, form, encoding, sheet, as_text)
+    by_column = missing if isinstance(missing, Mapping) else {}
+    frame = select_columns(content.frame, only, drop, [*kinds, *by_column])
     cells = CellNotes()
-    frame = _without_sentinels(_plain(frame), missing, cells)
+    declared = {name: _as_list(by_column.get(name, ())) for name in frame}
+    if by_column is not missing:
+        declared = dict.fromkeys(frame, _as_list(missing))
+    frame = _without_sentinels(plain_rows(frame), declared, cells)
     columns = [
-        _converted(frame.iloc[:, j], decimal, kinds.get(name), cells)
+        _converted(frame.iloc[:, j], content.form.decimal or ".", kinds.get(name), cells)
         for j, name in enumerate(frame)
     ]
     table = pd.concat(columns, axis=1) if columns else frame
     table, totals = _without_total(table)
     table, empty = _without_empty(table)
-    notes = notes + _cell_sentences(cells, len(frame)) + totals + empty
+    notes = content.notes + _cell_sentences(cells, len(frame)) + totals + empty
     if table.shape[0] == 0 or table.shape[1] == 0:
         what = "row" if len(table) == 0 else "column with values"
-        raise ValueError(f"{name_of(path)} has no {what}. {' '.join(notes)}")
+        raise ValueError(f"{source.name} has no {what}. {' '.join(notes)}")
     table.attrs["reading"] = notes
-    return table
+    return table, Conventions(
+        form=content.form,
+        declared=form,
+        encoding=encoding,
+        old_encoding=content.old_encoding,
+        sheet=sheet,
+        has_quotes=content.has_quotes,
+        has_total=bool(totals),
+        missing=_missing_texts(declared, cells),
+        marks=cells.marks,
+    )
+
+
+def _missing_texts(declared: dict[str, list], cells: CellNotes) -> dict[str, list[str]]:
+    """Return what stands for a missing cell in each column: what was declared, and what was met."""
+    texts = {name: [str(value) for value in values] for name, values in declared.items()}
+    for text, columns in cells.missing.items():
+        for name in columns:
+            texts[name].append(text)
+    return {name: list(dict.fromkeys(values)) for name, values in texts.items() if values}
+
+
+@dataclass(frozen=True, eq=False)
+class _Content:
+    """The cells of a file under their names, and what was assumed."""
+
+    frame: pd.DataFrame
+    form: Form
+    has_quotes: bool = True
+    old_encoding: str | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def _read(
-    path: Any, form: Form, encoding: str | None, sheet: str | int, as_text: list[str]
-) -> tuple[pd.DataFrame, str, list[str]]:
-    """Return the cells of a file under their names, what marks decimals, and notes."""
-    name = name_of(path)
-    data = read_bytes(path)
-    refuse_no_table(data, name)
-    if data.startswith(b"PAR1"):
-        return read_parquet(data, name), form.decimal or ".", []
+    source: Source, form: Form, encoding: str | None, sheet: str | int, as_text: list[str]
+) -> _Content:
+    """Return the cells of a file."""
+    refuse_no_table(source)
+    if is_parquet(source):
+        return _Content(read_parquet(source.read(), source.name), form)
     notes: list[str] = []
-    if is_workbook(data):
-        text, notes = workbook_text(data, name, sheet)
+    old_encoding = None
+    if is_workbook(source):
+        text, notes = workbook_text(source.read(), source.name, sheet)
     else:
-        text, encoding_found = decode(data, name, encoding)
-        if encoding is None and not encoding_found.startswith("utf-8"):
-            notes.append(f"The text is in {ENCODINGS.get(encoding_found, encoding_found.upper())}.")
+        found = encoding or find_encoding(source)
+        with open_text(source, found) as stream:
+            text = stream.read()
+        refuse_control_characters(text, source.name)
+        if encoding is None and not found.startswith("utf-"):
+            old_encoding = found
+            notes.append(f"The text is in {ENCODINGS.get(found, found.upper())}.")
         if is_json(text):
-            return read_json(text, name), form.decimal or ".", notes
+            return _Content(read_json(text, source.name), form, notes=notes)
     try:
         cells = read_delimited(text, form, as_text)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    return _named(cells.frame, cells.names), cells.decimal, notes + cells.notes
+        raise ValueError(f"{source.name}: {error}") from error
+    frame = named(cells.frame, cells.names)
+    return _Content(frame, cells.form, cells.has_quotes, old_encoding, notes + cells.notes)
 
 
-def _named(frame: pd.DataFrame, names: list[str] | None) -> pd.DataFrame:
+def named(frame: pd.DataFrame, names: list[str] | None) -> pd.DataFrame:
     """Return cells under the names of their columns, of which no two are the same."""
+    frame = frame.set_axis(column_names(names, frame.shape[1]), axis=1)
+    if has_names_of_rows(names) and frame.iloc[:, 0].notna().all():
+        frame = frame.set_index(frame.columns[0]).rename_axis(None)
+    return frame
+
+
+def column_names(names: list[str] | None, n_columns: int) -> list[str]:
+    """Return a name for each column, of which no two are the same."""
     if names is None:
-        return frame.set_axis([f"x{j}" for j in range(frame.shape[1])], axis=1)
+        return [f"x{j}" for j in range(n_columns)]
     unique: list[str] = []
     for j, name in enumerate(names):
         new = name or f"x{j}"
@@ -156,17 +242,15 @@ def _named(frame: pd.DataFrame, names: list[str] | None) -> pd.DataFrame:
             new = f"{name}.{count}"
             count += 1
         unique.append(new)
-    frame = frame.set_axis(unique, axis=1)
-    if names[0] == "" and len(names) > 1 and frame.iloc[:, 0].notna().all():
-        frame = frame.set_index(unique[0]).rename_axis(None)
-    return frame
+    return unique
 
 
-def _by_column(missing: Any) -> bool:
-    return isinstance(missing, Mapping)
+def has_names_of_rows(names: list[str] | None) -> bool:
+    """Return whether the first of several columns has no name: it may name the rows."""
+    return names is not None and names[0] == "" and len(names) > 1
 
 
-def _select(
+def select_columns(
     frame: pd.DataFrame, only: Collection[str] | None, drop: Collection[str], others: list
 ) -> pd.DataFrame:
     """Return the columns that the user wants; refuse names of none."""
@@ -179,7 +263,7 @@ def _select(
     return frame[kept]
 
 
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+def plain_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return cells without the rows that are empty, and with text for lists and objects."""
     frame = frame[frame.notna().any(axis=1)] if frame.shape[1] > 1 else frame
     nested = [
@@ -191,18 +275,21 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].map(str, na_action="ignore") for name in nested})
 
 
-def _without_sentinels(frame: pd.DataFrame, missing: Any, notes: CellNotes) -> pd.DataFrame:
+def _without_sentinels(
+    frame: pd.DataFrame, declared: dict[str, list], notes: CellNotes
+) -> pd.DataFrame:
     """Return the cells without those that the user declared to be missing."""
     columns = {}
     for name, column in frame.items():
-        declared = missing.get(name, ()) if _by_column(missing) else missing
-        declared = [declared] if isinstance(declared, str | float | int) else list(declared)
-        values = column.dropna().unique() if declared else []
-        values = [value for value in values if is_sentinel(value, declared)]
+        values = sentinels_in(column, declared[name])
         for value in values:
             notes.add_missing(value, name, int((column == value).sum()))
         columns[name] = column.mask(column.isin(values)) if values else column
     return pd.DataFrame(columns, index=frame.index)
+
+
+def _as_list(values: Any) -> list:
+    return [values] if isinstance(values, str | float | int) else list(values)
 
 
 def _converted(column: pd.Series, decimal: str, kind: Any, notes: CellNotes) -> pd.Series:
@@ -226,7 +313,7 @@ def _without_total(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         return table, []
     sums = numbers.iloc[:-1].sum()
     last = numbers.iloc[-1]
-    is_sum = (last - sums).abs() <= 1e-6 * sums.abs()
+    is_sum = (last - sums).abs() <= TOTAL_TOLERANCE * sums.abs()
     if not is_sum.all() or (sums == 0).any() or (numbers.iloc[:-1] < 0).any(axis=None):
         return table, []
     table = table.iloc[:-1]
