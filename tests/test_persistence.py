@@ -1,5 +1,6 @@
 """Files without code: what is kept, what is refused, and what damaged or hostile files do."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -7,6 +8,8 @@ import stat
 import struct
 import subprocess
 import sys
+import tracemalloc
+from dataclasses import replace
 from datetime import date, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -37,9 +40,9 @@ from skmaf import (
     MultiscaleDensity,
     VariationalFlow,
 )
-from skmaf.persistence.decoding import Decoder
-from skmaf.persistence.encoding import Encoder
-from skmaf.persistence.files import NO_HASH, _hash_of
+from skmaf.persistence.archive import BEFORE_HASH, NO_HASH
+from skmaf.persistence.decoding import restored
+from skmaf.persistence.encoding import describe
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -356,19 +359,16 @@ def test_what_is_shared_is_written_once():
     array = np.arange(3)
     first, second = written_and_read([array, array])
     assert np.array_equal(first, second)
-    encoder = Encoder()
-    encoder.write([array, array])
-    assert len(encoder.arrays) == 1
+    _, arrays = describe([array, array])
+    assert len(arrays) == 1
 
 
 def written_and_read(value):
-    encoder = Encoder()
-    text = json.dumps({"value": encoder.write(value), "objects": encoder.objects})
+    described, arrays = describe(value)
     # as a file has them
-    arrays = from_safetensors(to_safetensors({str(i): x for i, x in enumerate(encoder.arrays)}))
-    described = json.loads(text)
-    decoder = Decoder([arrays[str(i)] for i in range(len(arrays))], described["objects"])
-    return decoder.read(described["value"])
+    arrays = from_safetensors(to_safetensors({str(i): x for i, x in enumerate(arrays)}))
+    again, _ = restored(json.loads(json.dumps(described)), lambda i: arrays[str(i)].copy())
+    return again
 
 
 # ---- files that are not as they were written
@@ -416,8 +416,8 @@ def test_any_missing_end_is_noticed(content, path):
         struct.pack("<Q", 100_000) + b"[" * 100_000,
         pickle.dumps({"a": 1}),
         to_safetensors({"0": np.zeros(3)}),
-        to_safetensors({"0": np.zeros(3)}, {"skmaf": "{}", "sha256": NO_HASH}),
-        to_safetensors({"0": np.zeros(3)}, {"skmaf": "[" * 9999, "sha256": NO_HASH}),
+        to_safetensors({"0": np.zeros(3)}, {"skmaf": "{}"}),
+        struct.pack("<Q", 9) + '{"ä": 1}'.encode(),
     ],
     ids=range(11),
 )
@@ -434,10 +434,21 @@ def forged(content, change):
     described = json.loads(metadata["skmaf"])
     arrays = from_safetensors(content)
     described = change(described, arrays) or described
-    text = json.dumps(described)
-    made = to_safetensors(arrays, {"sha256": NO_HASH, "skmaf": text})
-    digest = _hash_of(made, NO_HASH.encode())
-    return made.replace(NO_HASH.encode(), digest, 1)
+    return sealed(json.dumps(described), arrays)
+
+
+def sealed(text, arrays):
+    """Return a file of these, whose hash is right."""
+    made = to_safetensors(arrays, {"sha256": NO_HASH.decode(), "skmaf": text})
+    digest = hashlib.sha256(made).hexdigest().encode()
+    return made.replace(BEFORE_HASH + NO_HASH, BEFORE_HASH + digest, 1)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "[" * 9999, '{"format": []}'])
+def test_other_texts_are_refused(text, path):
+    path.write_bytes(sealed(text, {"0": np.zeros(3)}))
+    with pytest.raises(ValueError, match="no file that skmaf.save wrote"):
+        skmaf.load(path)
 
 
 def put(key, value):
@@ -518,15 +529,14 @@ def test_forging_as_such_works(content, path):
 
 def test_a_tree_that_leads_astray_is_refused():
     detector = DensityOutlierDetector(MultiscaleDensity(**SMALL)).fit(MESSY)
-    encoder = Encoder()
-    root = encoder.write(detector.estimators_[0])
-    places = [i for i, x in enumerate(encoder.arrays) if x.dtype == np.int64 and (x == -1).any()]
+    described, written = describe(detector.estimators_[0])
+    places = [i for i, x in enumerate(written) if x.dtype == np.int64 and (x == -1).any()]
     for place in places:
         for wrong in (-5, 0, 10**6):
-            arrays = list(encoder.arrays)
+            arrays = list(written)
             arrays[place] = np.where(arrays[place] == -1, arrays[place], wrong)
             try:
-                again = Decoder(arrays, encoder.objects).read(root)
+                again, _ = restored(described, lambda i, arrays=arrays: arrays[i].copy())
             except ValueError:
                 continue
             # no child, and so no harm
@@ -560,6 +570,139 @@ def mutate(described, rng):
     holder, key = places[rng.randint(len(places))]
     values = [None, -1, 10**12, 0.5, "x", [], {}, {"list": []}, {"object": 0}, {"array": 0}]
     holder[key] = values[rng.randint(len(values))]
+
+
+# ---- memory: a file takes no more than twice its size, whoever wrote it
+
+
+def peak_of_load(path):
+    """Return the bytes that `load` takes at most beside what was there before."""
+    tracemalloc.start()
+    try:
+        skmaf.load(path)
+    except ValueError as error:
+        assert str(path) in str(error)  # noqa: PT017 - or it is loaded
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return peak
+
+
+def test_arrays_are_in_memory_once(path):
+    density = MultiscaleDensity(**SMALL).fit(ARRAY)
+    n_rows = 400_000
+    kernel = density.density_.kernel
+    kernel = replace(kernel, centres=np.zeros((n_rows, 3)), weights=np.ones(n_rows))
+    density.density_ = replace(density.density_, kernel=kernel)
+    skmaf.save(density, path)
+    assert peak_of_load(path) < 1.2 * path.stat().st_size
+
+
+def test_forests_are_in_memory_once(fitted, path):
+    skmaf.save(fitted("detector"), path)
+    assert peak_of_load(path) < 1.5 * path.stat().st_size
+
+
+def test_words_are_many_but_not_too_many(path):
+    """What can be saved can be loaded; a detector would not be told by its names."""
+    words = [f"number {i}" for i in range(150_000)]
+    with pytest.raises(ValueError, match="too much text .* 2,.* bytes.*joblib.dump"):
+        skmaf.save(MAFDensity(column_kinds={0: words}), path)
+    assert not path.exists()
+    skmaf.save(MAFDensity(column_kinds={0: words[:50_000]}), path)
+    assert skmaf.load(path).column_kinds == {0: words[:50_000]}
+    assert peak_of_load(path) < 2 * path.stat().st_size + 2**24
+
+
+def of_text(root, objects=()):
+    about = '"format":1,"kind":"estimator","version":"0.1.0"'
+    return f'{{{about},"root":{root},"objects":[{",".join(objects)}]}}'
+
+
+def times(n, text):
+    return f'{{"list":[{",".join([text] * n)}]}}'
+
+
+INDEX = '{"index":[{"array":0},{"dtype":"|i1"},null]}'
+NO_INDEX = '{"index":[{"list":[]},{"dtype":"|O"},null]}'
+TREE_OF_LEAVES = (
+    '{"tree":{"dict":[["n_features",1],["max_depth",1],["nodes",{"dict":[["left_child",{"array":0}]'
+    "]}]]}}"
+)
+STATE = (
+    '{"random_state":{"dict":[["bit_generator","MT19937"],["has_gauss",0],["gauss",0.0],'
+    '["state",{"dict":[["key",{"array":0}],["pos",1]]}]]}}'
+)
+MODULE = '{"class":"flows.layers.Flow","state":{},"parameters":{},"buffers":{},"parts":{}}'
+LEAVES = np.full(200_000, -1, dtype=np.int8)
+ONE = np.zeros(1, dtype=np.int8)
+# texts of files that ask for many times their size, and the array in them
+GREEDY = {
+    "lists": (times(2_000_000, "[]"), ONE),
+    "nested lists": (times(2_000, "[" * 300 + "]" * 300), ONE),
+    "objects": (times(400_000, '{"":0}'), ONE),
+    "numbers": (times(1_500_000, "1.5"), ONE),
+    "one wide string": (f'"{"a" * 9_000_000}\\ud83d\\ude00"', ONE),
+    "one number": ("1" * 9_000_000, ONE),
+    "array again and again": (times(500, '{"array":0}'), LEAVES),
+    "tensor again and again": (times(500, '{"tensor":0}'), LEAVES),
+    "array as cells": ('{"cells":[{"array":0},[200000]]}', LEAVES),
+    "trees": (times(60, TREE_OF_LEAVES), LEAVES),
+    "small trees": (times(20_000, TREE_OF_LEAVES), ONE),
+    "frame": (f'{{"frame":[{times(60, INDEX)},{times(60, "1")},{INDEX}]}}', LEAVES),
+    "frame of one cell": (f'{{"frame":[{times(60, "1")},{times(60, "1")},{INDEX}]}}', LEAVES),
+    "small frames": (times(20_000, f'{{"frame":[{{"list":[]}},{NO_INDEX},{NO_INDEX}]}}'), ONE),
+    "index": ('{"index":[{"array":0},{"dtype":"<f8"},null]}', np.zeros(9_000_000, np.int8)),
+    "index of wide cells": ('{"index":[{"list":[1]},{"dtype":"<V99999999"},null]}', ONE),
+    "indexes": (times(40_000, NO_INDEX), ONE),
+    "tuples": (f'{{"multi_index":[{times(200_000, """{"tuple":[1,2]}""")},{times(2, "0")}]}}', ONE),
+    "sets": (f'{{"set":[{",".join(map(str, range(500_000)))}]}}', ONE),
+    "random states": (times(20_000, STATE), np.zeros(624, np.uint32)),
+    "modules": (times(1, "1"), ONE, [MODULE] * 30_000),
+    "small arrays": (times(150_000, '{"array":0}'), ONE),
+    "small tensors": (times(100_000, '{"tensor":0}'), ONE),
+    "periods": (times(100_000, '{"period":[1,"D"]}'), ONE),
+    "instants": (times(100_000, '{"timestamp":[0,"s","Asia/Tokyo"]}'), ONE),
+    "intervals": (times(100_000, '{"interval":[0,1,"left"]}'), ONE),
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_greedy_files_are_refused(name, path):
+    root, array, *objects = GREEDY[name]
+    path.write_bytes(sealed(of_text(root, *objects), {"0": array}))
+    assert peak_of_load(path) < 2 * path.stat().st_size + 2**24
+
+
+def test_headers_of_many_arrays_are_refused(path):
+    path.write_bytes(sealed(of_text("1"), {str(i): ONE for i in range(60_000)}))
+    assert peak_of_load(path) < 2 * path.stat().st_size + 2**24
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F64", "shape": [10**12], "data_offsets": [0, 8]},
+        {"dtype": "F64", "shape": [10**9], "data_offsets": [0, 8 * 10**9]},
+        {"dtype": "F64", "shape": [-1, -1], "data_offsets": [0, 8]},
+        {"dtype": "F64", "shape": ["a" * 1000, 10**9], "data_offsets": [0, 8]},
+        {"dtype": "F64", "shape": [1], "data_offsets": [-8, 0]},
+        {"dtype": "F64", "shape": [0, 10**30], "data_offsets": [0, 0]},
+        {"dtype": "O", "shape": [1], "data_offsets": [0, 8]},
+        [],
+    ],
+    ids=range(8),
+)
+def test_claims_of_a_header(entry, path):
+    text = of_text('{"array":0}')
+    header = {"__metadata__": {"sha256": NO_HASH.decode(), "skmaf": text}, "0": entry}
+    written = json.dumps(header, separators=(",", ":")).encode()
+    made = struct.pack("<Q", len(written)) + written + bytes(8)
+    digest = hashlib.sha256(made).hexdigest().encode()
+    path.write_bytes(made.replace(NO_HASH, digest, 1))
+    assert peak_of_load(path) < 2**20
+    with pytest.raises(ValueError, match="density.skmaf"):
+        skmaf.load(path)
 
 
 # ---- writing

@@ -29,6 +29,19 @@ class NotPlainError(TypeError):
     """A value is none that a file without code can hold."""
 
 
+def describe(value: Any) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """Return a value as JSON, and the arrays that it holds.
+
+    Raises
+    ------
+    NotPlainError
+        If it is, or holds, a function, or an object of a class that is not skmaf's.
+    """
+    encoder = Encoder()
+    root = encoder.write(value)
+    return {"root": root, "objects": encoder.objects}, encoder.arrays
+
+
 class Encoder:
     """Writes values as JSON, and their arrays beside it.
 

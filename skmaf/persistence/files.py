@@ -1,29 +1,22 @@
-"""One file for a fitted estimator: arrays as safetensors keep them, and JSON for the rest.
+"""One file for a fitted estimator: arrays as safetensors keep them, and JSON for the rest."""
 
-The file is one of the safetensors format, whose header holds the JSON and a SHA-256 hash of the
-whole file, in which the hash itself counts as zeros.
-"""
-
-import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from .. import __version__
 from .._warnings import warn_user
+from .archive import Archive, none_of_ours, pack
+from .room import ArchiveError
 
 FORMAT = 1
 KIND = "estimator"
-NO_HASH = "0" * 64
-LENGTH_BYTES = 8  # in which a file of safetensors says how long its header is
-LARGEST_HEADER = 100_000_000  # that safetensors take
 
 
 def save(estimator: Any, path: str | os.PathLike) -> None:
@@ -48,6 +41,9 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     TypeError
         If the estimator is or holds what such a file cannot: a function, or an object of a class of
         the user's own.
+    ValueError
+        If it holds so many categories, some 100,000 or more in all, that a file of theirs could not
+        be told from one that is made to fill the memory of those who load it.
     OSError
         If the file cannot be written; what was there before is as it was.
 
@@ -78,7 +74,8 @@ def load(path: str | os.PathLike) -> Any:
     """Return the estimator of a file that `save` has written.
 
     No code in the file is run, since it holds none: only estimators of skmaf, and those of
-    scikit-learn that `save` names, are made.
+    scikit-learn that `save` names, are made. Nor can a file, whoever made it, take more memory than
+    twice its size and 16 MiB: one that would is refused.
 
     Parameters
     ----------
@@ -94,7 +91,7 @@ def load(path: str | os.PathLike) -> Any:
     ------
     ValueError
         If the file is damaged, was not written by `save`, or by a later version of skmaf that
-        writes another format.
+        writes another format; if it would take much more memory than it is large.
     OSError
         If there is no such file, or it cannot be read.
 
@@ -122,25 +119,67 @@ def load(path: str | os.PathLike) -> Any:
 
 def write_value(path: Path, value: Any, kind: str) -> None:
     """Write a file of some kind that holds a value; raise TypeError if it cannot."""
-    write_whole(path, _to_bytes(value, kind))
+    from .encoding import NotPlainError, describe
+
+    try:
+        described, arrays = describe(value)
+    except NotPlainError as error:
+        raise TypeError(
+            f"{error}, which a file without code cannot hold. Replace it by an estimator that "
+            "skmaf.save names, or keep all of it with joblib.dump, whose files can run any code "
+            "when they are loaded."
+        ) from None
+    about = {"format": FORMAT, "kind": kind, "version": __version__}
+    text = json.dumps({**about, **described}, separators=(",", ":"))
+    try:
+        content = pack(text, arrays)
+    except ArchiveError:
+        raise ValueError(
+            f"There is too much text for a file that is safe to load: {len(text):,} bytes, most of "
+            "them categories. Drop columns of names or free text, or keep all of it with "
+            "joblib.dump, whose files can run any code when they are loaded."
+        ) from None
+    write_whole(path, content)
 
 
 def read_value(path: Path, kind: str) -> Any:
     """Return the value of a file of some kind; raise ValueError if there is none in it."""
-    from .decoding import Decoder
+    from .decoding import restored
 
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file.")
-    described, arrays = _read_checked(path)
-    if described.get("kind") != kind:
-        raise ValueError(f"{path} is a file of skmaf, but its kind is {described.get('kind')!r}.")
-    try:
-        decoder = Decoder(arrays, described["objects"])
-        value = decoder.read(described["root"])
-    except Exception as error:
-        raise ValueError(f"{path} holds what skmaf.save does not write: {error}.") from error
-    _warn_of_versions(path, decoder.versions)
+    with open(path, "rb", buffering=0) as file:
+        try:
+            archive = Archive.open(file)
+            described = _described(archive.text, kind)
+        except ArchiveError as error:
+            raise ValueError(f"{path} {error}") from None
+        try:
+            value, versions = restored(described, archive.array, archive.room)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{path} holds what skmaf.save does not write: {error}") from error
+    _warn_of_versions(path, versions)
     return value
+
+
+def _described(text: str, kind: str) -> dict[str, Any]:
+    """Return what the text of a file says; refuse another format or kind."""
+    try:
+        described = json.loads(text)
+        file_format = int(described["format"])
+        version = described["version"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise none_of_ours() from None
+    if file_format != FORMAT:
+        raise ArchiveError(
+            f"has format {file_format}, of skmaf {version}, and this version knows format "
+            f"{FORMAT}: install skmaf {version} or later."
+        )
+    if described.get("kind") != kind:
+        raise ArchiveError(f"is a file of skmaf, but its kind is {described.get('kind')!r}.")
+    return described
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -165,82 +204,6 @@ def _mode_of(path: Path) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
-
-
-def _to_bytes(value: Any, kind: str) -> bytes:
-    """Return the content of the file of a value."""
-    from safetensors.numpy import save as to_safetensors
-
-    from .encoding import Encoder, NotPlainError
-
-    encoder = Encoder()
-    try:
-        root = encoder.write(value)
-    except NotPlainError as error:
-        raise TypeError(
-            f"{error}, which a file without code cannot hold. Replace it by an estimator that "
-            "skmaf.save names, or keep all of it with joblib.dump, whose files can run any code "
-            "when they are loaded."
-        ) from None
-    described = {
-        "format": FORMAT,
-        "kind": kind,
-        "version": __version__,
-        "root": root,
-        "objects": encoder.objects,
-    }
-    metadata = {"sha256": NO_HASH, "skmaf": json.dumps(described, separators=(",", ":"))}
-    arrays = {str(i): array for i, array in enumerate(encoder.arrays)}
-    content = to_safetensors(arrays, metadata)
-    digest = hashlib.sha256(content).hexdigest()
-    start = content.index(NO_HASH.encode())
-    return b"".join([content[:start], digest.encode(), content[start + len(digest) :]])
-
-
-def _read_checked(path: Path) -> tuple[dict, list[np.ndarray]]:
-    """Return the JSON and the arrays of a file; refuse one that is not as it was written."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_safetensors
-
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-        left = os.fstat(file.fileno()).st_size - LENGTH_BYTES
-        if not 0 < length <= min(left, LARGEST_HEADER):
-            raise _is_none_of_ours(path)
-        file.seek(0)
-        content = file.read()
-    try:
-        metadata = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + length])["__metadata__"]
-        digest = metadata["sha256"].encode()
-        described = json.loads(metadata["skmaf"])
-        file_format = int(described["format"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise _is_none_of_ours(path) from None
-    if _hash_of(content, digest) != digest:
-        raise ValueError(f"{path} is damaged: its content has changed since skmaf.save wrote it.")
-    if file_format != FORMAT:
-        raise ValueError(
-            f"{path} has format {file_format}, of skmaf {described['version']}, and this version "
-            f"knows format {FORMAT}: install skmaf {described['version']} or later."
-        )
-    try:
-        arrays = from_safetensors(content)
-        return described, [arrays[str(i)] for i in range(len(arrays))]
-    except (SafetensorError, KeyError) as error:
-        raise ValueError(f"{path} has other arrays than skmaf.save writes: {error}.") from None
-
-
-def _is_none_of_ours(path: Path) -> ValueError:
-    return ValueError(f"{path} is no file that skmaf.save wrote, or only a part of one.")
-
-
-def _hash_of(content: bytes, digest: bytes) -> bytes:
-    """Return the hash of a file, in which its own hash counts as zeros."""
-    start = content.find(digest)
-    hashed = hashlib.sha256(content[:start])
-    hashed.update(NO_HASH.encode())
-    hashed.update(memoryview(content)[start + len(NO_HASH) :])
-    return hashed.hexdigest().encode()
 
 
 def _warn_of_versions(path: Path, versions: set[str]) -> None:
