@@ -19,7 +19,7 @@ NO_HASH = b"0" * 64  # what counts in the place of the hash
 BEFORE_HASH = b'"sha256":"'  # quotes within the text are escaped: there it stands nowhere else
 LENGTH_BYTES = 8  # in which the file says how long its header is
 LARGEST_HEADER = 100_000_000  # that safetensors take
-SPARE = 2**22  # bytes of the room that `pack` leaves for what is no text
+SPARE = 2**22  # bytes of the room that `pack` leaves for other values
 DTYPES = {
     "BOOL": np.bool_,
     "U8": np.uint8,
@@ -36,20 +36,21 @@ DTYPES = {
 }
 
 
-def pack(text: str, arrays: list[np.ndarray]) -> bytes:
+def pack(text: str, arrays: list[np.ndarray], n_bytes_beyond: int) -> bytes:
     """Return the content of a file that holds text, and arrays of `DTYPES`.
 
     Raises
     ------
     ArchiveError
-        If there is so much text that no file of this size may hold it.
+        If there is so much text, or so much to be made of the arrays, that no file of this size may
+        hold it.
     """
     from safetensors.numpy import save
 
     metadata = {"sha256": NO_HASH.decode(), "skmaf": text}
     content = save({str(i): array for i, array in enumerate(arrays)}, metadata)
     room = room_for(len(content))
-    room.take(SPARE + sum(array.nbytes for array in arrays))
+    room.take(SPARE + n_bytes_beyond + sum(array.nbytes for array in arrays))
     _take_text(room, text, len(arrays))
     start = content.index(BEFORE_HASH + NO_HASH) + len(BEFORE_HASH)
     digest = hashlib.sha256(content).hexdigest().encode()

@@ -19,6 +19,7 @@ from . import frames
 from .archive import check_position
 from .classes import class_of
 from .room import Room
+from .search_trees import make_search_tree, search_tree_size
 from .trees import make_tree, tree_size
 
 Readers = dict[str, Callable[[Any], Any]]
@@ -51,6 +52,7 @@ SIZES = {
     "tensor": 800,
     "random_state": 4000,
     "tree": 1000,
+    "search_tree": 3000,
     "index": 2500,
     "multi_index": 6000,
     "categorical_dtype": 2000,
@@ -124,6 +126,7 @@ class Decoder:
             "dict": lambda parts: {self.read(key): self.read(part) for key, part in parts},
             "object": lambda place: self._objects[check_position(place)],
             "tree": self._tree,
+            "search_tree": self._search_tree,
             "random_state": self._random_state,
             "offset": lambda offset: datetime.timezone(self.read(offset)),
             "date": lambda parts: self._date(datetime.date, parts),
@@ -185,6 +188,11 @@ class Decoder:
         self._room.take(size - sum(array.nbytes for array in described["nodes"].values()))
         self._room.check(size)  # for the nodes that the tree copies
         return make_tree(**described)
+
+    def _search_tree(self, parts: Any) -> Any:
+        described = self.read(parts)
+        self._room.take(search_tree_size(described["rows"].shape, described["leaf_size"]))
+        return make_search_tree(**described)
 
     def _random_state(self, state: Any) -> np.random.RandomState:
         described = self.read(state)

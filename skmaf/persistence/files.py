@@ -31,7 +31,9 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     estimator : estimator
         One of skmaf, fitted or not, with estimators of skmaf inside; or a Pipeline of such and of
         steps of scikit-learn that are numbers and names: scalers, encoders, `SimpleImputer`, `PCA`,
-        `GaussianMixture`, `ColumnTransformer`. Of a `VariationalFlow` a copy can be saved that
+        `GaussianMixture`, `ColumnTransformer`; also `KernelDensity` and `LocalOutlierFactor` with a
+        metric that has no parameters but ``p``, whose trees are grown anew, the same to the last
+        bit, when the file is loaded. Of a `VariationalFlow` a copy can be saved that
         has ``set_params(log_density=None)``: it scores and samples.
     path : str or path-like
         The file to write. One that is there is replaced.
@@ -42,8 +44,9 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
         If the estimator is or holds what such a file cannot: a function, or an object of a class of
         the user's own.
     ValueError
-        If it holds so many categories, some 100,000 or more in all, that a file of theirs could not
-        be told from one that is made to fill the memory of those who load it.
+        If it holds so many categories, some 100,000 or more in all, or trees of so small leaves,
+        that a file of theirs could not be told from one that is made to fill the memory of those
+        who load it.
     OSError
         If the file cannot be written; what was there before is as it was.
 
@@ -122,7 +125,7 @@ def write_value(path: Path, value: Any, kind: str) -> None:
     from .encoding import NotPlainError, describe
 
     try:
-        described, arrays = describe(value)
+        described = describe(value)
     except NotPlainError as error:
         raise TypeError(
             f"{error}, which a file without code cannot hold. Replace it by an estimator that "
@@ -130,14 +133,16 @@ def write_value(path: Path, value: Any, kind: str) -> None:
             "when they are loaded."
         ) from None
     about = {"format": FORMAT, "kind": kind, "version": __version__}
-    text = json.dumps({**about, **described}, separators=(",", ":"))
+    text = json.dumps({**about, **described.json}, separators=(",", ":"))
     try:
-        content = pack(text, arrays)
+        content = pack(text, described.arrays, described.n_bytes_beyond)
     except ArchiveError:
         raise ValueError(
-            f"There is too much text for a file that is safe to load: {len(text):,} bytes, most of "
-            "them categories. Drop columns of names or free text, or keep all of it with "
-            "joblib.dump, whose files can run any code when they are loaded."
+            "To load a file of this would take more than twice its size, which load refuses of any "
+            f"file: it would hold {len(text):,} bytes of text, most of them categories, and "
+            f"{described.n_bytes_beyond:,} bytes of search trees would be made of it. Drop columns "
+            "of names or free text, choose a larger leaf_size, or keep all of it with joblib.dump, "
+            "whose files can run any code when they are loaded."
         ) from None
     write_whole(path, content)
 

@@ -16,10 +16,10 @@ class PlainState(BaseEstimator):
         from .encoding import NotPlainError, describe
 
         try:
-            described, arrays = describe(self)
+            described = describe(self)
         except NotPlainError:
             return super().__getstate__()
-        return {"described": json.dumps(described), "arrays": arrays}
+        return {"described": json.dumps(described.json), "arrays": described.arrays}
 
     def __setstate__(self, state: dict) -> None:
         """Become what `__getstate__` has described."""
