@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .outlier import DensityOutlierDetector
     from .persistence.files import load, save
     from .reading import read_table
+    from .streamed import iter_blocks
     from .table.relation_search import find_relations
     from .table.relations import Determines, Order, Sum
     from .table.shards import Shard
@@ -32,6 +33,7 @@ __all__ = [
     "Sum",
     "VariationalFlow",
     "find_relations",
+    "iter_blocks",
     "load",
     "read_table",
     "save",
@@ -50,6 +52,7 @@ _MODULES = {
     "Sum": "table.relations",
     "VariationalFlow": "variational",
     "find_relations": "table.relation_search",
+    "iter_blocks": "streamed",
     "load": "persistence.files",
     "read_table": "reading",
     "save": "persistence.files",

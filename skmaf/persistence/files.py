@@ -60,7 +60,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     >>> from sklearn.datasets import load_iris
     >>> import skmaf
     >>> X = load_iris().data
-    >>> density = skmaf.MAFDensity(max_iter=5, random_state=0).fit(X)
+    >>> density = skmaf.MAFDensity(max_iter=5, early_stopping=False, random_state=0).fit(X)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "iris.skmaf")
     ...     skmaf.save(density, path)
