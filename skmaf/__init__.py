@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .plotting.scores import ScoreDisplay
     from .plotting.training import TrainingDisplay
     from .reading import read_table
+    from .streamed import iter_blocks
     from .table.relation_search import find_relations
     from .table.relations import Determines, Order, Sum
     from .table.shards import Shard
@@ -48,6 +49,7 @@ __all__ = [
     "TrainingDisplay",
     "VariationalFlow",
     "find_relations",
+    "iter_blocks",
     "load",
     "read_table",
     "save",
@@ -74,6 +76,7 @@ _MODULES = {
     "TrainingDisplay": "plotting.training",
     "VariationalFlow": "variational",
     "find_relations": "table.relation_search",
+    "iter_blocks": "streamed",
     "load": "persistence.files",
     "read_table": "reading",
     "save": "persistence.files",

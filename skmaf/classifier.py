@@ -25,6 +25,7 @@ from .base import (
 )
 from .flow_estimator import FlowEstimator
 from .inference.drawing import draw_rows
+from .streamed import refuse_stream
 from .table.codec import TableCodec
 from .table.column_kinds import declared_kinds
 from .table.frames import as_table, unwrapped
@@ -168,6 +169,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         """Return a codec, the rows as numbers, their classes, and their weights."""
         if y is None:
             raise ValueError("MAFClassifier requires y to be passed, but the target y is None.")
+        refuse_stream(self, X)
         X = as_table(X, min_rows=2)
         y = unwrapped("y", y)
         check_consistent_length(X, y)

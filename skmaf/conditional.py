@@ -21,6 +21,7 @@ from .inference.drawing import draw_rows
 from .inference.predictor import Predictor
 from .models.context import ContextEncoder
 from .models.specs import TableKnowledge
+from .streamed import refuse_stream
 from .table.codec import TableCodec
 from .table.column_kinds import check_declared, check_shown_kinds, declared_kinds
 from .table.constraints import RowConstraints
@@ -191,6 +192,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             raise ValueError(
                 "ConditionalMAFDensity requires y to be passed, but the target y is None."
             )
+        refuse_stream(self, X)
         X = as_table(X, min_rows=2)
         y = unwrapped("y", y)
         check_consistent_length(X, y)

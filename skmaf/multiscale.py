@@ -19,6 +19,7 @@ from .base import (
     warn_if_interrupted,
     without_weightless,
 )
+from .streamed import refuse_stream
 from .table.codec import TableCodec
 from .table.column_kinds import check_shown_kinds
 from .table.frames import as_table
@@ -187,6 +188,7 @@ class MultiscaleDensity(TableDensityEstimator):
             2 rows or no column; if weights are negative or not positive in 2 rows; if a parameter
             is out of its range.
         """
+        refuse_stream(self, X)
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         codec, N = learn_table(X, self.column_kinds, codec)
         constraints = learn_constraints(codec, N, sample_weight, self.relations)

@@ -23,7 +23,7 @@ from .models.estimator_density import EstimatorDensity
 from .models.fold_ensemble import FoldEnsemble
 from .multiscale import MultiscaleDensity
 from .persistence.state import PlainState
-from .streamed import by_blocks
+from .streamed import by_blocks, refuse_stream
 from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, fill_cells, stack_columns, take_rows
 
@@ -195,6 +195,7 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         """
         from .models.multiscale_score import multiscale_scores
 
+        refuse_stream(self, X)
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         fold_codec, N = learn_codec(self.fold_estimator(), X)
         codec: Any = fold_codec

@@ -1,6 +1,6 @@
-"""Tables that are too large for memory: what `fit` reads of them, and scores of their blocks."""
+"""Tables that are too large for memory: what `fit` reads of them, and answers about blocks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +8,13 @@ import numpy as np
 
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
-from .table.shards import Shard, ShardStream
+from .table.frames import as_table
+from .table.shards import MemoryStream, Shard, ShardStream
 from .table.streams import (
     SAMPLE_ROWS,
     ArrayStream,
+    ArrowStream,
+    PolarsStream,
     TableStream,
     as_stream,
     is_large,
@@ -20,6 +23,22 @@ from .table.streams import (
 
 if TYPE_CHECKING:
     from .models.row_file import AllRows
+
+# what a user writes for 100,000 rows of X, drawn at random, and for all of them
+IN_MEMORY: dict[type, tuple[str, str]] = {
+    ArrayStream: (
+        "X[np.sort(np.random.default_rng(0).choice(len(X), 100_000, replace=False))]",
+        "np.asarray(X)",
+    ),
+    ArrowStream: (
+        "X.take(np.sort(np.random.default_rng(0).choice(X.count_rows(), 100_000, replace=False)))",
+        "X.to_table()",
+    ),
+    PolarsStream: (
+        "X.filter(pl.int_range(pl.len()).shuffle(0) < 100_000).collect()",
+        "X.collect()",
+    ),
+}
 
 
 def stream_of(X: Any, sample_weight: Any) -> TableStream | None:
@@ -80,9 +99,77 @@ def read_all(
     return constraints, AllRows(reader, positions, stream.rank, is_shared=True)
 
 
-def by_blocks(function: Callable[[Any], np.ndarray], X: Any) -> np.ndarray:
-    """Return a number for each row of a table, which may be one that is read in blocks."""
+def refuse_stream(estimator: Any, X: Any) -> None:
+    """Refuse a table that is read in blocks, and say how to get rows that an estimator takes."""
+    name = type(estimator).__name__
+    if isinstance(X, Shard):
+        raise ValueError(f"X is a Shard, which MAFDensity takes, and {name} does not: give rows.")
     stream = as_stream(X)
     if stream is None:
-        return function(X)
-    return np.concatenate([function(block) for block in stream.blocks()])
+        return
+    sample, whole = IN_MEMORY[type(stream)]
+    raise ValueError(
+        f"X is read in blocks, and {name} needs all rows of a fit in memory: give a sample, such "
+        f"as {sample}, or all of them if they fit, {whole}. Its methods take X as it is with "
+        "skmaf.iter_blocks."
+    )
+
+
+def by_blocks(function: Callable[[Any], np.ndarray], X: Any) -> np.ndarray:
+    """Return a number for each row of a table, which may be one that is read in blocks."""
+    return function(X) if as_stream(X) is None else np.concatenate(list(iter_blocks(function, X)))
+
+
+def iter_blocks(method: Callable[[Any], Any], X: Any) -> Iterator[Any]:
+    """Ask a method of a fitted estimator about one block of rows after another.
+
+    For a table of which not even the answers fit in memory, or are to be written as they come. A
+    block is some 16 MiB of numbers, in the order of the table.
+
+    Parameters
+    ----------
+    method : callable
+        Takes rows, and answers about each: ``density.score_samples``, or `predict`, `p_values`,
+        `predict_proba`, `transform` and the like.
+    X : array-like or table that is read in blocks, of shape (n_samples, n_features)
+        A scan of polars, a dataset of pyarrow, a memmap of NumPy, as `MAFDensity.fit` takes them;
+        or rows in memory.
+
+    Yields
+    ------
+    answer : ndarray or data frame
+        Of the next rows, as ``method`` gives it.
+
+    Raises
+    ------
+    ValueError
+        If X is no table, or as ``method`` does.
+
+    See Also
+    --------
+    sklearn.metrics.pairwise_distances_chunked : Yields distances of some rows after others.
+
+    Examples
+    --------
+    Scores in a file, of as many rows as there are on the disk:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skmaf import MAFDensity, iter_blocks
+    >>> X = load_iris().data
+    >>> density = MAFDensity(max_iter=5, early_stopping=False, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "scores.npy")
+    ...     scores = np.lib.format.open_memmap(path, "w+", shape=(len(X),))
+    ...     start = 0
+    ...     for block in iter_blocks(density.score_samples, X):
+    ...         scores[start : start + len(block)] = block
+    ...         start += len(block)
+    ...     kept = np.array(scores)
+    ...     del scores
+    >>> bool((kept == density.score_samples(X)).all())
+    True
+    """
+    stream = as_stream(X) or MemoryStream(as_table(X))
+    return map(method, stream.blocks())

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
+from skmaf.table import rare
 from skmaf.table.cells import NewCategories
 from skmaf.table.codec import PassthroughCodec, TableCodec
 from skmaf.table.rare import MAX_CATEGORIES, MIN_CATEGORY_ROWS
@@ -513,6 +514,17 @@ def test_rare_categories_are_drawn_as_often_as_they_are(dtype):
     first, again = (codec.decode(codes, rng=np.random.RandomState(seed)) for seed in (1, 2))
     assert not first.equals(again)
     assert first.equals(codec.decode(codes, rng=np.random.RandomState(1)))
+
+
+def test_of_millions_of_names_some_are_kept(monkeypatch):
+    monkeypatch.setattr(rare, "MOST_DRAWN", 50)
+    names = [f"name {i:04}" for i in range(2000)]
+    codec, table, findings = TableCodec.learn(pd.DataFrame({"x": names}))
+    assert findings[0].n_values == 2000
+    kept = list(codec.schema.rare[0].values)
+    assert len(kept) == 50 and kept[0] == names[0] and kept[-1] == names[-1]
+    assert set(codec.decode(table)["x"]) <= set(kept)
+    assert (codec.encode(pd.DataFrame({"x": names}))[0] == table).all()
 
 
 @pytest.mark.parametrize("kind", [None, "categorical"])

@@ -1,5 +1,6 @@
 """Files without code: what is kept, what is refused, and what damaged or hostile files do."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -7,6 +8,8 @@ import stat
 import struct
 import subprocess
 import sys
+import tracemalloc
+from dataclasses import replace
 from datetime import date, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -24,9 +27,10 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import KernelDensity
+from sklearn.neighbors import BallTree, KDTree, KernelDensity, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import OneClassSVM
 
 import skmaf
 from skmaf import (
@@ -38,9 +42,9 @@ from skmaf import (
     MultiscaleDensity,
     VariationalFlow,
 )
-from skmaf.persistence.decoding import Decoder
-from skmaf.persistence.encoding import Encoder
-from skmaf.persistence.files import NO_HASH, _hash_of
+from skmaf.persistence.archive import BEFORE_HASH, NO_HASH
+from skmaf.persistence.decoding import restored
+from skmaf.persistence.encoding import describe
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -93,6 +97,16 @@ FITTED = {
         make_pipeline(StandardScaler(), MAFDensity(**SMALL)), random_state=0
     ).fit(ARRAY),
     "detector_of_mixture": lambda: DensityOutlierDetector(GaussianMixture(2)).fit(NUMBERS),
+    "detector_of_kernels": lambda: DensityOutlierDetector(
+        make_pipeline(StandardScaler(), KernelDensity(bandwidth=0.2, rtol=0.1, leaf_size=5)),
+        random_state=0,
+    ).fit(NUMBERS),
+    "detector_of_balls": lambda: DensityOutlierDetector(
+        KernelDensity(kernel="linear", metric="manhattan", algorithm="ball_tree"), random_state=0
+    ).fit(ARRAY),
+    "detector_of_neighbours": lambda: DensityOutlierDetector(
+        LocalOutlierFactor(10, p=3, novelty=True), random_state=0
+    ).fit(ARRAY),
     "pipeline": lambda: make_pipeline(StandardScaler(), PCA(2), MAFDensity(**SMALL)).fit(ARRAY),
     "pipeline_of_columns": lambda: make_pipeline(
         make_column_transformer(
@@ -101,6 +115,10 @@ FITTED = {
         MAFDensity(**SMALL),
     ).fit(MESSY),
 }
+
+
+OF_ARRAYS = {"density_affine", "detector_of_balls", "detector_of_neighbours"}
+OF_ARRAYS |= {"detector_of_pipeline", "pipeline"}
 
 
 def rows_of(name):
@@ -113,7 +131,7 @@ def rows_of(name):
     messy = {"density", "ensemble", "multiscale"}
     if name in messy | {"detector", "detector_of_density", "pipeline_of_columns"}:
         return MESSY
-    return ARRAY if name in ("density_affine", "detector_of_pipeline", "pipeline") else NUMBERS
+    return ARRAY if name in OF_ARRAYS else NUMBERS
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +286,11 @@ class OwnDensity(DensityMixin, BaseEstimator):
     "estimator, words",
     [
         (OwnDensity(), "DensityOutlierDetector.estimator is a OwnDensity"),
-        (KernelDensity(), "is a KernelDensity of sklearn.neighbors"),
+        (OneClassSVM(), "is a OneClassSVM of sklearn.svm"),
+        (
+            KernelDensity(metric="mahalanobis", metric_params={"V": np.eye(3)}),
+            "tree_ is a BallTree",
+        ),
         (make_pipeline(FunctionTransformer(np.square), OwnDensity()), "is a FunctionTransformer"),
     ],
 )
@@ -333,6 +355,54 @@ def test_arrays(value):
     assert same(again, value)
 
 
+@pytest.mark.parametrize("n_rows, n_columns", [(1, 1), (2, 3), (90, 2), (1000, 3)])
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("metric", ["euclidean", "chebyshev", {"metric": "minkowski", "p": 3}])
+@pytest.mark.parametrize("kind", [KDTree, BallTree])
+def test_search_trees(kind, metric, is_weighted, n_rows, n_columns):
+    rng = np.random.RandomState(0)
+    rows = rng.randn(n_rows, n_columns).round(1)
+    weights = rng.rand(n_rows) if is_weighted else None
+    parameters = metric if isinstance(metric, dict) else {"metric": metric}
+    tree = kind(rows, leaf_size=3, sample_weight=weights, **parameters)
+    again = written_and_read(tree)
+    assert type(again) is kind
+    for one, other in zip(again.get_arrays(), tree.get_arrays()):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+    new = rng.randn(20, n_columns)
+    assert (again.kernel_density(new, 0.5) == tree.kernel_density(new, 0.5)).all()
+    assert (again.query(new)[0] == tree.query(new)[0]).all()
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("metric", {"dict": [["metric", "pyfunc"]]}),
+        ("metric", {"dict": [["metric", "minkowski"], ["p", -1]]}),
+        ("kind", "Tree"),
+        ("weights", {"array": 1}),
+        ("rows", {"array": 1}),
+        ("leaf_size", 0),
+    ],
+)
+def test_search_trees_that_lead_astray_are_refused(key, value):
+    described, arrays, _ = describe(KDTree(np.zeros((9, 2))))
+    parts = described["root"]["search_tree"]["dict"]
+    parts[:] = [[name, value if name == key else part] for name, part in parts]
+    arrays.append(np.full(5, -1.0))
+    with pytest.raises((ValueError, KeyError)):
+        restored(described, lambda i: arrays[i].copy())
+
+
+def test_search_trees_of_tiny_leaves_are_refused(path):
+    kernel = KernelDensity(algorithm="kd_tree", leaf_size=1).fit(np.arange(400_000.0)[:, None])
+    with pytest.raises(ValueError, match="bytes of search trees .* larger leaf_size"):
+        skmaf.save(make_pipeline(StandardScaler(), kernel), path)
+    kernel.set_params(leaf_size=40).fit(np.arange(400_000.0)[:, None])
+    skmaf.save(make_pipeline(StandardScaler(), kernel), path)
+    assert peak_of_load(path) < 2 * path.stat().st_size + 2**24
+
+
 @pytest.mark.parametrize(
     "index",
     [
@@ -356,19 +426,16 @@ def test_what_is_shared_is_written_once():
     array = np.arange(3)
     first, second = written_and_read([array, array])
     assert np.array_equal(first, second)
-    encoder = Encoder()
-    encoder.write([array, array])
-    assert len(encoder.arrays) == 1
+    assert len(describe([array, array]).arrays) == 1
 
 
 def written_and_read(value):
-    encoder = Encoder()
-    text = json.dumps({"value": encoder.write(value), "objects": encoder.objects})
+    described = describe(value)
     # as a file has them
-    arrays = from_safetensors(to_safetensors({str(i): x for i, x in enumerate(encoder.arrays)}))
-    described = json.loads(text)
-    decoder = Decoder([arrays[str(i)] for i in range(len(arrays))], described["objects"])
-    return decoder.read(described["value"])
+    arrays = {str(i): array for i, array in enumerate(described.arrays)}
+    arrays = from_safetensors(to_safetensors(arrays))
+    again, _ = restored(json.loads(json.dumps(described.json)), lambda i: arrays[str(i)].copy())
+    return again
 
 
 # ---- files that are not as they were written
@@ -416,8 +483,8 @@ def test_any_missing_end_is_noticed(content, path):
         struct.pack("<Q", 100_000) + b"[" * 100_000,
         pickle.dumps({"a": 1}),
         to_safetensors({"0": np.zeros(3)}),
-        to_safetensors({"0": np.zeros(3)}, {"skmaf": "{}", "sha256": NO_HASH}),
-        to_safetensors({"0": np.zeros(3)}, {"skmaf": "[" * 9999, "sha256": NO_HASH}),
+        to_safetensors({"0": np.zeros(3)}, {"skmaf": "{}"}),
+        struct.pack("<Q", 9) + '{"ä": 1}'.encode(),
     ],
     ids=range(11),
 )
@@ -434,10 +501,21 @@ def forged(content, change):
     described = json.loads(metadata["skmaf"])
     arrays = from_safetensors(content)
     described = change(described, arrays) or described
-    text = json.dumps(described)
-    made = to_safetensors(arrays, {"sha256": NO_HASH, "skmaf": text})
-    digest = _hash_of(made, NO_HASH.encode())
-    return made.replace(NO_HASH.encode(), digest, 1)
+    return sealed(json.dumps(described), arrays)
+
+
+def sealed(text, arrays):
+    """Return a file of these, whose hash is right."""
+    made = to_safetensors(arrays, {"sha256": NO_HASH.decode(), "skmaf": text})
+    digest = hashlib.sha256(made).hexdigest().encode()
+    return made.replace(BEFORE_HASH + NO_HASH, BEFORE_HASH + digest, 1)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "[" * 9999, '{"format": []}'])
+def test_other_texts_are_refused(text, path):
+    path.write_bytes(sealed(text, {"0": np.zeros(3)}))
+    with pytest.raises(ValueError, match="no file that skmaf.save wrote"):
+        skmaf.load(path)
 
 
 def put(key, value):
@@ -518,15 +596,14 @@ def test_forging_as_such_works(content, path):
 
 def test_a_tree_that_leads_astray_is_refused():
     detector = DensityOutlierDetector(MultiscaleDensity(**SMALL)).fit(MESSY)
-    encoder = Encoder()
-    root = encoder.write(detector.estimators_[0])
-    places = [i for i, x in enumerate(encoder.arrays) if x.dtype == np.int64 and (x == -1).any()]
+    described, written, _ = describe(detector.estimators_[0])
+    places = [i for i, x in enumerate(written) if x.dtype == np.int64 and (x == -1).any()]
     for place in places:
         for wrong in (-5, 0, 10**6):
-            arrays = list(encoder.arrays)
+            arrays = list(written)
             arrays[place] = np.where(arrays[place] == -1, arrays[place], wrong)
             try:
-                again = Decoder(arrays, encoder.objects).read(root)
+                again, _ = restored(described, lambda i, arrays=arrays: arrays[i].copy())
             except ValueError:
                 continue
             # no child, and so no harm
@@ -560,6 +637,139 @@ def mutate(described, rng):
     holder, key = places[rng.randint(len(places))]
     values = [None, -1, 10**12, 0.5, "x", [], {}, {"list": []}, {"object": 0}, {"array": 0}]
     holder[key] = values[rng.randint(len(values))]
+
+
+# ---- memory: a file takes no more than twice its size, whoever wrote it
+
+
+def peak_of_load(path):
+    """Return the bytes that `load` takes at most beside what was there before."""
+    tracemalloc.start()
+    try:
+        skmaf.load(path)
+    except ValueError as error:
+        assert str(path) in str(error)  # noqa: PT017 - or it is loaded
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return peak
+
+
+def test_arrays_are_in_memory_once(path):
+    density = MultiscaleDensity(**SMALL).fit(ARRAY)
+    n_rows = 400_000
+    kernel = density.density_.kernel
+    kernel = replace(kernel, centres=np.zeros((n_rows, 3)), weights=np.ones(n_rows))
+    density.density_ = replace(density.density_, kernel=kernel)
+    skmaf.save(density, path)
+    assert peak_of_load(path) < 1.2 * path.stat().st_size
+
+
+def test_forests_are_in_memory_once(fitted, path):
+    skmaf.save(fitted("detector"), path)
+    assert peak_of_load(path) < 1.5 * path.stat().st_size
+
+
+def test_words_are_many_but_not_too_many(path):
+    """What can be saved can be loaded; a detector would not be told by its names."""
+    words = [f"number {i}" for i in range(150_000)]
+    with pytest.raises(ValueError, match=r"hold 2,\d+,\d+ bytes of text.*joblib.dump"):
+        skmaf.save(MAFDensity(column_kinds={0: words}), path)
+    assert not path.exists()
+    skmaf.save(MAFDensity(column_kinds={0: words[:50_000]}), path)
+    assert skmaf.load(path).column_kinds == {0: words[:50_000]}
+    assert peak_of_load(path) < 2 * path.stat().st_size + 2**24
+
+
+def of_text(root, objects=()):
+    about = '"format":1,"kind":"estimator","version":"0.1.0"'
+    return f'{{{about},"root":{root},"objects":[{",".join(objects)}]}}'
+
+
+def times(n, text):
+    return f'{{"list":[{",".join([text] * n)}]}}'
+
+
+INDEX = '{"index":[{"array":0},{"dtype":"|i1"},null]}'
+NO_INDEX = '{"index":[{"list":[]},{"dtype":"|O"},null]}'
+TREE_OF_LEAVES = (
+    '{"tree":{"dict":[["n_features",1],["max_depth",1],["nodes",{"dict":[["left_child",{"array":0}]'
+    "]}]]}}"
+)
+STATE = (
+    '{"random_state":{"dict":[["bit_generator","MT19937"],["has_gauss",0],["gauss",0.0],'
+    '["state",{"dict":[["key",{"array":0}],["pos",1]]}]]}}'
+)
+MODULE = '{"class":"flows.layers.Flow","state":{},"parameters":{},"buffers":{},"parts":{}}'
+LEAVES = np.full(200_000, -1, dtype=np.int8)
+ONE = np.zeros(1, dtype=np.int8)
+# texts of files that ask for many times their size, and the array in them
+GREEDY = {
+    "lists": (times(2_000_000, "[]"), ONE),
+    "nested lists": (times(2_000, "[" * 300 + "]" * 300), ONE),
+    "objects": (times(400_000, '{"":0}'), ONE),
+    "numbers": (times(1_500_000, "1.5"), ONE),
+    "one wide string": (f'"{"a" * 9_000_000}\\ud83d\\ude00"', ONE),
+    "one number": ("1" * 9_000_000, ONE),
+    "array again and again": (times(500, '{"array":0}'), LEAVES),
+    "tensor again and again": (times(500, '{"tensor":0}'), LEAVES),
+    "array as cells": ('{"cells":[{"array":0},[200000]]}', LEAVES),
+    "trees": (times(60, TREE_OF_LEAVES), LEAVES),
+    "small trees": (times(20_000, TREE_OF_LEAVES), ONE),
+    "frame": (f'{{"frame":[{times(60, INDEX)},{times(60, "1")},{INDEX}]}}', LEAVES),
+    "frame of one cell": (f'{{"frame":[{times(60, "1")},{times(60, "1")},{INDEX}]}}', LEAVES),
+    "small frames": (times(20_000, f'{{"frame":[{{"list":[]}},{NO_INDEX},{NO_INDEX}]}}'), ONE),
+    "index": ('{"index":[{"array":0},{"dtype":"<f8"},null]}', np.zeros(9_000_000, np.int8)),
+    "index of wide cells": ('{"index":[{"list":[1]},{"dtype":"<V99999999"},null]}', ONE),
+    "indexes": (times(40_000, NO_INDEX), ONE),
+    "tuples": (f'{{"multi_index":[{times(200_000, """{"tuple":[1,2]}""")},{times(2, "0")}]}}', ONE),
+    "sets": (f'{{"set":[{",".join(map(str, range(500_000)))}]}}', ONE),
+    "random states": (times(20_000, STATE), np.zeros(624, np.uint32)),
+    "modules": (times(1, "1"), ONE, [MODULE] * 30_000),
+    "small arrays": (times(150_000, '{"array":0}'), ONE),
+    "small tensors": (times(100_000, '{"tensor":0}'), ONE),
+    "periods": (times(100_000, '{"period":[1,"D"]}'), ONE),
+    "instants": (times(100_000, '{"timestamp":[0,"s","Asia/Tokyo"]}'), ONE),
+    "intervals": (times(100_000, '{"interval":[0,1,"left"]}'), ONE),
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_greedy_files_are_refused(name, path):
+    root, array, *objects = GREEDY[name]
+    path.write_bytes(sealed(of_text(root, *objects), {"0": array}))
+    assert peak_of_load(path) < 2 * path.stat().st_size + 2**24
+
+
+def test_headers_of_many_arrays_are_refused(path):
+    path.write_bytes(sealed(of_text("1"), {str(i): ONE for i in range(60_000)}))
+    assert peak_of_load(path) < 2 * path.stat().st_size + 2**24
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F64", "shape": [10**12], "data_offsets": [0, 8]},
+        {"dtype": "F64", "shape": [10**9], "data_offsets": [0, 8 * 10**9]},
+        {"dtype": "F64", "shape": [-1, -1], "data_offsets": [0, 8]},
+        {"dtype": "F64", "shape": ["a" * 1000, 10**9], "data_offsets": [0, 8]},
+        {"dtype": "F64", "shape": [1], "data_offsets": [-8, 0]},
+        {"dtype": "F64", "shape": [0, 10**30], "data_offsets": [0, 0]},
+        {"dtype": "O", "shape": [1], "data_offsets": [0, 8]},
+        [],
+    ],
+    ids=range(8),
+)
+def test_claims_of_a_header(entry, path):
+    text = of_text('{"array":0}')
+    header = {"__metadata__": {"sha256": NO_HASH.decode(), "skmaf": text}, "0": entry}
+    written = json.dumps(header, separators=(",", ":")).encode()
+    made = struct.pack("<Q", len(written)) + written + bytes(8)
+    digest = hashlib.sha256(made).hexdigest().encode()
+    path.write_bytes(made.replace(NO_HASH, digest, 1))
+    assert peak_of_load(path) < 2**20
+    with pytest.raises(ValueError, match="density.skmaf"):
+        skmaf.load(path)
 
 
 # ---- writing

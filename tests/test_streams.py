@@ -1,5 +1,7 @@
 """Tables that are read in blocks: larger than memory, to the same density."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,7 +10,17 @@ import pyarrow.dataset as pads
 import pytest
 import torch
 
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, Order, streamed
+from skmaf import (
+    ConditionalMAFDensity,
+    DensityOutlierDetector,
+    MAFClassifier,
+    MAFDensity,
+    MultiscaleDensity,
+    Order,
+    Shard,
+    iter_blocks,
+    streamed,
+)
 from skmaf.models import row_file
 from skmaf.models.row_file import RowFile, RowStream
 from skmaf.table import streams
@@ -225,12 +237,80 @@ def test_weights_are_refused(memmap):
         MAFDensity(**SMALL).fit(memmap(NUMBERS), sample_weight=np.ones(N_ROWS))
 
 
-def test_other_estimators_say_what_to_do(scan, dataset):
-    for estimator in (MultiscaleDensity(), DensityOutlierDetector()):
-        with pytest.raises(ValueError, match=r"X.collect\(\)"):
-            estimator.fit(scan)
-        with pytest.raises(ValueError, match=r"X.to_table\(\)"):
-            estimator.fit(dataset)
+TINY = {"hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
+OTHERS = [
+    MultiscaleDensity(**TINY),
+    DensityOutlierDetector(MAFDensity(**SMALL), n_folds=2),
+    ConditionalMAFDensity(**SMALL),
+    MAFClassifier(**SMALL),
+]
+
+
+@pytest.mark.parametrize("estimator", OTHERS, ids=lambda estimator: type(estimator).__name__)
+def test_other_estimators_say_what_to_do(estimator, scan, dataset, memmap):
+    """What the message says can be done, and gives rows that they take."""
+    X = memmap(NUMBERS)
+    names = {"np": np, "pl": pl}
+    for table, whole in [(scan, "X.collect()"), (dataset, "X.to_table()"), (X, "np.asarray(X)")]:
+        with pytest.raises(ValueError, match=f"{type(estimator).__name__} needs all rows") as info:
+            estimator.fit(table, TABLE["low"])
+        message = str(info.value)
+        assert whole in message
+        sample = message.split("such as ")[1].split(", or all")[0]
+        rows = [
+            eval(code, {**names, "X": table}) for code in (whole, sample.replace("100_000", "9"))
+        ]
+        assert [len(frame) for frame in rows] == [N_ROWS, 9]
+        estimator.fit(rows[0][:60], np.arange(60) % 2)
+    with pytest.raises(ValueError, match="X is a Shard, which MAFDensity takes"):
+        estimator.fit(Shard(NUMBERS), TABLE["low"])
+
+
+METHODS = {
+    "score_samples": MultiscaleDensity(**TINY),
+    "p_values": DensityOutlierDetector(MultiscaleDensity(**TINY), n_folds=2, random_state=0),
+    "predict": DensityOutlierDetector(MultiscaleDensity(**TINY), n_folds=2, random_state=0),
+    "transform": MAFDensity(**SMALL),
+    "predict_proba": MAFClassifier(**SMALL),
+    "predict_quantiles": ConditionalMAFDensity(**SMALL),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_any_answer_comes_in_blocks(name, memmap):
+    method = getattr(METHODS[name].fit(NUMBERS[:90], np.arange(90) % 3), name)
+    if name == "predict_quantiles":
+        method = partial(method, q=[0.1, 0.9])
+    blocks = list(iter_blocks(method, memmap(NUMBERS)))
+    assert len(blocks) > 5
+    np.testing.assert_allclose(np.concatenate(blocks), method(NUMBERS), rtol=1e-6, atol=1e-6)
+
+
+def test_blocks_are_asked_one_by_one(memmap, dataset, scan):
+    asked = []
+    sizes = {}
+    for X in (memmap(NUMBERS), NUMBERS, TABLE, dataset, scan):
+        asked.clear()
+        blocks = iter_blocks(lambda rows: asked.append(rows) or len(rows), X)
+        assert asked == []
+        first = next(blocks)
+        assert len(asked) == 1
+        sizes[type(X)] = [first, *blocks]
+        assert len(sizes[type(X)]) == len(asked) > 5
+        assert sum(sizes[type(X)]) == N_ROWS
+    with pytest.raises(ValueError, match="2"):
+        iter_blocks(len, np.zeros(3))
+
+
+def test_scores_in_an_array_of_the_caller(memmap, scan, tmp_path):
+    density = MAFDensity(**SMALL).fit(pl.from_pandas(TABLE))
+    scores = np.lib.format.open_memmap(tmp_path / "scores.npy", "w+", shape=(N_ROWS,))
+    start = 0
+    for block in iter_blocks(density.score_samples, scan):
+        scores[start : start + len(block)] = block
+        start += len(block)
+    assert start == N_ROWS
+    assert (scores == density.score_samples(scan)).all()
 
 
 def test_detectors_score_in_blocks(scan):

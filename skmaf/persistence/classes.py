@@ -16,6 +16,8 @@ MOVED: dict[str, str] = {}
 OTHERS = {
     "ColumnTransformer": "sklearn.compose",
     "GaussianMixture": "sklearn.mixture",
+    "KernelDensity": "sklearn.neighbors",
+    "LocalOutlierFactor": "sklearn.neighbors",
     "MaxAbsScaler": "sklearn.preprocessing",
     "MinMaxScaler": "sklearn.preprocessing",
     "ModuleList": "torch.nn",

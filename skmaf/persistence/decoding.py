@@ -16,8 +16,11 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from . import frames
+from .archive import check_position
 from .classes import class_of
-from .trees import make_tree
+from .room import Room
+from .search_trees import make_search_tree, search_tree_size
+from .trees import make_tree, tree_size
 
 Readers = dict[str, Callable[[Any], Any]]
 
@@ -42,14 +45,59 @@ FROM_TEXT: Readers = {
 }
 
 
+# bytes, at most, that values of these kinds take beside their JSON: measured
+SIZES = {
+    "scalar": 250,
+    "array": 250,
+    "tensor": 800,
+    "random_state": 4000,
+    "tree": 1000,
+    "search_tree": 3000,
+    "index": 2500,
+    "multi_index": 6000,
+    "categorical_dtype": 2000,
+    "frame": 6000,
+}
+STATE_SHAPE = (624,)  # of the Mersenne twister
+OBJECT_SIZE = 400
+MODULE_SIZE = 3000  # of a torch module without weights
+# and for each of their parts
+ELEMENT_SIZE = 80  # of a set
+CELL_SIZE = 40  # of an index
+CONVERTED_CELL_SIZE = 160  # of an index, where it makes its cells of other values
+TUPLE_SIZE = 200  # of an index of several levels
+CATEGORY_SIZE = 100
+COLUMN_SIZE = 2500
+
+
+def restored(
+    described: dict[str, Any], array_of: Callable[[int], np.ndarray], room: Room | None = None
+) -> tuple[Any, set[str]]:
+    """Return what `describe` has written, and the versions of scikit-learn that it comes from.
+
+    Parameters
+    ----------
+    described : dict
+    array_of : callable
+        Returns the array at a position, anew each time.
+    room : Room, default=None
+        What memory it may take; by default any.
+    """
+    decoder = Decoder(array_of, described["objects"], room or Room())
+    return decoder.read(described["root"]), decoder.versions
+
+
 class Decoder:
     """Reads what an `Encoder` has written.
 
     Parameters
     ----------
-    arrays : list of ndarray
+    array_of : callable
+        Returns the array at a position, anew each time.
     objects : list of dict
         Each after those that it holds.
+    room : Room
+        What memory may be taken beside that of arrays.
 
     Attributes
     ----------
@@ -57,9 +105,12 @@ class Decoder:
         Of scikit-learn, which estimators of its own were written with.
     """
 
-    def __init__(self, arrays: list[np.ndarray], objects: list[dict]) -> None:
+    def __init__(
+        self, array_of: Callable[[int], np.ndarray], objects: list[dict], room: Room
+    ) -> None:
         self.versions: set[str] = set()
-        self._arrays = arrays
+        self._array_of = array_of
+        self._room = room
         self._objects: list[Any] = []
         self._read = {**FROM_TEXT, **self._of_values(), **self._of_arrays()}
         for described in objects:
@@ -70,30 +121,31 @@ class Decoder:
         return {
             "list": self._all,
             "tuple": lambda parts: tuple(self._all(parts)),
-            "set": lambda parts: set(self._all(parts)),
-            "frozenset": lambda parts: frozenset(self._all(parts)),
+            "set": self._set,
+            "frozenset": lambda parts: frozenset(self._set(parts)),
             "dict": lambda parts: {self.read(key): self.read(part) for key, part in parts},
-            "object": lambda place: self._objects[_position(place)],
-            "tree": lambda parts: make_tree(**self.read(parts)),
+            "object": lambda place: self._objects[check_position(place)],
+            "tree": self._tree,
+            "search_tree": self._search_tree,
             "random_state": self._random_state,
             "offset": lambda offset: datetime.timezone(self.read(offset)),
             "date": lambda parts: self._date(datetime.date, parts),
             "datetime": lambda parts: self._date(datetime.datetime, parts),
             "time": lambda parts: self._date(datetime.time, parts),
             "interval": lambda parts: pd.Interval(*self._all(parts)),
-            "categorical_dtype": lambda parts: frames.categorical_dtype(self._all(parts)),
+            "categorical_dtype": self._categorical_dtype,
             "frame_dtype": lambda parts: frames.frame_dtype(self._all(parts)),
-            "index": lambda parts: frames.make_index(self._all(parts)),
-            "multi_index": lambda parts: frames.make_multi_index(self._all(parts)),
-            "frame": lambda parts: frames.make_frame(self._all(parts)),
+            "index": self._index,
+            "multi_index": self._multi_index,
+            "frame": self._frame,
         }
 
     def _of_arrays(self) -> Readers:
         """Return what reads values that hold arrays."""
         return {
             "scalar": lambda place: self._array(place)[()],
-            "array": lambda place: self._array(place).copy(),
-            "tensor": lambda place: torch.from_numpy(self._array(place).copy()),
+            "array": self._array,
+            "tensor": lambda place: torch.from_numpy(self._array(place)),
             "cells": self._cells,
         }
 
@@ -104,29 +156,81 @@ class Decoder:
                 raise ValueError("a list says not what it is")
             return value
         [[kind, content]] = value.items()
+        self._room.take(SIZES.get(kind, 0))
         return self._read[kind](content)
 
     def _all(self, parts: list) -> list:
         return [self.read(part) for part in parts]
 
+    def _set(self, parts: list) -> set:
+        self._room.take(ELEMENT_SIZE * len(parts))
+        return set(self._all(parts))
+
     def _array(self, place: Any) -> np.ndarray:
         if isinstance(place, int):
-            return self._arrays[_position(place)]
+            return self._array_of(check_position(place))
         position, dtype, shape = place
-        numbers = self._arrays[_position(position)].tobytes()
+        numbers = self._array_of(check_position(position))
         return np.frombuffer(numbers, dtype=frames.numpy_dtype(dtype)).reshape(shape)
 
     def _cells(self, parts: list) -> np.ndarray:
         values, shape = parts
         cells = self.read(values)
+        if not isinstance(cells, list):
+            raise ValueError("cells are no list")
         array = np.empty(len(cells), dtype=object)
         array[:] = cells
         return array.reshape(shape)
 
+    def _tree(self, parts: Any) -> Any:
+        described = self.read(parts)
+        size = tree_size(described["nodes"])
+        self._room.take(size - sum(array.nbytes for array in described["nodes"].values()))
+        self._room.check(size)  # for the nodes that the tree copies
+        return make_tree(**described)
+
+    def _search_tree(self, parts: Any) -> Any:
+        described = self.read(parts)
+        self._room.take(search_tree_size(described["rows"].shape, described["leaf_size"]))
+        return make_search_tree(**described)
+
     def _random_state(self, state: Any) -> np.random.RandomState:
+        described = self.read(state)
+        if described["state"]["key"].shape != STATE_SHAPE:
+            raise ValueError("a random state has another size")
         rng = np.random.RandomState()
-        rng.set_state(self.read(state))
+        rng.set_state(described)
         return rng
+
+    def _index(self, parts: list) -> pd.Index:
+        values, dtype, name = self._all(parts)
+        if isinstance(dtype, np.dtype) and dtype.kind in "SUV":
+            raise ValueError("an index has cells of any size")
+        if isinstance(values, list):
+            is_plain = isinstance(dtype, (np.dtype, pd.StringDtype))
+            self._room.take(len(values) * (CELL_SIZE if is_plain else CONVERTED_CELL_SIZE))
+        elif values.dtype == dtype:
+            self._room.take(values.nbytes)
+        else:
+            raise ValueError("an index has another dtype than its values")
+        return frames.make_index([values, dtype, name])
+
+    def _multi_index(self, parts: list) -> pd.MultiIndex:
+        keys, names = self._all(parts)
+        self._room.take(TUPLE_SIZE * len(keys))
+        return frames.make_multi_index([keys, names])
+
+    def _categorical_dtype(self, parts: list) -> pd.CategoricalDtype:
+        categories, is_ordered = self._all(parts)
+        self._room.take(CATEGORY_SIZE * len(categories))
+        return frames.categorical_dtype([categories, is_ordered])
+
+    def _frame(self, parts: list) -> pd.DataFrame:
+        columns, names, index = self._all(parts)
+        if any(len(column) != len(index) for column in columns):
+            raise ValueError("a data frame has columns of other lengths")
+        self._room.take(sum(COLUMN_SIZE + 2 * column.nbytes for column in columns))
+        return frames.make_frame([columns, names, index])
 
     def _date(self, kind: Any, parts: list) -> Any:
         text, zone = parts
@@ -136,11 +240,13 @@ class Decoder:
     def _object(self, described: dict) -> Any:
         """Return an object as it was; no method of its class is called."""
         kind = class_of(described["class"])
+        self._room.take(OBJECT_SIZE)
         made: Any = object.__new__(kind)
         state = self._parts(described, "state")
         if "version" in described:
             self.versions.add(str(described["version"]))
         if issubclass(kind, nn.Module):
+            self._room.take(MODULE_SIZE)
             nn.Module.__init__(made)
             self._fill_module(made, described)
         elif is_dataclass(kind):
@@ -175,9 +281,3 @@ def _complete(kind: type, state: dict, defaults: dict, needed: Any) -> None:
         state.setdefault(name, default)
     if is_dataclass(kind) and set(state) != set(defaults):
         raise ValueError(f"a {kind.__name__} has {sorted(set(state) - set(defaults))}")
-
-
-def _position(place: Any) -> int:
-    if type(place) is not int or place < 0:
-        raise ValueError(f"{place!r} is no position")
-    return place

@@ -10,7 +10,7 @@ import decimal
 import zoneinfo
 from dataclasses import fields, is_dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from torch import nn
 
 from .classes import has_getstate, is_of_sklearn, name_of
 from .frames import describe_dtype, describe_frame, describe_index, describe_instant
+from .search_trees import describe_search_tree, search_tree_size
 from .trees import describe_tree, is_tree
 
 ARRAY_KINDS = "biuf"  # of dtypes that files hold as they are
@@ -27,6 +28,36 @@ ARRAY_KINDS = "biuf"  # of dtypes that files hold as they are
 
 class NotPlainError(TypeError):
     """A value is none that a file without code can hold."""
+
+
+class Description(NamedTuple):
+    """A value as JSON and arrays.
+
+    Attributes
+    ----------
+    json : dict
+    arrays : list of ndarray
+    n_bytes_beyond : int
+        That are made of them when they are read.
+    """
+
+    json: dict[str, Any]
+    arrays: list[np.ndarray]
+    n_bytes_beyond: int
+
+
+def describe(value: Any) -> Description:
+    """Return a value as JSON, and the arrays that it holds.
+
+    Raises
+    ------
+    NotPlainError
+        If it is, or holds, a function, or an object of a class that is not skmaf's.
+    """
+    encoder = Encoder()
+    root = encoder.write(value)
+    described = {"root": root, "objects": encoder.objects}
+    return Description(described, encoder.arrays, encoder.n_bytes_beyond)
 
 
 class Encoder:
@@ -37,11 +68,14 @@ class Encoder:
     arrays : list of ndarray
     objects : list of dict
         The objects that were met, each after those that it holds.
+    n_bytes_beyond : int
+        That search trees take beside their arrays.
     """
 
     def __init__(self) -> None:
         self.arrays: list[np.ndarray] = []
         self.objects: list[dict] = []
+        self.n_bytes_beyond = 0
         self._known: dict[int, dict] = {}
         self._kept: list[Any] = []  # an id is one of an object that is still there
         self._open: list[str] = []
@@ -131,6 +165,10 @@ class Encoder:
             return describe_frame(value, self.write)
         if is_tree(value):
             return {"tree": self.write(describe_tree(value))}
+        grown = describe_search_tree(value)
+        if grown is not None:
+            self.n_bytes_beyond += search_tree_size(grown["rows"].shape, grown["leaf_size"])
+            return {"search_tree": self.write(grown)}
         self.objects.append(self._describe_object(value))
         return {"object": len(self.objects) - 1}
 

@@ -1,10 +1,5 @@
-"""One file for a fitted estimator: arrays as safetensors keep them, and JSON for the rest.
+"""One file for a fitted estimator: arrays as safetensors keep them, and JSON for the rest."""
 
-The file is one of the safetensors format, whose header holds the JSON and a SHA-256 hash of the
-whole file, in which the hash itself counts as zeros.
-"""
-
-import hashlib
 import json
 import os
 import tempfile
@@ -13,19 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from .. import __version__
 from .._warnings import warn_user
+from .archive import Archive, none_of_ours, pack
+from .room import ArchiveError
 
 FORMAT = 1
 KIND = "estimator"
-NO_HASH = "0" * 64
-LENGTH_BYTES = 8  # in which a file of safetensors says how long its header is
-LARGEST_HEADER = 100_000_000  # that safetensors take
 
 
 def save(estimator: Any, path: str | os.PathLike) -> None:
@@ -40,7 +33,9 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     estimator : estimator
         One of skmaf, fitted or not, with estimators of skmaf inside; or a Pipeline of such and of
         steps of scikit-learn that are numbers and names: scalers, encoders, `SimpleImputer`, `PCA`,
-        `GaussianMixture`, `ColumnTransformer`. Of a `VariationalFlow` a copy can be saved that
+        `GaussianMixture`, `ColumnTransformer`; also `KernelDensity` and `LocalOutlierFactor` with a
+        metric that has no parameters but ``p``, whose trees are grown anew, the same to the last
+        bit, when the file is loaded. Of a `VariationalFlow` a copy can be saved that
         has ``set_params(log_density=None)``: it scores and samples.
     path : str or path-like
         The file to write. One that is there is replaced.
@@ -50,6 +45,10 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     TypeError
         If the estimator is or holds what such a file cannot: a function, or an object of a class of
         the user's own.
+    ValueError
+        If it holds so many categories, some 100,000 or more in all, or trees of so small leaves,
+        that a file of theirs could not be told from one that is made to fill the memory of those
+        who load it.
     OSError
         If the file cannot be written; what was there before is as it was.
 
@@ -63,7 +62,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     >>> from sklearn.datasets import load_iris
     >>> import skmaf
     >>> X = load_iris().data
-    >>> density = skmaf.MAFDensity(max_iter=5, random_state=0).fit(X)
+    >>> density = skmaf.MAFDensity(max_iter=5, early_stopping=False, random_state=0).fit(X)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "iris.skmaf")
     ...     skmaf.save(density, path)
@@ -80,7 +79,8 @@ def load(path: str | os.PathLike) -> Any:
     """Return the estimator of a file that `save` has written.
 
     No code in the file is run, since it holds none: only estimators of skmaf, and those of
-    scikit-learn that `save` names, are made.
+    scikit-learn that `save` names, are made. Nor can a file, whoever made it, take more memory than
+    twice its size and 16 MiB: one that would is refused.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def load(path: str | os.PathLike) -> Any:
     ------
     ValueError
         If the file is damaged, was not written by `save`, or by a later version of skmaf that
-        writes another format.
+        writes another format; if it would take much more memory than it is large.
     OSError
         If there is no such file, or it cannot be read.
 
@@ -127,7 +127,31 @@ def write_value(path: Path, value: Any, kind: str, about: dict | None = None) ->
 
     What is said ``about`` the value stands beside it, and is plain JSON.
     """
-    write_whole(path, _to_bytes(value, kind, about or {}))
+    from .encoding import NotPlainError, describe
+
+    try:
+        described = describe(value)
+    except NotPlainError as error:
+        raise TypeError(
+            f"{error}, which a file without code cannot hold. Replace it by an estimator that "
+            "skmaf.save names, or keep all of it with joblib.dump, whose files can run any code "
+            "when they are loaded."
+        ) from None
+    head = {"format": FORMAT, "kind": kind, "version": __version__}
+    if about:
+        head["about"] = about
+    text = json.dumps({**head, **described.json}, separators=(",", ":"))
+    try:
+        content = pack(text, described.arrays, described.n_bytes_beyond)
+    except ArchiveError:
+        raise ValueError(
+            "To load a file of this would take more than twice its size, which load refuses of any "
+            f"file: it would hold {len(text):,} bytes of text, most of them categories, and "
+            f"{described.n_bytes_beyond:,} bytes of search trees would be made of it. Drop columns "
+            "of names or free text, choose a larger leaf_size, or keep all of it with joblib.dump, "
+            "whose files can run any code when they are loaded."
+        ) from None
+    write_whole(path, content)
 
 
 def read_value(path: Path, kind: str) -> Any:
@@ -137,21 +161,43 @@ def read_value(path: Path, kind: str) -> Any:
 
 def read_value_and_about(path: Path, kind: str) -> tuple[Any, dict]:
     """Return the value of a file of some kind, and what is said about it."""
-    from .decoding import Decoder
+    from .decoding import restored
 
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file.")
-    described, arrays = _read_checked(path)
-    if described.get("kind") != kind:
-        raise ValueError(f"{path} is a file of skmaf, but its kind is {described.get('kind')!r}.")
-    try:
-        decoder = Decoder(arrays, described["objects"])
-        value = decoder.read(described["root"])
-    except Exception as error:
-        raise ValueError(f"{path} holds what skmaf.save does not write: {error}.") from error
-    _warn_of_versions(path, decoder.versions)
+    with open(path, "rb", buffering=0) as file:
+        try:
+            archive = Archive.open(file)
+            described = _described(archive.text, kind)
+        except ArchiveError as error:
+            raise ValueError(f"{path} {error}") from None
+        try:
+            value, versions = restored(described, archive.array, archive.room)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{path} holds what skmaf.save does not write: {error}") from error
+    _warn_of_versions(path, versions)
     about = described.get("about", {})
     return value, about if isinstance(about, dict) else {}
+
+
+def _described(text: str, kind: str) -> dict[str, Any]:
+    """Return what the text of a file says; refuse another format or kind."""
+    try:
+        described = json.loads(text)
+        file_format = int(described["format"])
+        version = described["version"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise none_of_ours() from None
+    if file_format != FORMAT:
+        raise ArchiveError(
+            f"has format {file_format}, of skmaf {version}, and this version knows format "
+            f"{FORMAT}: install skmaf {version} or later."
+        )
+    if described.get("kind") != kind:
+        raise ArchiveError(f"is a file of skmaf, but its kind is {described.get('kind')!r}.")
+    return described
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -183,84 +229,6 @@ def _mode_of(path: Path) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
-
-
-def _to_bytes(value: Any, kind: str, about: dict) -> bytes:
-    """Return the content of the file of a value."""
-    from safetensors.numpy import save as to_safetensors
-
-    from .encoding import Encoder, NotPlainError
-
-    encoder = Encoder()
-    try:
-        root = encoder.write(value)
-    except NotPlainError as error:
-        raise TypeError(
-            f"{error}, which a file without code cannot hold. Replace it by an estimator that "
-            "skmaf.save names, or keep all of it with joblib.dump, whose files can run any code "
-            "when they are loaded."
-        ) from None
-    described = {
-        "format": FORMAT,
-        "kind": kind,
-        "version": __version__,
-        "root": root,
-        "objects": encoder.objects,
-    }
-    if about:
-        described["about"] = about
-    metadata = {"sha256": NO_HASH, "skmaf": json.dumps(described, separators=(",", ":"))}
-    arrays = {str(i): array for i, array in enumerate(encoder.arrays)}
-    content = to_safetensors(arrays, metadata)
-    digest = hashlib.sha256(content).hexdigest()
-    start = content.index(NO_HASH.encode())
-    return b"".join([content[:start], digest.encode(), content[start + len(digest) :]])
-
-
-def _read_checked(path: Path) -> tuple[dict, list[np.ndarray]]:
-    """Return the JSON and the arrays of a file; refuse one that is not as it was written."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_safetensors
-
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(LENGTH_BYTES), "little")
-        left = os.fstat(file.fileno()).st_size - LENGTH_BYTES
-        if not 0 < length <= min(left, LARGEST_HEADER):
-            raise _is_none_of_ours(path)
-        file.seek(0)
-        content = file.read()
-    try:
-        metadata = json.loads(content[LENGTH_BYTES : LENGTH_BYTES + length])["__metadata__"]
-        digest = metadata["sha256"].encode()
-        described = json.loads(metadata["skmaf"])
-        file_format = int(described["format"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise _is_none_of_ours(path) from None
-    if _hash_of(content, digest) != digest:
-        raise ValueError(f"{path} is damaged: its content has changed since skmaf.save wrote it.")
-    if file_format != FORMAT:
-        raise ValueError(
-            f"{path} has format {file_format}, of skmaf {described['version']}, and this version "
-            f"knows format {FORMAT}: install skmaf {described['version']} or later."
-        )
-    try:
-        arrays = from_safetensors(content)
-        return described, [arrays[str(i)] for i in range(len(arrays))]
-    except (SafetensorError, KeyError) as error:
-        raise ValueError(f"{path} has other arrays than skmaf.save writes: {error}.") from None
-
-
-def _is_none_of_ours(path: Path) -> ValueError:
-    return ValueError(f"{path} is no file that skmaf.save wrote, or only a part of one.")
-
-
-def _hash_of(content: bytes, digest: bytes) -> bytes:
-    """Return the hash of a file, in which its own hash counts as zeros."""
-    start = content.find(digest)
-    hashed = hashlib.sha256(content[:start])
-    hashed.update(NO_HASH.encode())
-    hashed.update(memoryview(content)[start + len(NO_HASH) :])
-    return hashed.hexdigest().encode()
 
 
 def _warn_of_versions(path: Path, versions: set[str]) -> None:

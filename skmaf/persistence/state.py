@@ -13,23 +13,21 @@ class PlainState(BaseEstimator):
         # torch is here by now: only what is fitted has all of this to say
         if not self.__sklearn_is_fitted__():
             return super().__getstate__()
-        from .encoding import Encoder, NotPlainError
+        from .encoding import NotPlainError, describe
 
-        encoder = Encoder()
         try:
-            root = encoder.write(self)
+            described = describe(self)
         except NotPlainError:
             return super().__getstate__()
-        described = json.dumps({"root": root, "objects": encoder.objects})
-        return {"described": described, "arrays": encoder.arrays}
+        return {"described": json.dumps(described.json), "arrays": described.arrays}
 
     def __setstate__(self, state: dict) -> None:
         """Become what `__getstate__` has described."""
         if "described" not in state:
             super().__setstate__(state)
             return
-        from .decoding import Decoder
+        from .decoding import restored
 
-        described = json.loads(state["described"])
-        decoder = Decoder(state["arrays"], described["objects"])
-        self.__dict__.update(vars(decoder.read(described["root"])))
+        arrays = state["arrays"]
+        value, _ = restored(json.loads(state["described"]), lambda i: arrays[i].copy())
+        self.__dict__.update(vars(value))

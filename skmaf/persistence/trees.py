@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
+VALUE_BYTES = 8  # of a node
+
 
 def is_tree(value: Any) -> bool:
     """Return whether a value is the inside of a tree of scikit-learn."""
@@ -46,6 +48,12 @@ def make_tree(n_features: int, max_depth: int, nodes: dict[str, np.ndarray]) -> 
         }
     )
     return tree
+
+
+def tree_size(nodes: dict[str, np.ndarray]) -> int:
+    """Return how many bytes the tree of these nodes takes."""
+    of_node = _one_leaf().__getstate__()["nodes"].dtype.itemsize + VALUE_BYTES
+    return len(nodes["left_child"]) * of_node
 
 
 @cache

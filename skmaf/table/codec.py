@@ -285,14 +285,18 @@ def _learn_columns(
         for j, column in enumerate(column_series(X))
     ]
     numbers, categories, cell_types, timelines, rare = map(list, zip(*learned))
-    schema = replace(
-        schema, categories=categories, cell_types=cell_types, timelines=timelines, rare=rare
-    )
     findings = [
         grouped.finding(schema.label(j), j, len(categories[j]))
         for j, grouped in enumerate(rare)
         if grouped is not None
     ]
+    schema = replace(
+        schema,
+        categories=categories,
+        cell_types=cell_types,
+        timelines=timelines,
+        rare=[grouped and grouped.thinned() for grouped in rare],
+    )
     return np.column_stack(numbers), schema, findings
 
 

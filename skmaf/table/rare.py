@@ -13,6 +13,7 @@ import pandas as pd
 MAX_CATEGORIES = 1000
 FEW_CATEGORIES = 20  # however few rows there are
 MIN_CATEGORY_ROWS = 10  # of a category that is not grouped, in a column of too many
+MOST_DRAWN = 10_000  # different rare values that draws choose from
 MIN_SHARE = 0.1  # of the cells that such categories hold, or they are grouped too
 
 
@@ -36,8 +37,18 @@ class RareCategories:
         """Return what to tell the user of a column in which ``n_kept`` others stay apart."""
         return GroupedCategories(column, position, n_kept + len(self.values), n_kept)
 
+    def thinned(self) -> "RareCategories":
+        """Return at most `MOST_DRAWN` of the values, spread evenly over their order.
+
+        A column of names may hold millions of values, and nothing but draws needs them.
+        """
+        if len(self.values) <= MOST_DRAWN:
+            return self
+        kept = np.linspace(0, len(self.values) - 1, MOST_DRAWN).astype(int)
+        return RareCategories(self.values[kept], self.counts[kept])
+
     def draw(self, n: int, rng: np.random.RandomState) -> np.ndarray:
-        """Return ``n`` of the values, each as often as it is in the table."""
+        """Return ``n`` of the values, those that are more often in the table more often."""
         weights = self.counts if self.counts.any() else np.ones(len(self.counts))
         return self.values[rng.choice(len(weights), n, p=weights / weights.sum())]
 
