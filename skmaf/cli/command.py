@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
+from . import report_page
 
 DESCRIPTION = """\
 Fit the density of a table; print its held-out log-likelihood, its most anomalous rows with \
@@ -20,6 +21,7 @@ examples:
   skmaf TABLE.csv --label fraud           fit the rows with fraud = 0, and measure how well \
 the others are found
   skmaf TABLE.csv --contamination 0.01    call the lowest 1% of the rows outliers
+  skmaf report TABLE.csv                  all that was found, as one HTML page; it has a --help
   skmaf TABLE.csv --drop id --missing 9999 --kind zip=categorical
 
 The table is CSV or a relative of it, Parquet, a spreadsheet (.xlsx, .xls, .ods) or JSON lines, \
@@ -37,11 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     That is 2 after an error, which is one line on stderr, and 130 after an interrupt.
     """
-    args = make_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_report = words[:1] == ["report"]
+    parser = make_report_parser() if is_report else make_parser()
+    args = parser.parse_args(words[is_report:])
     try:
-        from .analysis import run  # slow, and nothing that --help needs
+        if is_report:
+            report_page.run(args)
+        else:
+            from .analysis import run  # slow, and nothing that --help needs
 
-        run(args)
+            run(args)
     except OSError as error:
         print(f"skmaf: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -86,6 +94,14 @@ def make_parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="FILE", help="where the scores go (TABLE.scores.csv)")
     add("--force", action="store_true", help="overwrite the scores of an earlier run")
     add("--version", action="version", version=f"skmaf {__version__}")
+    add_reading_options(parser)
+    return parser
+
+
+def make_report_parser() -> argparse.ArgumentParser:
+    """The parser of `skmaf report`."""
+    parser = argparse.ArgumentParser(prog="skmaf report", description=report_page.DESCRIPTION)
+    report_page.add_arguments(parser)
     add_reading_options(parser)
     return parser
 

@@ -10,15 +10,16 @@ import pandas as pd
 from .charts import bar_path
 from .run import Run
 from .scale import cell_label
-from .words import decimal, name_label
+from .words import name_label, nats
 
 MOST_ROWS = 20
-FEWEST_ROWS = 3
+FEWEST_ROWS = 10  # in a small table a fifth of its rows, but three
 MOST_CELLS = 4000  # of whole rows, all together
 CELL_WIDTH = 60  # letters of a text
 SCORES = (560, 72)  # pixels
 N_BINS = 70
-FAR = 0.005  # share of the rows of lowest scores that are put at the left end
+FAR = 0.005  # share of the rows, of lowest scores, that are put at the left end
+SPREADS = 10  # and those that are so many interquartile ranges below the first quartile
 
 
 @dataclass(frozen=True)
@@ -128,15 +129,16 @@ class AnomaliesSection:
 def anomalies_section(run: Run) -> AnomaliesSection:
     """Return what the page says of anomalous rows."""
     threshold = run.detector.offset_
-    n_shown = min(len(run.X), max(FEWEST_ROWS, min(MOST_ROWS, len(run.X) // 5)))
-    lowest = np.argsort(run.score, kind="stable")[:n_shown]
     n_below = int((run.score < threshold).sum())
+    fewest = min(FEWEST_ROWS, max(3, len(run.X) // 5))
+    n_shown = max(fewest, min(MOST_ROWS, n_below))
+    lowest = np.argsort(run.score, kind="stable")[:n_shown]
     paths, place, ends = _score_chart(run, threshold)
     return AnomaliesSection(
         rows=list(_rows(run, lowest)),
         n_below=f"{n_below:,}",
         n_rows=f"{len(run.X):,}",
-        threshold=decimal(threshold, 1),
+        threshold=nats(threshold),
         chart=paths,
         threshold_place=place,
         chart_text=f"Histogram of the scores of all rows, from {ends[0]} to {ends[1]} nats",
@@ -157,9 +159,9 @@ def _other_label(run: Run) -> str:
 
 def _score_chart(run: Run, threshold: float) -> tuple[list[str], float, tuple[str, str]]:
     """Return histograms of the scores, where the threshold is, and what is at the ends."""
-    low = min(float(np.quantile(run.score, FAR)), threshold)
-    high = max(float(run.score.max()), threshold)
-    low = min(low, high - 1e-9)
+    lowest, first, third = np.quantile(run.score, [FAR, 0.25, 0.75])
+    low = min(max(float(lowest), float(first - SPREADS * (third - first))), threshold)
+    high = max(float(run.score.max()), threshold, low + 1e-9)
     edges = np.linspace(low, high, N_BINS + 1)
     groups = [np.delete(run.score, run.abnormal_rows), run.score[run.abnormal_rows]]
     shares = [
@@ -169,7 +171,7 @@ def _score_chart(run: Run, threshold: float) -> tuple[list[str], float, tuple[st
     width, height = SCORES
     paths = [bar_path(part, width, height, top, gap=0.5) for part in shares]
     beyond = "\u2264 " if run.score.min() < low else ""
-    ends = (f"{beyond}{decimal(low, 1)}", decimal(high, 1))
+    ends = (f"{beyond}{nats(low)}", nats(high))
     return paths, round(width * (threshold - low) / (high - low), 1), ends
 
 
@@ -188,7 +190,7 @@ def _rows(run: Run, lowest: np.ndarray) -> Iterator[AnomalyRow]:
             name="" if run.names is None else cell_label(run.names.iloc[place], CELL_WIDTH),
             label="" if run.labels is None else cell_label(run.labels.iloc[place], CELL_WIDTH),
             score=float(run.score[place]),
-            score_text=decimal(run.score[place], 1),
+            score_text=nats(run.score[place]),
             p_value=float(run.p_value[place]),
             p_value_text=f"{run.p_value[place]:.4f}",
             is_outlier=bool(run.score[place] < run.detector.offset_),
@@ -214,6 +216,6 @@ def _reasons(row: pd.Series, gains: np.ndarray, expected: np.ndarray) -> list[Re
             )
             cells.setdefault(float(gains[j]), []).append(cell)
     return [
-        Reason(parts, decimal(gain * len(parts), 1), gain * len(parts) / gains.sum())
+        Reason(parts, nats(gain * len(parts)), gain * len(parts) / gains.sum())
         for gain, parts in cells.items()
     ]

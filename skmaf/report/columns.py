@@ -22,7 +22,7 @@ from .words import count, listing, name_label, percent
 MOST_COLUMNS = 200  # that are listed
 NAMED_VALUES = 3  # the most frequent ones
 CHART = (120, 28)  # pixels
-TRANSFORMS = {
+TRANSFORMS: dict[type, str] = {
     Asinh: "heavy tails",
     Log: "bounded at one end",
     Logit: "bounded at both ends",

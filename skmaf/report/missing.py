@@ -1,6 +1,6 @@
 """Missing cells: how many there are in each column, and which are missing together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +85,8 @@ def missing_section(run: Run) -> MissingSection:
     )
 
 
-def _row(run: Run, columns: Sequence[int], n_rows: int) -> MissingRow:
-    names = [name_label(run.X.columns[j]) for j in columns[:MOST_NAMED]]
+def _row(run: Run, columns: Iterable[int], n_rows: int) -> MissingRow:
+    names = [name_label(run.X.columns[j]) for j in columns]
+    shown = names[:MOST_NAMED]
     share = n_rows / len(run.X)
-    return MissingRow(names, len(columns) - len(names), n_rows, share, percent(share))
+    return MissingRow(shown, len(names) - len(shown), n_rows, share, percent(share))

@@ -50,7 +50,7 @@ def report_page(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE).render(
+    page = environment.get_template(TEMPLATE).render(
         name=name_label(PurePath(run.title).name, TITLE_WIDTH),
         title=run.title,
         shape=f"{count(len(run.X), 'row')}, {count(run.X.shape[1], 'column')}",
@@ -68,6 +68,7 @@ def report_page(run: Run) -> str:
         script_hash=_hash(script),
         label_counts=_label_counts(run),
     )
+    return page.encode(errors="replace").decode()  # halves of surrogate pairs cannot be written
 
 
 def _label_counts(run: Run) -> str:

@@ -107,8 +107,8 @@ def quality_section(run: Run) -> QualitySection:
 def _curve_text(curve: np.ndarray) -> str:
     best = int(np.argmax(curve))
     return (
-        f"From {decimal(curve[0], 1)} nats per row after the first epoch to "
-        f"{decimal(curve[best], 1)} at the best one, number {best + 1}, on rows held out within "
+        f"From {decimal(curve[0], 2)} nats per row after the first epoch to "
+        f"{decimal(curve[best], 2)} at the best one, number {best + 1}, on rows held out within "
         "the training."
     )
 

@@ -10,6 +10,7 @@ from .._text import number_text, short
 NAME_WIDTH = 48
 MINUS = "\u2212"
 LARGE = 1e7  # from which on numbers are written with a power of ten
+ROUNDED = 1000  # nats, from which on they have no decimal
 MOST_PLACES = 4
 
 
@@ -46,6 +47,11 @@ def decimal(number: float, places: int) -> str:
     else:
         text = f"{round(number, places) + 0.0:,.{places}f}"  # there is no -0
     return text.replace("-", MINUS)
+
+
+def nats(number: float) -> str:
+    """Return a log-density or a gain: with one decimal, unless that is beside the point."""
+    return decimal(number, 0 if abs(number) >= ROUNDED else 1)
 
 
 def mean_and_error(x: np.ndarray, sign: str = "") -> tuple[str, str]:
