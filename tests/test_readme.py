@@ -41,23 +41,44 @@ def test_two_commands_of_one_line():
     assert (ROOT / "constraints.txt").exists()
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+TOOLS = ["awk", "bash", "dirname", "sh", "timeout"]
+
+
+def run_ci(folder, stubs):
+    """Run `.ci/run` with stubs, which print their name and exit with a code, and `TOOLS`."""
+    (folder / ".ci").mkdir()
+    (folder / "bin").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", folder / ".ci")
+    shutil.copy(ROOT / "README.md", folder)
+    for tool in TOOLS:
+        (folder / "bin" / tool).symlink_to(shutil.which(tool))
+    for name, (code, text) in stubs.items():
+        stub = folder / name
+        stub.parent.mkdir(parents=True, exist_ok=True)
+        stub.write_text(f'#!/bin/sh\necho "{text or "stub " + name + " $@"}"\nexit {code}\n')
+        stub.chmod(0o755)
+    environment = os.environ | {"PATH": str(folder / "bin")}
+    return subprocess.run([folder / ".ci" / "run"], env=environment, capture_output=True, text=True)
+
+
+def stubs_of(code, uid=1000):
+    """Stubs of what the test command calls, and of who calls it."""
+    names = ["bin/python3", ".venv/bin/pip", ".venv/bin/python"]
+    codes = [0, 0, code]
+    return {name: (code, "") for name, code in zip(names, codes)} | {"bin/id": (0, uid)}
+
+
+needs_tools = pytest.mark.skipif(
+    not all(map(shutil.which, TOOLS)), reason="needs bash and the tools beside it"
+)
+
+
+@needs_tools
 @pytest.mark.parametrize("code", [0, 7])
 def test_ci_runs_the_test_command(tmp_path, code):
     """With `python3` and `.venv` replaced by stubs, so that nothing is installed."""
-    (tmp_path / ".ci").mkdir()
-    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
-    shutil.copy(ROOT / "README.md", tmp_path)
-    stubs = {"bin/python3": 0, ".venv/bin/pip": 0, ".venv/bin/python": code}
-    for name, result in stubs.items():
-        stub = tmp_path / name
-        stub.parent.mkdir(parents=True, exist_ok=True)
-        stub.write_text(f'#!/bin/sh\necho "stub {name} $@"\nexit {result}\n')
-        stub.chmod(0o755)
-    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [tmp_path / ".ci" / "run"], env=environment, capture_output=True, text=True
-    )
+    browser = {"bin/chromium": (1, ""), "bin/chromedriver": (1, "")}
+    done = run_ci(tmp_path, stubs_of(code) | browser)
     assert done.returncode == code
     assert done.stdout.splitlines() == [
         "+ " + blocks("sh")[1].strip(),
@@ -65,3 +86,28 @@ def test_ci_runs_the_test_command(tmp_path, code):
         "stub .venv/bin/pip install -c constraints.txt -e .[test]",
         "stub .venv/bin/python -m pytest",
     ]
+    assert done.stderr == ""
+
+
+@needs_tools
+@pytest.mark.parametrize(
+    "uid, apt, said",
+    [
+        (0, 0, ""),
+        (0, 1, "chromium could not be installed: tests in a browser are skipped.\n"),
+        (1000, 0, "No chromium here, nor root with apt-get to install it: "),
+        (0, None, "No chromium here, nor root with apt-get to install it: "),
+    ],
+)
+def test_ci_installs_a_browser_where_it_can(tmp_path, uid, apt, said):
+    stubs = stubs_of(0, uid)
+    calls = tmp_path / "calls"
+    if apt is not None:
+        stubs["bin/apt-get"] = (apt, f'$@" >> {calls}; echo "noise')
+    done = run_ci(tmp_path, stubs)
+    assert done.returncode == 0 and done.stderr.startswith(said) and bool(said) == bool(done.stderr)
+    assert len(done.stdout.splitlines()) == 4
+    called = calls.read_text().splitlines() if calls.exists() else []
+    install = "install -y --no-install-recommends chromium chromium-driver"
+    expected = ["update", install][: 2 - (apt or 0)] if uid == 0 and apt is not None else []
+    assert called == expected
