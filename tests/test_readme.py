@@ -45,27 +45,26 @@ TOOLS = ["awk", "bash", "dirname", "sh", "timeout"]
 
 
 def run_ci(folder, stubs):
-    """Run `.ci/run` with stubs, which print their name and exit with a code, and `TOOLS`."""
+    """Run `.ci/run` where commands are `TOOLS` and stubs, which are given as lines of a shell."""
     (folder / ".ci").mkdir()
     (folder / "bin").mkdir()
     shutil.copy(ROOT / ".ci" / "run", folder / ".ci")
     shutil.copy(ROOT / "README.md", folder)
     for tool in TOOLS:
         (folder / "bin" / tool).symlink_to(shutil.which(tool))
-    for name, (code, text) in stubs.items():
+    for name, lines in stubs.items():
         stub = folder / name
         stub.parent.mkdir(parents=True, exist_ok=True)
-        stub.write_text(f'#!/bin/sh\necho "{text or "stub " + name + " $@"}"\nexit {code}\n')
+        stub.write_text(f"#!/bin/sh\n{lines}\n")
         stub.chmod(0o755)
     environment = os.environ | {"PATH": str(folder / "bin")}
     return subprocess.run([folder / ".ci" / "run"], env=environment, capture_output=True, text=True)
 
 
-def stubs_of(code, uid=1000):
-    """Stubs of what the test command calls, and of who calls it."""
-    names = ["bin/python3", ".venv/bin/pip", ".venv/bin/python"]
-    codes = [0, 0, code]
-    return {name: (code, "") for name, code in zip(names, codes)} | {"bin/id": (0, uid)}
+def stubs_of(code):
+    """Stubs of what the test command calls, which ends with a code."""
+    codes = {"bin/python3": 0, ".venv/bin/pip": 0, ".venv/bin/python": code}
+    return {name: f'echo "stub {name} $@"\nexit {end}' for name, end in codes.items()}
 
 
 needs_tools = pytest.mark.skipif(
@@ -77,7 +76,7 @@ needs_tools = pytest.mark.skipif(
 @pytest.mark.parametrize("code", [0, 7])
 def test_ci_runs_the_test_command(tmp_path, code):
     """With `python3` and `.venv` replaced by stubs, so that nothing is installed."""
-    browser = {"bin/chromium": (1, ""), "bin/chromedriver": (1, "")}
+    browser = {"bin/chromium": "exit 1", "bin/chromedriver": "exit 1"}
     done = run_ci(tmp_path, stubs_of(code) | browser)
     assert done.returncode == code
     assert done.stdout.splitlines() == [
@@ -100,14 +99,15 @@ def test_ci_runs_the_test_command(tmp_path, code):
     ],
 )
 def test_ci_installs_a_browser_where_it_can(tmp_path, uid, apt, said):
-    stubs = stubs_of(0, uid)
     calls = tmp_path / "calls"
+    stubs = stubs_of(0) | {"bin/id": f"echo {uid}"}
     if apt is not None:
-        stubs["bin/apt-get"] = (apt, f'$@" >> {calls}; echo "noise')
+        stubs["bin/apt-get"] = f'echo "$@" >> {calls}\necho noise\nexit {apt}'
     done = run_ci(tmp_path, stubs)
-    assert done.returncode == 0 and done.stderr.startswith(said) and bool(said) == bool(done.stderr)
+    assert done.returncode == 0
+    assert done.stderr.startswith(said) and bool(done.stderr) == bool(said)
     assert len(done.stdout.splitlines()) == 4
     called = calls.read_text().splitlines() if calls.exists() else []
     install = "install -y --no-install-recommends chromium chromium-driver"
-    expected = ["update", install][: 2 - (apt or 0)] if uid == 0 and apt is not None else []
-    assert called == expected
+    expected = {0: ["update", install], 1: ["update"], None: []}[apt]
+    assert called == (expected if uid == 0 else [])
