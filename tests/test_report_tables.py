@@ -117,13 +117,12 @@ def hostile():
     )
 
 
-def test_names_and_cells_are_escaped(hostile, root):
+def test_names_and_cells_are_escaped(hostile):
     page = report_page(hostile)
     page.encode("utf-8")
     tree = Tree(page).root
     assert len(tree.all("script")) == len(tree.all("style")) == 1
-    known = {node.tag for node in root} | {"p", "li"}
-    assert {node.tag for node in tree} <= known
+    assert not tree.all("img")
     assert not any(name.startswith("on") for node in tree for name in node.attributes)
     assert all(link.attributes["href"].startswith("#") for link in tree.all("a"))
     names = [cells(row)[0] for row in body_rows(section(tree, "columns").one("table"))]
