@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .. import __version__
 from .anomalies import SCORES, anomalies_section
+from .assumptions import assumptions_section
 from .columns import CHART, columns_section
 from .drawn import MARGINAL, PAIR, drawn_section
 from .missing import missing_section
@@ -56,6 +57,7 @@ def report_page(run: Run) -> str:
         shape=f"{count(len(run.X), 'row')}, {count(run.X.shape[1], 'column')}",
         version=__version__,
         run=run,
+        assumptions=assumptions_section(run),
         columns=columns_section(run),
         quality=quality_section(run),
         anomalies=anomalies_section(run),
