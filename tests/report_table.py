@@ -13,7 +13,10 @@ from skmaf.report import Run
 SHAPES = {"disc": "red", "cube": "blue", "cone": "green"}
 # positions of rows: a value ten times too large, cells that moved one column to the right, two that
 # do not go together, and a category that is nowhere else
-TOO_LARGE, SHIFTED, IMPOSSIBLE, RARE = 17, 61, 150, 200
+TOO_LARGE = 17
+SHIFTED = 61
+IMPOSSIBLE = 150
+RARE = 200
 NUMBERS = ["size", "mass", "heat", "rate"]
 
 
