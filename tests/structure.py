@@ -29,6 +29,7 @@ BELOW: dict[str, set[str]] = {
     "training": {"flows"},
     "models": {"table", "flows", "training"},
     "inference": {"table", "flows", "training", "models"},
+    "report": {"table"},
 }
 
 

@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "detect": ("detect", "the outliers of a table, and why they are such"),
     "sample": ("sample", "rows like those of the table"),
     "impute": ("impute", "a table with its missing cells filled"),
+    "report": ("report_page", "what was found in a table, as one HTML page"),
 }
 EXIT_CODES = """\
 exit codes:

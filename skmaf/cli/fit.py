@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _quality(model: "Model") -> str:
     """How good the model is, in words."""
-    from .report import number_text
+    from .._text import number_text
 
     if model.kind == "detector":
         threshold = number_text(model.estimator.offset_)

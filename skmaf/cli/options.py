@@ -165,11 +165,11 @@ def reading_words(args: argparse.Namespace) -> list[str]:
     words: list[str] = []
     for name, default in FORM.items():
         if getattr(args, name) != default:
-            words += [f"--{name}", str(getattr(args, name))]
+            words.append(f"--{name}={getattr(args, name)}")
     for name, text in args.missing:
-        words += ["--missing", text if name is None else f"{name}={text}"]
+        words.append(f"--missing={text if name is None else f'{name}={text}'}")
     for name, kind in args.kind:
-        words += ["--kind", f"{name}={kind if isinstance(kind, str) else _bounds_text(kind)}"]
+        words.append(f"--kind={name}={kind if isinstance(kind, str) else _bounds_text(kind)}")
     for option in ("drop", "only"):
         names = getattr(args, option)
         words += [f"--{option}", *names] if names else []

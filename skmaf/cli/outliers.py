@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from .._text import number_text, short
 from ..reading.sources import Source
 from .messages import Messages
 from .model import Model
 from .output import as_json
-from .report import NAME_WIDTH, number_text, reason_texts, row_lines, short
+from .report import NAME_WIDTH, reason_texts, row_lines
 from .rows import read_rows
 from .scoring import Scorer
 

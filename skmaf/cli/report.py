@@ -1,16 +1,13 @@
 """The texts that the command prints."""
 
-import math
 import textwrap
 from collections.abc import Iterator
-from decimal import Decimal
-from numbers import Real
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from .._text import cell_text, number_text, short
 from .files import Scores, Table, listing
 
 SHOWN_COLUMNS = 8
@@ -20,12 +17,7 @@ ROW_WIDTH = 28  # of one beside drawn rows
 CELL_WIDTH = 26  # of a text, in a reason: two stand in a line
 DRAWN_WIDTH = 12
 REASONS = 3  # cells of a row, at most; both of a pair
-EXACT_DIGITS = 5  # of a number that is not rounded
-ROUNDED_DIGITS = 4  # of one that is
 NO_BREAK = "\xa0"  # a space at which no line ends
-GROUPED = 10_000  # from which on thousands are set apart
-LARGE = 1e15  # from which on numbers are written with a power of ten
-SMALL = 1e-6  # below which they are
 
 
 def header_text(table: Table, n_train: int) -> str:
@@ -158,46 +150,10 @@ def drawn_text(X: pd.DataFrame, drawn: pd.DataFrame) -> str:
         shown[f"new row {i}"] = row.to_numpy(object)
     hidden = len(shown) - SHOWN_COLUMNS
     more = f"\n(and {hidden} more columns)" if hidden > 0 else ""
-    text = shown.head(SHOWN_COLUMNS).map(cell_text).to_string()
+    text = shown.head(SHOWN_COLUMNS).map(cell_text, width=DRAWN_WIDTH).to_string()
     return f"{len(drawn)} rows drawn from the density\n{text}{more}"
-
-
-def short(name: object, width: int) -> str:
-    """A name, or its start and its end: long names of columns often differ there."""
-    text = str(name)
-    n_end = (width - 1) // 2
-    return text if len(text) <= width else f"{text[: width - 1 - n_end]}\u2026{text[-n_end:]}"
 
 
 def is_amount(column: pd.Series) -> bool:
     """Whether a column holds numbers that have a median."""
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def cell_text(value: object, width: int = DRAWN_WIDTH) -> str:
-    """A number as a person writes it, or the first letters of a text."""
-    if pd.isna(value):
-        return "missing"
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return number_text(value)
-    text = str(value)
-    return text if len(text) <= width else f"{text[: width - 1]}\u2026"
-
-
-def number_text(number: Any) -> str:
-    """A number as a person writes it: 35,060 and 0.00021, whole numbers with all their digits.
-
-    Others are rounded to four digits, unless five say all. Four digits need no comma: a year is
-    2019.
-    """
-    size = abs(float(number))
-    if not math.isfinite(size) or size >= LARGE or 0 < size < SMALL:
-        return f"{float(number):.{ROUNDED_DIGITS}g}"
-    exact = Decimal(str(number)).normalize()
-    _, digits, exponent = exact.as_tuple()
-    if size == 0:
-        return "0"
-    if int(exponent) < 0 and len(digits) > EXACT_DIGITS:
-        places = max(0, ROUNDED_DIGITS - 1 - exact.adjusted())
-        exact = round(exact, places).normalize()
-    return f"{exact:,f}" if size >= GROUPED else f"{exact:f}"

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._text import number_text
 from ..table.cells import NewCategories
 from .files import listing
 from .messages import Messages
 from .model import Model
-from .report import number_text
 from .rows import Rows
 
 COVERAGE = 0.9  # of the interval of a target
