@@ -8,7 +8,13 @@ from matplotlib.figure import Figure
 
 from skmaf.plotting.axes import fading_map, grid_of_axes, plain, second_colour, styled
 from skmaf.plotting.column_axis import MISSING, ColumnAxis, trimmed
-from skmaf.plotting.tables import feature_position, one_row, subsampled, target_names
+from skmaf.plotting.tables import (
+    feature_position,
+    one_row,
+    read_targets,
+    subsampled,
+    target_names,
+)
 from skmaf.table.codec import TableCodec
 
 RNG = np.random.RandomState(0)
@@ -275,9 +281,12 @@ def test_one_row_in_any_form(flats):
 
 
 def test_names_of_targets():
-    assert target_names(None, 1) == ["y"] and target_names(np.zeros((3, 2)), 2) == ["y0", "y1"]
-    assert target_names(pd.Series([1.0], name="rent"), 1) == ["rent"]
-    assert target_names(pd.DataFrame({"a": [1], "b": [2]}), 2) == ["a", "b"]
+    assert target_names(1) == ["y"] and read_targets(np.zeros((3, 2)), 2)[1] == ["y0", "y1"]
+    Y, names = read_targets(pd.Series([1, 2], name="rent"), 1)
+    assert names == ["rent"] and Y.tolist() == [[1.0], [2.0]]
+    assert read_targets(pd.DataFrame({"a": [1], "b": [2]}), 2)[1] == ["a", "b"]
+    with pytest.raises(ValueError, match="y has 2 columns, and it had 1 in fit"):
+        read_targets(np.zeros((3, 2)), 1)
 
 
 @pytest.mark.parametrize("style", ["default", "dark_background", "ggplot", "grayscale"])

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from skmaf import DensityDisplay, MAFDensity, PairDisplay
+from skmaf import (
+    ConditionalMAFDensity,
+    DensityDisplay,
+    MAFClassifier,
+    MAFDensity,
+    PairDisplay,
+)
 from skmaf.plotting.column_axis import MISSING
 
 DRAWS = {"n_samples": 2000, "random_state": 0}
@@ -127,10 +133,17 @@ def test_the_same_column_twice(normal):
 
 @pytest.mark.parametrize("display", [DensityDisplay, PairDisplay])
 def test_estimators_that_draw_no_rows_are_refused(display, normal):
-    mixture = GaussianMixture(random_state=0).fit(normal[1])
-    mixture.codec_ = None
-    with pytest.raises(ValueError, match="GaussianMixture draws none: give a density, such as"):
-        display.from_estimator(mixture, normal[1])
+    small = {"n_layers": 1, "hidden_layer_sizes": (4,), "max_iter": 1, "early_stopping": False}
+    X = normal[1]
+    others = [
+        GaussianMixture(random_state=0).fit(X),
+        MAFClassifier(**small).fit(X[:40], [0, 1] * 20),
+        ConditionalMAFDensity(**small).fit(X[:40], X[:40, 0]),
+    ]
+    for estimator in others:
+        message = f"which {type(estimator).__name__} is not: give a MAFDensity, or"
+        with pytest.raises(ValueError, match=message):
+            display.from_estimator(estimator, X)
 
 
 # PairDisplay

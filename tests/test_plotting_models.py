@@ -219,7 +219,7 @@ def test_one_of_several_targets(pyplot, flats, rents):
 
 
 def test_what_has_no_conditional_density(flats, rents, flats_density, regressor):
-    with pytest.raises(ValueError, match="predicts no intervals: give a ConditionalMAFDensity"):
+    with pytest.raises(ValueError, match="is no density of a target: give a ConditionalMAFDensity"):
         ConditionalDisplay.from_estimator(flats_density, flats)
     with pytest.raises(ValueError, match="There is no column 'height'"):
         ConditionalDisplay.from_estimator(regressor, flats, feature="height")

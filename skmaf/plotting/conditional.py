@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._validation import check_count, seed_from
+from .._validation import check_count
 from ..base import encode_rows
-from ..table.frames import as_table
+from ..conditional import ConditionalMAFDensity
 from .axes import dots, fading_map, one_axes, percent, pyplot, second_colour, styled
 from .column_axis import ColumnAxis, trimmed
-from .tables import feature_position, one_row, position_of, subsampled, target_names
+from .tables import feature_position, one_row, position_of, read_targets, subsampled, target_names
 
 N_CONTEXTS = 40  # places along a column of numbers
 N_BINS = 60  # of the target
@@ -39,6 +39,8 @@ class ConditionalDisplay:
         Of these.
     rows : ndarray of shape (n_rows, 2) or None, default=None
         The column, as the codec of the estimator gives it, and the target of rows to show.
+    subsample : int or None, default=1_000
+        The most rows that are shown.
 
     Attributes
     ----------
@@ -79,6 +81,7 @@ class ConditionalDisplay:
         interval: np.ndarray,
         coverage: float,
         rows: np.ndarray | None = None,
+        subsample: int | None = 1_000,
     ):
         self.x_axis = x_axis
         self.y_axis = y_axis
@@ -87,6 +90,7 @@ class ConditionalDisplay:
         self.interval = interval
         self.coverage = coverage
         self.rows = rows
+        self.subsample = subsample
 
     @classmethod
     def from_estimator(
@@ -133,7 +137,7 @@ class ConditionalDisplay:
         subsample : int or None, default=1_000
             The most rows to show, chosen at random; None shows all.
         random_state : int, RandomState instance or None, default=None
-            Governs the draws, and which rows are shown.
+            Governs the draws.
         ax : Axes, default=None
             Where to draw; None makes a new figure.
         scatter_kwargs : dict, default=None
@@ -148,34 +152,37 @@ class ConditionalDisplay:
         Raises
         ------
         ValueError
-            If the estimator predicts no intervals, X, y or ``row`` do not fit it, there is no such
+            If the estimator is another one, X, y or ``row`` do not fit it, there is no such
             column or target, or ``coverage`` is out of its range.
         ImportError
             If matplotlib is not installed.
         """
         pyplot(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
-        if not hasattr(estimator, "predict_interval"):
+        if not isinstance(estimator, ConditionalMAFDensity):
             raise ValueError(
-                f"{type(estimator).__name__} predicts no intervals: give a ConditionalMAFDensity."
+                f"{type(estimator).__name__} is no density of a target: give a "
+                "ConditionalMAFDensity."
             )
         check_count("n_samples", n_samples)
-        seed = seed_from(random_state)
         codec = estimator.codec_
         j = feature_position(codec, feature)
-        names = target_names(y, len(estimator.columns_.columns))
+        N = encode_rows(estimator, X)
+        names = target_names(len(estimator.columns_.columns))
+        if y is not None:
+            check_consistent_length(X, y)
+            Y, names = read_targets(y, len(names))
         k = position_of(names, target)
-        N = encode_rows(estimator, as_table(X))
         x_axis = ColumnAxis.of_column(codec, j, [N[:, j]], N_CONTEXTS)
         others = _typical(N, codec) if row is None else encode_rows(estimator, one_row(row))
         contexts = np.tile(others, (len(x_axis.numbers), 1))
         contexts[:, j] = x_axis.numbers
         table = codec.decode(contexts)
         shape = (len(contexts), -1, len(names))
-        drawn = estimator.sample(table, n_samples, seed).reshape(shape)[:, :, k]
+        drawn = estimator.sample(table, n_samples, random_state).reshape(shape)[:, :, k]
         median = estimator.predict_quantiles(table, 0.5).reshape(shape)[:, 0, k]
         interval = estimator.predict_interval(table, coverage).reshape(len(table), -1, 2)[:, k]
-        rows = None if y is None else _rows(X, N[:, j], y, k, subsample, seed)
+        rows = None if y is None else np.column_stack([N[:, j], Y[:, k]])
         central = trimmed(drawn.ravel())
         shown = [central] if rows is None else [central, rows[:, 1]]
         y_axis = ColumnAxis.of_numbers(names[k], np.concatenate(shown), N_BINS)
@@ -187,6 +194,7 @@ class ConditionalDisplay:
             interval=interval,
             coverage=coverage,
             rows=rows,
+            subsample=subsample,
         )
         return display.plot(ax, scatter_kwargs=scatter_kwargs, **kwargs)
 
@@ -218,11 +226,12 @@ class ConditionalDisplay:
         self._draw_violins(ax, places[~is_number])
         self.scatter_ = None
         if self.rows is not None:
+            rows = subsampled(self.rows, self.subsample, 0)
             rng = np.random.RandomState(0)  # spreads dots: the same picture each time
-            style = {**dots(ax, len(self.rows)), "label": "rows, with other columns of their own"}
+            style = {**dots(ax, len(rows)), "label": "rows, with other columns of their own"}
             style = styled(style, scatter_kwargs, PathCollection)
-            x = self.x_axis.dots(self.rows[:, 0], rng)
-            y = self.y_axis.dots(self.rows[:, 1], rng)
+            x = self.x_axis.dots(rows[:, 0], rng)
+            y = self.y_axis.dots(rows[:, 1], rng)
             self.scatter_ = ax.scatter(x, y, **style)
         self.x_axis.dress(ax.xaxis)
         self.y_axis.dress(ax.yaxis)
@@ -272,15 +281,6 @@ def _outline(x: float, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the left and the right side of a violin, at the edges of its bins."""
     width = np.append(width, width[-1])
     return x - width, x + width
-
-
-def _rows(
-    X: Any, x: np.ndarray, y: Any, target: int, subsample: int | None, seed: int
-) -> np.ndarray:
-    """Return a column and a target of rows, of so many at most."""
-    check_consistent_length(X, y)
-    Y = np.asarray(y, dtype=np.float64).reshape(len(x), -1)
-    return subsampled(np.column_stack([x, Y[:, target]]), subsample, seed)
 
 
 def _typical(N: np.ndarray, codec: Any) -> np.ndarray:

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import check_count, seed_from
+from .._validation import check_count
 from ..base import encode_rows
-from ..table.frames import as_table
 from .axes import background, dots, fading_map, foreground, one_axes, percent, pyplot, styled
 from .column_axis import ColumnAxis, trimmed
 from .tables import check_draws_rows, feature_position, subsampled
@@ -33,6 +32,8 @@ class DensityDisplay:
         Of the cells of the map.
     rows : ndarray of shape (n_rows, 2) or None, default=None
         The two columns of rows to show, as the codec of the estimator gives them.
+    subsample : int or None, default=1_000
+        The most rows that are shown as dots.
 
     Attributes
     ----------
@@ -68,11 +69,13 @@ class DensityDisplay:
         y_axis: ColumnAxis,
         probability: np.ndarray,
         rows: np.ndarray | None = None,
+        subsample: int | None = 1_000,
     ):
         self.x_axis = x_axis
         self.y_axis = y_axis
         self.probability = probability
         self.rows = rows
+        self.subsample = subsample
 
     @property
     def density(self) -> np.ndarray:
@@ -102,8 +105,8 @@ class DensityDisplay:
 
         Parameters
         ----------
-        estimator : estimator
-            Fitted, with ``codec_`` and ``sample``, such as `MAFDensity`.
+        estimator : MAFDensity or MultiscaleDensity
+            Fitted.
         X : array-like of shape (n_samples, n_features), default=None
             Rows to show on top, like those of `fit`; dots of categories and of missing cells are
             spread over their strips. Of two columns of few categories their shares are written.
@@ -112,9 +115,10 @@ class DensityDisplay:
         n_samples : int, default=20_000
             Rows that are drawn. A tenth has more noise, and serves where columns are hundreds.
         subsample : int or None, default=1_000
-            The most rows of X to show, chosen at random; None shows all.
+            The most rows of X to show as dots, chosen at random; None shows all. Shares are those
+            of all rows.
         random_state : int, RandomState instance or None, default=None
-            Governs the draw, and which rows are shown.
+            Governs the draw.
         ax : Axes, default=None
             Where to draw; None makes a new figure.
         scatter_kwargs : dict, default=None
@@ -129,8 +133,8 @@ class DensityDisplay:
         Raises
         ------
         ValueError
-            If the estimator draws no rows, ``features`` are not two columns of the table, or X does
-            not fit it.
+            If the estimator is another one, ``features`` are not two columns of its table, or X
+            does not fit it.
         ImportError
             If matplotlib is not installed.
         """
@@ -139,17 +143,15 @@ class DensityDisplay:
         check_count("n_samples", n_samples)
         codec = estimator.codec_
         i, j = _pair_of(codec, features)
-        seed = seed_from(random_state)
-        drawn = codec.encode(estimator.sample(n_samples, random_state=seed))[0][:, [i, j]]
-        rows = None
-        if X is not None:
-            X = subsampled(as_table(X), subsample, seed)
-            rows = encode_rows(estimator, X)[:, [i, j]]
+        drawn = codec.encode(estimator.sample(n_samples, random_state))[0][:, [i, j]]
+        rows = None if X is None else encode_rows(estimator, X)[:, [i, j]]
         x_axis = _axis(codec, i, drawn[:, 0], None if rows is None else rows[:, 0])
         y_axis = _axis(codec, j, drawn[:, 1], None if rows is None else rows[:, 1])
         shares = _joint_shares(x_axis, y_axis, drawn)
         probability = y_axis.smoothed(x_axis.smoothed(shares).T).T
-        display = cls(x_axis=x_axis, y_axis=y_axis, probability=probability, rows=rows)
+        display = cls(
+            x_axis=x_axis, y_axis=y_axis, probability=probability, rows=rows, subsample=subsample
+        )
         return display.plot(ax, scatter_kwargs=scatter_kwargs, **kwargs)
 
     def plot(
@@ -204,10 +206,10 @@ class DensityDisplay:
     def _scatter(self, ax: Any, scatter_kwargs: dict | None) -> Any:
         from matplotlib.collections import PathCollection
 
-        assert self.rows is not None
+        rows = subsampled(self.rows, self.subsample, 0)
         rng = np.random.RandomState(0)  # spreads dots: the same picture each time
-        x = self.x_axis.dots(self.rows[:, 0], rng)
-        y = self.y_axis.dots(self.rows[:, 1], rng)
+        x = self.x_axis.dots(rows[:, 0], rng)
+        y = self.y_axis.dots(rows[:, 1], rng)
         return ax.scatter(x, y, **styled(dots(ax, len(x)), scatter_kwargs, PathCollection))
 
     def _write_shares(self, ax: Any) -> list:

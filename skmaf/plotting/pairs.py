@@ -94,8 +94,8 @@ class PairDisplay:
 
         Parameters
         ----------
-        estimator : estimator
-            Fitted, with ``codec_`` and ``sample``, such as `MAFDensity`.
+        estimator : MAFDensity or MultiscaleDensity
+            Fitted.
         X : array-like of shape (n_samples, n_features)
             Rows; best such that were held out.
         features : list of str or int, default=None
@@ -118,7 +118,7 @@ class PairDisplay:
         Raises
         ------
         ValueError
-            If the estimator draws no rows, X does not fit it, or X has more than 8 columns and no
+            If the estimator is another one, X does not fit it, or X has more than 8 columns and no
             ``features`` are named.
         ImportError
             If matplotlib is not installed.

@@ -13,7 +13,7 @@ from ..base import encode_rows
 from ..conditional import ConditionalMAFDensity
 from ..density import MAFDensity
 from .axes import foreground, grid_of_axes, plain, pyplot, second_colour, styled
-from .tables import feature_position, position_of, target_names
+from .tables import feature_position, position_of, read_targets
 
 MOST_PANELS = 36
 PANEL = (2.4, 2.0)  # inches
@@ -326,14 +326,12 @@ def _of_targets(
     if y is None:
         raise ValueError("ConditionalMAFDensity needs y: give the targets of the rows.")
     check_consistent_length(X, y)
-    Y = np.asarray(y, dtype=np.float64)
-    Y = Y.reshape(len(Y), -1)
+    Y, names = read_targets(y, len(density.columns_.columns))
     drawn = density.sample(X, n_samples=N_DRAWS, random_state=rng)
     drawn = drawn.reshape(len(Y), N_DRAWS, -1)
     below = (drawn < Y[:, None]).sum(axis=1)
     ties = (drawn == Y[:, None]).sum(axis=1)
     pit = (below + rng.random_sample(below.shape) * (ties + 1)) / (N_DRAWS + 1)
-    names = target_names(y, Y.shape[1])
     targets = list(range(len(names)))
     if features is not None:
         targets = [position_of(names, feature) for feature in features]

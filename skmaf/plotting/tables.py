@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_count
+from ..base import TableDensityEstimator
 from ..table.frames import as_table, take_rows
 
 
@@ -44,10 +45,11 @@ def position_of(names: Iterable[Hashable], feature: Hashable) -> int:
 def check_draws_rows(estimator: Any, caller: str) -> None:
     """Refuse estimators that draw no rows of their table."""
     check_is_fitted(estimator)
-    if not (hasattr(estimator, "sample") and hasattr(estimator.codec_, "schema")):
+    if not isinstance(estimator, TableDensityEstimator):
         raise ValueError(
-            f"{caller} shows rows that are drawn, and {type(estimator).__name__} draws none: give "
-            "a density, such as MAFDensity, fitted to the table."
+            f"{caller} shows rows that a density of a whole table draws, which "
+            f"{type(estimator).__name__} is not: give a MAFDensity, or a MultiscaleDensity. "
+            "PairDisplay.from_predictions takes rows from anywhere."
         )
 
 
@@ -62,14 +64,27 @@ def subsampled(X: Any, subsample: int | None, seed: int) -> Any:
     return take_rows(X, np.sort(chosen))
 
 
-def target_names(y: Any, n_targets: int) -> list[str]:
-    """Return the names of targets: their own, or "y", or "y0", "y1", ..."""
+def read_targets(y: Any, n_targets: int) -> tuple[np.ndarray, list[str]]:
+    """Return targets as numbers, shape (n, n_targets), and their names or "y", "y0", "y1", ...
+
+    Raises
+    ------
+    ValueError
+        If there are not as many targets as in `fit`, or they are no numbers.
+    """
+    Y = np.asarray(y, dtype=np.float64)
+    Y = Y.reshape(len(Y), -1)
+    if Y.shape[1] != n_targets:
+        raise ValueError(f"y has {Y.shape[1]} columns, and it had {n_targets} in fit.")
     if hasattr(y, "columns"):
-        return [str(name) for name in y.columns]
+        return Y, [str(name) for name in y.columns]
     name = getattr(y, "name", None)
-    if n_targets == 1:
-        return ["y" if name is None else str(name)]
-    return [f"y{j}" for j in range(n_targets)]
+    return Y, target_names(n_targets) if name is None else [str(name)]
+
+
+def target_names(n_targets: int) -> list[str]:
+    """Return what targets without names are called."""
+    return ["y"] if n_targets == 1 else [f"y{j}" for j in range(n_targets)]
 
 
 def one_row(row: Any) -> Any:
