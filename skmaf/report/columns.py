@@ -143,7 +143,7 @@ def _categories_text(codec: TableCodec, j: int) -> str:
     n_categories = len(codec.schema.categories[j])
     rare = codec.schema.rare[j]
     if rare is None:
-        return f"{n_categories:,} categories"
+        return "one category" if n_categories == 1 else f"{n_categories:,} categories"
     return f"{n_categories:,} categories; {len(rare.values):,} rare ones count as one"
 
 

@@ -16,7 +16,7 @@ FEWEST_ROWS = 3  # to a value, in the mean, where each has a bar
 MOST_CATEGORIES = 12  # that have a bar each; all others share one
 TAILS = (0.01, 0.99)  # what lies far beyond these quantiles is shown at the ends
 FAR = 0.75  # of the distance between them
-LABEL_WIDTH = 24
+LABEL_WIDTH = 28
 OTHERS = "others"
 
 
@@ -135,7 +135,7 @@ def cell_label(value: object, width: int = LABEL_WIDTH) -> str:
     Parameters
     ----------
     value : object
-    width : int, default=24
+    width : int, default=28
         How many letters of a text are shown.
     """
     if isinstance(value, str) and not value.strip():
