@@ -137,7 +137,7 @@ def test_columns_and_what_they_were_taken_for(root, run):
     assert rows["heat"][4] == percent(run.X["heat"].isna().mean())
     assert rows["size"][4] == "none"
     counts = run.X["colour"].value_counts(normalize=True)
-    assert rows["colour"][3].startswith(f"{counts.index[0]} {percent(counts.iloc[0])}, ")
+    assert rows["colour"][3].startswith(f"{counts.index[0]} ({percent(counts.iloc[0])}), ")
     assert f"{run.X['rate'].min():g} to 9000, median" in rows["rate"][3]
 
 

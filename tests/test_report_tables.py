@@ -79,6 +79,46 @@ def test_no_missing_cells():
     assert not root.all("section", id="next")
 
 
+def odd_tables():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=120)
+    days = pd.date_range("2020-01-01", periods=120)
+    moments = pd.Timestamp("2020-01-01 10:00:05", tz="Europe/Berlin") + pd.to_timedelta(
+        rng.integers(0, 10**7, 120), unit="s"
+    )
+    some = np.arange(120) % 4 == 0
+    return {
+        "a far date": {"d": days.where(days < days[-1], pd.Timestamp("2199-01-01"))},
+        "moments in a zone": {"d": moments},
+        "times": {"d": (pd.Timestamp(0) + pd.to_timedelta(rng.integers(0, 86400, 120), "s")).time},
+        "durations": {"d": pd.to_timedelta(rng.integers(0, 10**5, 120), unit="s")},
+        "huge": {"a": np.append(1e140 * z[1:], -1e145), "b": z * 1e-300},
+        "large integers": {"a": rng.integers(0, 2**62, 120)},
+        "constant": {"a": np.full(120, 3.0), "b": ["k"] * 120},
+        "constant where complete": {
+            "a": np.where(some, z, np.nan),
+            "b": np.where(some, 5, rng.integers(0, 90, 120)),
+        },
+        "nullable": {
+            "a": pd.array([None if i % 5 == 0 else i for i in range(120)], dtype="Int64"),
+            "b": pd.array([None if i % 7 == 0 else i % 2 > 0 for i in range(120)], dtype="boolean"),
+        },
+        "a category without rows": {"a": pd.Categorical(["u", "v"] * 60, ["u", "v", "w"])},
+        "many words": {"a": [f"w{i}" if i % 2 else "often" for i in range(120)]},
+    }
+
+
+@pytest.mark.parametrize("name", odd_tables())
+def test_tables_of_all_sorts(name):
+    X = pd.DataFrame({**odd_tables()[name], "z": np.random.default_rng(1).normal(size=120)})
+    root = tree_of(run_of(X))
+    names = [cells(row)[0] for row in body_rows(section(root, "columns").one("table"))]
+    assert names == list(X)
+    assert not re.search(r"\b(nan|NaT|None|inf)\b", root.one("main").text)
+    for path in root.all("path"):
+        assert not re.search("nan|inf", path.attributes["d"])
+
+
 # names and cells are text
 
 HOSTILE = [

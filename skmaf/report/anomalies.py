@@ -182,7 +182,7 @@ def _rows(run: Run, lowest: np.ndarray) -> Iterator[AnomalyRow]:
         gains, expected = run.detector.counterfactuals(rows)
     n_cells = max(1, min(run.X.shape[1], MOST_CELLS // max(1, len(lowest))))
     for i, place in enumerate(lowest):
-        row = rows.iloc[i]
+        row = rows.astype(object).iloc[i]  # which leaves integers as they are
         reasons = _reasons(row, gains[i], expected[i])
         odd = {cell.position for reason in reasons for cell in reason.cells}
         yield AnomalyRow(

@@ -21,6 +21,7 @@ from .words import count, listing, name_label, percent
 
 MOST_COLUMNS = 200  # that are listed
 NAMED_VALUES = 3  # the most frequent ones
+MOST_LISTED = 8  # different numbers, beyond which their range is said
 CHART = (120, 28)  # pixels
 TRANSFORMS: dict[type, str] = {
     Asinh: "heavy tails",
@@ -89,9 +90,10 @@ def _column_row(run: Run, j: int) -> ColumnRow:
     codec = run.density.codec_
     scale = scale_of(codec, j, x)
     shares = scale.shares(x)
-    if scale.is_discrete:
+    is_range = scale.edges is not None and scale.n_bars > MOST_LISTED
+    if not is_range:
         order = np.argsort(-shares, kind="stable")[:NAMED_VALUES]
-        values = listing(f"{scale.labels[bar]} {percent(shares[bar])}" for bar in order)
+        values = listing(f"{scale.labels[bar]} ({percent(shares[bar])})" for bar in order)
         hidden = scale.n_bars - len(order)
         values += f" and {hidden} more" if hidden else ""
     else:
@@ -141,7 +143,7 @@ def _categories_text(codec: TableCodec, j: int) -> str:
     n_categories = len(codec.schema.categories[j])
     rare = codec.schema.rare[j]
     if rare is None:
-        return f"{n_categories:,} categories"
+        return "one category" if n_categories == 1 else f"{n_categories:,} categories"
     return f"{n_categories:,} categories; {len(rare.values):,} rare ones count as one"
 
 

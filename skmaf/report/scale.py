@@ -9,13 +9,14 @@ from .._text import cell_text
 from ..table.codec import TableCodec
 from ..table.grids import fine_grid_step
 
-MOST_BARS = 24
+MOST_BARS = 24  # where they are bins
+MOST_VALUES = 48  # that have a bar each
 MOST_LABELS = 4  # along an axis
 FEWEST_ROWS = 3  # to a value, in the mean, where each has a bar
 MOST_CATEGORIES = 12  # that have a bar each; all others share one
 TAILS = (0.01, 0.99)  # what lies far beyond these quantiles is shown at the ends
 FAR = 0.75  # of the distance between them
-LABEL_WIDTH = 24
+LABEL_WIDTH = 28
 OTHERS = "others"
 
 
@@ -84,7 +85,7 @@ def scale_of(codec: TableCodec, j: int, x: np.ndarray) -> Scale:
     values, counts = np.unique(x, return_counts=True)
     if codec.schema.n_categories[j] is not None:
         return _of_categories(codec, j, values, counts)
-    if len(values) <= min(MOST_BARS, max(2, len(x) / FEWEST_ROWS)):
+    if len(values) <= min(MOST_VALUES, max(2, len(x) / FEWEST_ROWS)):
         middles = (values[1:] + values[:-1]) / 2
         edges = np.concatenate([values[:1], middles, values[-1:]])
         return Scale(_texts(codec, j, values), edges=edges)
@@ -134,7 +135,7 @@ def cell_label(value: object, width: int = LABEL_WIDTH) -> str:
     Parameters
     ----------
     value : object
-    width : int, default=24
+    width : int, default=28
         How many letters of a text are shown.
     """
     if isinstance(value, str) and not value.strip():

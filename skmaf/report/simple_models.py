@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import train_test_split
 
-from ..table.columns import Columns, Discrete, PointMasses
+from ..table.columns import Columns, Discrete, PointMasses, moments
 from ..table.grids import fine_grid_step
 
 MOST_ROWS = 20_000  # that a mixture is fitted to
@@ -105,15 +105,15 @@ def fit_mixtures(N: np.ndarray, seed: int) -> list[NumbersMixture]:
     Parameters
     ----------
     N : ndarray of shape (n_rows, n_columns)
-        Training rows of numbers, of which none is missing and no column is constant.
+        Training rows of numbers, of which none is missing.
     seed : int
     """
     rng = np.random.RandomState(seed)
     if len(N) > MOST_ROWS:
         N = N[np.sort(rng.choice(len(N), MOST_ROWS, replace=False))]
     steps = np.array([_step(x) for x in N.T])
-    mean = N.mean(axis=0)
-    scale = N.std(axis=0)
+    mean, scale = np.array([moments(x, np.ones(len(x))) for x in N.T]).T
+    scale[scale == 0] = 1.0
     Z = (N + steps * rng.uniform(-0.5, 0.5, N.shape) - mean) / scale
     most = max(1, len(Z) // (ROWS_PER_NUMBER * Z.shape[1]))
     fit, rest = train_test_split(Z, test_size=0.2, random_state=seed)
