@@ -1,0 +1,391 @@
+"""The columns of a table in ONNX: numbers to flow space, in double precision.
+
+What each kind of column does is said in ``table.columns``; here are only `Column.codes`, `values`
+and `log_jacobian`, in one pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import ndonnx as ndx
+import numpy as np
+from ndonnx import Array
+
+from ..table.columns import (
+    ABSENT,
+    MAX_STANDARDISED,
+    MIN_TRANSFORMED_STEP,
+    SAME_VALUE,
+    UNSEEN,
+    Column,
+    Columns,
+    Constant,
+    Continuous,
+    Discrete,
+    OneHot,
+    PointMasses,
+    moments,
+)
+from ..table.heaped import CoarseGrid, Heaped
+from ..table.periodic import END, OnCircle, Periodic, TwoTurns
+from ..table.transforms import Asinh, Log, Logit, NormalScores, SoftLogit, Transform
+from .arrays import (
+    LOG_ROOT,
+    arcsinh,
+    constant,
+    count_of,
+    gather,
+    log_hypot_1,
+    normal_quantile_of_tail,
+    normal_tail,
+    zeros_like,
+)
+
+LARGEST = float(np.finfo(np.float64).max)
+
+
+@dataclass(frozen=True)
+class FlowCells:
+    """Cells of a column in flow space, as numbers: what is missing is put in later.
+
+    Attributes
+    ----------
+    codes, values : list of Array of shape (n,)
+    log_jacobian : Array of shape (n,), or a number
+    """
+
+    codes: list
+    values: list
+    log_jacobian: Any
+
+
+@dataclass(frozen=True)
+class FlowRows:
+    """Rows in flow space.
+
+    Attributes
+    ----------
+    codes : Array of shape (n, n_codes) or None
+        None where there are none.
+    values : Array of shape (n, n_values) or None
+    log_jacobian : Array of shape (n,)
+    """
+
+    codes: Array | None
+    values: Array | None
+    log_jacobian: Array
+
+    @property
+    def all(self) -> Array | None:
+        """Codes and values together."""
+        parts = [part for part in (self.codes, self.values) if part is not None]
+        return ndx.concat(parts, axis=1) if parts else None
+
+
+def copies(columns: Columns, X: Array) -> list[list[Array]]:
+    """Return the columns of rows, as often as a row lies in flow space: twice for each circle.
+
+    A copy of a missing cell other than the first is infinite, where there is no density.
+    """
+    many = [[]]
+    for j, column in enumerate(columns.columns):
+        x = X[:, j]
+        parts = _turns(column, x) if isinstance(column, Periodic) else [x]
+        many = [[*copy, part] for part in parts for copy in many]
+    return many
+
+
+def _turns(column: Periodic, x: Array) -> list[Array]:
+    """Return where values lie on the line of two turns."""
+    turned = x - column.cut - column.period * ndx.floor((x - column.cut) / column.period)
+    turned = ndx.where(turned >= column.period, zeros_like(x), turned)
+    first = column.cut + turned
+    shift = ndx.where(turned < column.period / 2, 1.0, -1.0) * column.period
+    infinite = constant(np.array(np.inf), x)
+    return [first, ndx.where(ndx.isnan(x), infinite, first + shift)]
+
+
+def to_flow(columns: Columns, X: Sequence[Array]) -> FlowRows:
+    """Return rows in flow space: codes of -1 and values of NaN for what is missing.
+
+    Parameters
+    ----------
+    columns : Columns
+    X : sequence of Array of shape (n,), float64
+    """
+    codes: list = []
+    values: list = []
+    total = zeros_like(X[0])
+    for column, x in zip(columns.columns, X):
+        is_missing = ndx.isnan(x)
+        cells = to_flow_space(column, ndx.where(is_missing, zeros_like(x), x))
+        absent = constant(np.array(float(ABSENT)), x)
+        nan = constant(np.array(np.nan), x)
+        codes += [ndx.where(is_missing, absent, code) for code in cells.codes]
+        values += [ndx.where(is_missing, nan, value) for value in cells.values]
+        total = total + ndx.where(is_missing, zeros_like(x), cells.log_jacobian)
+    stacked = [ndx.stack(part, axis=1) if part else None for part in (codes, values)]
+    return FlowRows(*stacked, total)
+
+
+@singledispatch
+def to_flow_space(column: Column, x: Array) -> FlowCells:
+    """Return the cells of a column, of which none is missing, in flow space."""
+    raise TypeError(f"{type(column).__name__} has no ONNX form")
+
+
+def can_export(column: Column) -> bool:
+    """Return whether `to_flow_space` knows a kind of column."""
+    return to_flow_space.dispatch(type(column)) is not to_flow_space.dispatch(object)
+
+
+@to_flow_space.register
+def _(column: Continuous, x: Array) -> FlowCells:
+    transform = column.transform
+    t = x if transform is None else forward(transform, x)
+    log_derivative = zeros_like(x) if transform is None else log_slope(transform, x)
+    if transform is not None and column.step > 0 and not column.is_step_transformed:
+        low = forward(transform, x - column.step / 2)
+        high = forward(transform, x + column.step / 2)
+        t = (low + high) / 2
+        step = high - low
+        is_exact = (log_derivative != -np.inf) & (step > MIN_TRANSFORMED_STEP)
+        log_derivative = ndx.where(is_exact, ndx.log(step / column.step), log_derivative)
+    z = ndx.clip((t - column.mean) / column.scale, -MAX_STANDARDISED, MAX_STANDARDISED)
+    return FlowCells([], [z], log_derivative - float(np.log(column.scale)))
+
+
+@to_flow_space.register
+def _(column: Periodic, x: Array) -> FlowCells:
+    return to_flow_space(column.line, x)
+
+
+@to_flow_space.register
+def _(column: OnCircle, x: Array) -> FlowCells:
+    # less than a turn, for cosines are computed in single precision
+    turns = x / column.turns.period
+    angle = ndx.astype(2 * np.pi * (turns - ndx.floor(turns)), ndx.float32)
+    points = [ndx.astype(wave(angle), ndx.float64) for wave in (ndx.cos, ndx.sin)]
+    values = [(p - float(c)) / column.scale for p, c in zip(points, column.centre)]
+    per_radian = column.turns.period / (2 * np.pi)
+    return FlowCells([], values, constant(-np.log(per_radian * column.scale), x))
+
+
+@to_flow_space.register
+def _(column: Constant, x: Array) -> FlowCells:
+    of_value = float(np.log((column.n_rows + 1) / (column.n_rows + 2)))
+    scale = abs(column.value) or 1.0
+    of_others = _cauchy(x, column.value, scale) - float(np.log(column.n_rows + 2))
+    is_value = ndx.abs(x - column.value) <= column.tolerance
+    return FlowCells([], [], ndx.where(is_value, of_value, of_others))
+
+
+@to_flow_space.register
+def _(column: Discrete, x: Array) -> FlowCells:
+    nearest, at = _nearest(column.categories, x)
+    is_seen = ndx.abs(x - at) <= SAME_VALUE * column.step
+    position = ndx.astype(nearest, ndx.float64)
+    absent = constant(np.array(float(ABSENT)), x)
+    code = ndx.where(is_seen, position, -2 - position if column.ordered else absent)
+    of_new = constant(np.array(column.log_new), x)
+    if column.ordered:
+        of_new = of_new + _cauchy(x, *moments(column.categories, column.shares))
+    of_seen = float(np.log1p(-np.exp(column.log_new)) - np.log(column.step))
+    return FlowCells([code], [], ndx.where(is_seen, of_seen, of_new))
+
+
+@to_flow_space.register
+def _(column: PointMasses, x: Array) -> FlowCells:
+    nearest, at = _nearest(column.points, x)
+    is_point = ndx.abs(x - at) <= gather(column.tolerance, nearest, x)
+    others = to_flow_space(column.others, x)
+    n_points = float(len(column.points))
+    code = ndx.where(is_point, ndx.astype(nearest, ndx.float64), n_points)
+    value = ndx.where(is_point, constant(np.array(np.nan), x), others.values[0])
+    of_point = -float(np.log(column.others.step)) if column.others.regular else 0.0
+    return FlowCells([code], [value], ndx.where(is_point, of_point, others.log_jacobian))
+
+
+@to_flow_space.register
+def _(column: OneHot, x: Array) -> FlowCells:
+    scales = np.sqrt(column.shares * (1 - column.shares))
+    is_category = [x == float(category) for category in column.categories]
+    values = [
+        (ndx.astype(indicator, ndx.float64) - float(share)) / float(scale)
+        for indicator, share, scale in zip(is_category, column.shares, scales)
+    ]
+    occurs = ndx.any(ndx.stack(is_category, axis=1), axis=1)
+    unseen = ndx.where(occurs, zeros_like(x), UNSEEN)
+    return FlowCells([], [*values, unseen], zeros_like(x))
+
+
+@to_flow_space.register
+def _(column: Heaped, x: Array) -> FlowCells:
+    grid = column.grid
+    whole, rest = _divided(grid, x)
+    is_round = rest == 0
+    one = constant(np.ones(()), x)
+    places = (whole * (grid.ratio - 1) + ndx.maximum(rest, one) - 1) * grid.place_step
+    rounds = to_flow_space(column.rounds, x)
+    others = to_flow_space(column.others, places)
+    of_label = to_flow_space(column.label, ndx.astype(is_round, ndx.float64))
+    value = ndx.where(is_round, rounds.values[0], others.values[0])
+    of_others = others.log_jacobian + float(np.log(grid.place_step / grid.step))
+    of_rounds = rounds.log_jacobian + float(np.log(grid.ratio))
+    return FlowCells(of_label.codes, [value], ndx.where(is_round, of_rounds, of_others))
+
+
+def _divided(grid: CoarseGrid, x: Array) -> tuple[Array, Array]:
+    """Return whole coarse steps, and the fine steps after them."""
+    steps = ndx.round(x / grid.step) - grid.shift
+    whole = ndx.floor(steps / grid.ratio)
+    return whole, steps - whole * grid.ratio
+
+
+def _nearest(values: np.ndarray, x: Array) -> tuple[Array, Array]:
+    """Return the positions of the nearest of sorted values, and these."""
+    values = np.asarray(values, dtype=np.float64)
+    nearest = count_of((values[1:] + values[:-1]) / 2, x, side="left")
+    return nearest, gather(values, nearest, x)
+
+
+def _cauchy(x: Array, centre: float, scale: float) -> Array:
+    """Return the log-density of a Cauchy distribution."""
+    scale = min(scale, LARGEST / 4)
+    distance = _finite(ndx.abs(x - centre) / scale)
+    return -float(np.log(np.pi * scale)) - 2 * log_hypot_1(distance)
+
+
+def _finite(x: Array) -> Array:
+    return ndx.clip(x, -LARGEST, LARGEST)
+
+
+@singledispatch
+def forward(transform: Transform, x: Array) -> Array:
+    """Return the transformed values."""
+    raise TypeError(f"{type(transform).__name__} has no ONNX form")
+
+
+@singledispatch
+def log_slope(transform: Transform, x: Array) -> Array:
+    """Return the logarithm of the derivative of `forward`, -inf out of bounds."""
+    raise TypeError(f"{type(transform).__name__} has no ONNX form")
+
+
+def _or_impossible(is_inside: Array, log_derivative: Array) -> Array:
+    return ndx.where(is_inside, log_derivative, constant(np.array(-np.inf), log_derivative))
+
+
+@forward.register
+def _(transform: Log, x: Array) -> Array:
+    edge = constant(np.array(transform.edge), x)
+    distance = ndx.maximum(transform.side * (x - transform.bound), edge)
+    return transform.side * ndx.log(distance)
+
+
+@log_slope.register
+def _(transform: Log, x: Array) -> Array:
+    is_inside = transform.side * (x - transform.bound) >= 0
+    return _or_impossible(is_inside, -transform.side * forward(transform, x))
+
+
+def _position(transform: Logit, x: Array) -> Array:
+    position = (x - transform.low) / (transform.high - transform.low)
+    return ndx.clip(position, transform.edge, 1 - transform.edge)
+
+
+@forward.register
+def _(transform: Logit, x: Array) -> Array:
+    position = _position(transform, x)
+    return ndx.log(position) - ndx.log(1 - position)
+
+
+@log_slope.register
+def _(transform: Logit, x: Array) -> Array:
+    position = _position(transform, x)
+    inside = -ndx.log(position) - ndx.log(1 - position)
+    is_inside = (x >= transform.low) & (x <= transform.high)
+    return _or_impossible(is_inside, inside - float(np.log(transform.high - transform.low)))
+
+
+def _distances(transform: SoftLogit, x: Array) -> list[Array]:
+    return [_finite((x - end) / transform.scale) for end in (transform.low, transform.high)]
+
+
+@forward.register
+def _(transform: SoftLogit, x: Array) -> Array:
+    of_low, of_high = _distances(transform, x)
+    return arcsinh(of_low) + arcsinh(of_high)
+
+
+@log_slope.register
+def _(transform: SoftLogit, x: Array) -> Array:
+    of_low, of_high = _distances(transform, x)
+    slopes = ndx.exp(-log_hypot_1(of_low)) + ndx.exp(-log_hypot_1(of_high))
+    return ndx.log(slopes) - float(np.log(transform.scale))
+
+
+@forward.register
+def _(transform: Asinh, x: Array) -> Array:
+    return arcsinh(_finite((x - transform.centre) / transform.scale))
+
+
+@log_slope.register
+def _(transform: Asinh, x: Array) -> Array:
+    distances = _finite((x - transform.centre) / transform.scale)
+    return -float(np.log(transform.scale)) - log_hypot_1(distances)
+
+
+def _on_two_turns(transform: TwoTurns, x: Array) -> Array:
+    position = (x - transform.low) / (transform.high - transform.low) - 0.5
+    return ndx.clip(position, END - 0.5, 0.5 - END)
+
+
+@forward.register
+def _(transform: TwoTurns, x: Array) -> Array:
+    position = _on_two_turns(transform, x)
+    return position / ndx.sqrt(0.25 - position * position)
+
+
+@log_slope.register
+def _(transform: TwoTurns, x: Array) -> Array:
+    position = _on_two_turns(transform, x)
+    inside = float(np.log(0.25)) - 1.5 * ndx.log(0.25 - position * position)
+    is_inside = (x >= transform.low) & (x <= transform.high)
+    return _or_impossible(is_inside, inside - float(np.log(transform.high - transform.low)))
+
+
+@forward.register
+def _(transform: NormalScores, x: Array) -> Array:
+    u = x if transform.inner is None else forward(transform.inner, x)
+    score, _ = _score_and_log_density(transform, u)
+    below = transform.low_slope * ndx.minimum(u - transform.low, zeros_like(u))
+    above = transform.high_slope * ndx.maximum(u - transform.high, zeros_like(u))
+    return score + below + above
+
+
+@log_slope.register
+def _(transform: NormalScores, x: Array) -> Array:
+    u = x if transform.inner is None else forward(transform.inner, x)
+    score, log_density = _score_and_log_density(transform, u)
+    of_scores = log_density + score * score / 2 + LOG_ROOT
+    return of_scores if transform.inner is None else of_scores + log_slope(transform.inner, x)
+
+
+def _score_and_log_density(transform: NormalScores, u: Array) -> tuple[Array, Array]:
+    """Return normal scores of a mixture, and its log-density, between the ends of a transform."""
+    mixture = transform.mixture
+    u = ndx.expand_dims(ndx.clip(u, transform.low, transform.high), axis=1)
+    z = (u - constant(mixture.means, u)) / constant(mixture.scales, u)
+    tail = normal_tail(z)
+    shares = constant(mixture.shares, u)
+    below = ndx.sum(shares * ndx.where(z < 0, tail, 1 - tail), axis=1)
+    above = ndx.sum(shares * ndx.where(z < 0, 1 - tail, tail), axis=1)
+    side = ndx.where(below < above, 1.0, -1.0)
+    score = side * normal_quantile_of_tail(ndx.minimum(below, above))
+    heights = constant(mixture.shares / mixture.scales, u)
+    density = ndx.sum(heights * ndx.exp(-z * z / 2 - LOG_ROOT), axis=1)
+    least = constant(np.array(np.finfo(float).tiny), density)
+    return score, ndx.log(ndx.maximum(density, least))
