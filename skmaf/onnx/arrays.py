@@ -34,6 +34,11 @@ def constant(values: np.ndarray, like: Array) -> Array:
     return ndx.asarray(op.cast(op.const(values), to=dtype))
 
 
+def number(value: float, like: Array) -> Array:
+    """Return a number in the precision of an array."""
+    return constant(np.array(float(value)), like)
+
+
 def product(x: Array, weight: np.ndarray) -> Array:
     """Return the matrix product with a constant, whose rows are columns of ``x``."""
     of_weight = constant(weight, x).unwrap_spox()
@@ -57,12 +62,7 @@ def sigmoid(x: Array) -> Array:
 
 def softplus(x: Array) -> Array:
     """Return ``log(1 + exp(x))``."""
-    return ndx.maximum(x, zeros_like(x)) + ndx.log(1 + ndx.exp(-ndx.abs(x)))
-
-
-def zeros_like(x: Array) -> Array:
-    """Return a zero that broadcasts to an array."""
-    return constant(np.zeros(()), x)
+    return ndx.maximum(x, number(0.0, x)) + ndx.log(1 + ndx.exp(-ndx.abs(x)))
 
 
 def as_number(condition: Array, like: Array) -> Array:
@@ -73,7 +73,7 @@ def as_number(condition: Array, like: Array) -> Array:
 def log_sum_exp(x: Array, axis: int) -> Array:
     """Return the logarithm of the sum of exponentials; minus infinity for a sum of none."""
     largest = ndx.max(x, axis=axis, keepdims=True)
-    largest = ndx.where(ndx.isfinite(largest), largest, zeros_like(x))
+    largest = ndx.where(ndx.isfinite(largest), largest, number(0.0, x))
     total = ndx.sum(ndx.exp(x - largest), axis=axis)
     return ndx.log(total) + ndx.squeeze(largest, axis)
 
@@ -94,14 +94,14 @@ def log_mixture(log_prob: Array, other_log_prob: Array, other_share: float) -> A
 def log_hypot_1(x: Array) -> Array:
     """Return ``log(hypot(1, x))``, whatever the size of the numbers."""
     size = ndx.abs(x)
-    small = ndx.minimum(size, constant(np.array(LARGE), x))
+    small = ndx.minimum(size, number(LARGE, x))
     return ndx.where(size < LARGE, ndx.log(1 + small * small) / 2, ndx.log(size))
 
 
 def arcsinh(x: Array) -> Array:
     """Return the inverse hyperbolic sine, whatever the size of the numbers."""
     size = ndx.abs(x)
-    small = ndx.minimum(size, constant(np.array(LARGE), x))
+    small = ndx.minimum(size, number(LARGE, x))
     of_small = ndx.log(small + ndx.sqrt(1 + small * small))
     return ndx.sign(x) * ndx.where(size < LARGE, of_small, ndx.log(size) + float(np.log(2)))
 
@@ -184,7 +184,7 @@ def normal_quantile_of_tail(tail: Array) -> Array:
 
 def normal_quantile_of_log(log_p: Array) -> Array:
     """Return the score below which a standard normal has ``exp(log_p)``, at most about 1/2."""
-    square = ndx.maximum(-2 * (log_p + float(np.log(2))), zeros_like(log_p))
+    square = ndx.maximum(-2 * (log_p + float(np.log(2))), number(0.0, log_p))
     t = -square / ndx.sqrt(square + 8 / np.pi)
     for _ in range(NEWTON_STEPS):
         value, slope = log_normal_cdf(t)

@@ -40,7 +40,7 @@ from .arrays import (
     log_hypot_1,
     normal_quantile_of_tail,
     normal_tail,
-    zeros_like,
+    number,
 )
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -100,11 +100,11 @@ def copies(columns: Columns, X: Array) -> list[list[Array]]:
 def _turns(column: Periodic, x: Array) -> list[Array]:
     """Return where values lie on the line of two turns."""
     turned = x - column.cut - column.period * ndx.floor((x - column.cut) / column.period)
-    turned = ndx.where(turned >= column.period, zeros_like(x), turned)
+    turned = ndx.where(turned >= column.period, number(0.0, x), turned)
     first = column.cut + turned
-    shift = ndx.where(turned < column.period / 2, 1.0, -1.0) * column.period
-    infinite = constant(np.array(np.inf), x)
-    return [first, ndx.where(ndx.isnan(x), infinite, first + shift)]
+    period = number(column.period, x)
+    second = first + ndx.where(turned < period / 2, period, -period)
+    return [first, ndx.where(ndx.isnan(x), number(np.inf, x), second)]
 
 
 def to_flow(columns: Columns, X: Sequence[Array]) -> FlowRows:
@@ -117,15 +117,15 @@ def to_flow(columns: Columns, X: Sequence[Array]) -> FlowRows:
     """
     codes: list = []
     values: list = []
-    total = zeros_like(X[0])
+    total = number(0.0, X[0])
     for column, x in zip(columns.columns, X):
         is_missing = ndx.isnan(x)
-        cells = to_flow_space(column, ndx.where(is_missing, zeros_like(x), x))
-        absent = constant(np.array(float(ABSENT)), x)
-        nan = constant(np.array(np.nan), x)
+        cells = to_flow_space(column, ndx.where(is_missing, number(0.0, x), x))
+        absent = number(ABSENT, x)
+        nan = number(np.nan, x)
         codes += [ndx.where(is_missing, absent, code) for code in cells.codes]
         values += [ndx.where(is_missing, nan, value) for value in cells.values]
-        total = total + ndx.where(is_missing, zeros_like(x), cells.log_jacobian)
+        total = total + ndx.where(is_missing, number(0.0, x), cells.log_jacobian)
     stacked = [ndx.stack(part, axis=1) if part else None for part in (codes, values)]
     return FlowRows(*stacked, total)
 
@@ -145,7 +145,7 @@ def can_export(column: Column) -> bool:
 def _(column: Continuous, x: Array) -> FlowCells:
     transform = column.transform
     t = x if transform is None else forward(transform, x)
-    log_derivative = zeros_like(x) if transform is None else log_slope(transform, x)
+    log_derivative = number(0.0, x) if transform is None else log_slope(transform, x)
     if transform is not None and column.step > 0 and not column.is_step_transformed:
         low = forward(transform, x - column.step / 2)
         high = forward(transform, x + column.step / 2)
@@ -179,7 +179,7 @@ def _(column: Constant, x: Array) -> FlowCells:
     scale = abs(column.value) or 1.0
     of_others = _cauchy(x, column.value, scale) - float(np.log(column.n_rows + 2))
     is_value = ndx.abs(x - column.value) <= column.tolerance
-    return FlowCells([], [], ndx.where(is_value, of_value, of_others))
+    return FlowCells([], [], ndx.where(is_value, number(of_value, x), of_others))
 
 
 @to_flow_space.register
@@ -187,9 +187,9 @@ def _(column: Discrete, x: Array) -> FlowCells:
     nearest, at = _nearest(column.categories, x)
     is_seen = ndx.abs(x - at) <= SAME_VALUE * column.step
     position = ndx.astype(nearest, ndx.float64)
-    absent = constant(np.array(float(ABSENT)), x)
+    absent = number(ABSENT, x)
     code = ndx.where(is_seen, position, -2 - position if column.ordered else absent)
-    of_new = constant(np.array(column.log_new), x)
+    of_new = number(column.log_new, x)
     if column.ordered:
         of_new = of_new + _cauchy(x, *moments(column.categories, column.shares))
     of_seen = float(np.log1p(-np.exp(column.log_new)) - np.log(column.step))
@@ -203,7 +203,7 @@ def _(column: PointMasses, x: Array) -> FlowCells:
     others = to_flow_space(column.others, x)
     n_points = float(len(column.points))
     code = ndx.where(is_point, ndx.astype(nearest, ndx.float64), n_points)
-    value = ndx.where(is_point, constant(np.array(np.nan), x), others.values[0])
+    value = ndx.where(is_point, number(np.nan, x), others.values[0])
     of_point = -float(np.log(column.others.step)) if column.others.regular else 0.0
     return FlowCells([code], [value], ndx.where(is_point, of_point, others.log_jacobian))
 
@@ -217,8 +217,8 @@ def _(column: OneHot, x: Array) -> FlowCells:
         for indicator, share, scale in zip(is_category, column.shares, scales)
     ]
     occurs = ndx.any(ndx.stack(is_category, axis=1), axis=1)
-    unseen = ndx.where(occurs, zeros_like(x), UNSEEN)
-    return FlowCells([], [*values, unseen], zeros_like(x))
+    unseen = ndx.where(occurs, number(0.0, x), UNSEEN)
+    return FlowCells([], [*values, unseen], number(0.0, x))
 
 
 @to_flow_space.register
@@ -226,7 +226,7 @@ def _(column: Heaped, x: Array) -> FlowCells:
     grid = column.grid
     whole, rest = _divided(grid, x)
     is_round = rest == 0
-    one = constant(np.ones(()), x)
+    one = number(1.0, x)
     places = (whole * (grid.ratio - 1) + ndx.maximum(rest, one) - 1) * grid.place_step
     rounds = to_flow_space(column.rounds, x)
     others = to_flow_space(column.others, places)
@@ -275,12 +275,12 @@ def log_slope(transform: Transform, x: Array) -> Array:
 
 
 def _or_impossible(is_inside: Array, log_derivative: Array) -> Array:
-    return ndx.where(is_inside, log_derivative, constant(np.array(-np.inf), log_derivative))
+    return ndx.where(is_inside, log_derivative, number(-np.inf, log_derivative))
 
 
 @forward.register
 def _(transform: Log, x: Array) -> Array:
-    edge = constant(np.array(transform.edge), x)
+    edge = number(transform.edge, x)
     distance = ndx.maximum(transform.side * (x - transform.bound), edge)
     return transform.side * ndx.log(distance)
 
@@ -361,8 +361,8 @@ def _(transform: TwoTurns, x: Array) -> Array:
 def _(transform: NormalScores, x: Array) -> Array:
     u = x if transform.inner is None else forward(transform.inner, x)
     score, _ = _score_and_log_density(transform, u)
-    below = transform.low_slope * ndx.minimum(u - transform.low, zeros_like(u))
-    above = transform.high_slope * ndx.maximum(u - transform.high, zeros_like(u))
+    below = transform.low_slope * ndx.minimum(u - transform.low, number(0.0, u))
+    above = transform.high_slope * ndx.maximum(u - transform.high, number(0.0, u))
     return score + below + above
 
 
@@ -383,9 +383,9 @@ def _score_and_log_density(transform: NormalScores, u: Array) -> tuple[Array, Ar
     shares = constant(mixture.shares, u)
     below = ndx.sum(shares * ndx.where(z < 0, tail, 1 - tail), axis=1)
     above = ndx.sum(shares * ndx.where(z < 0, 1 - tail, tail), axis=1)
-    side = ndx.where(below < above, 1.0, -1.0)
-    score = side * normal_quantile_of_tail(ndx.minimum(below, above))
+    score = normal_quantile_of_tail(ndx.minimum(below, above))
+    score = ndx.where(below < above, score, -score)
     heights = constant(mixture.shares / mixture.scales, u)
     density = ndx.sum(heights * ndx.exp(-z * z / 2 - LOG_ROOT), axis=1)
-    least = constant(np.array(np.finfo(float).tiny), density)
+    least = number(np.finfo(float).tiny, density)
     return score, ndx.log(ndx.maximum(density, least))

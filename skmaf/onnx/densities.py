@@ -32,8 +32,8 @@ from .arrays import (
     log_add_exp,
     log_mixture,
     log_sum_exp,
+    number,
     product,
-    zeros_like,
 )
 from .columns import FlowRows, copies, to_flow
 from .flows import log_probs, log_probs_of_levels
@@ -54,7 +54,7 @@ def log_prob(density: Any, X: Array) -> Array:
 
 def _finite(log_density: Array) -> Array:
     is_finite = ndx.isfinite(log_density)
-    return ndx.where(is_finite, log_density, constant(np.array(LOWEST), log_density))
+    return ndx.where(is_finite, log_density, number(LOWEST, log_density))
 
 
 @log_prob.register
@@ -100,7 +100,7 @@ def _mixed(
 ) -> Array:
     """Return the log-density of rows under the mixture of a flow and a baseline."""
     of_codes, of_values = (
-        ndx.where(ndx.isnan(part), constant(np.array(-np.inf), part), part) for part in of_flow
+        ndx.where(ndx.isnan(part), number(-np.inf, part), part) for part in of_flow
     )
     if rows.codes is not None and baseline.code_share:
         independent = _log_prob_of_codes(baseline, rows.codes)
@@ -116,12 +116,12 @@ def _mixed(
 
 def _log_prob_of_codes(baseline: Baseline, codes: Array) -> Array:
     """Return the log-probability of independent codes; those below 0 add nothing."""
-    log_prob = zeros_like(codes)
+    log_prob = number(0.0, codes)
     for i, shares in enumerate(baseline.code_shares):
         code = codes[:, i]
-        position = ndx.astype(ndx.maximum(code, zeros_like(code)), ndx.int64)
+        position = ndx.astype(ndx.maximum(code, number(0.0, code)), ndx.int64)
         of_code = gather(np.log(np.asarray(shares, dtype=np.float64)), position, codes)
-        log_prob = log_prob + ndx.where(code >= 0, of_code, zeros_like(code))
+        log_prob = log_prob + ndx.where(code >= 0, of_code, number(0.0, code))
     return log_prob
 
 
@@ -159,13 +159,16 @@ def _eliminated(centred: Array, covariance: np.ndarray) -> tuple[Array, Array, A
     """
     is_present = ~ndx.isnan(centred)
     present = as_number(is_present, centred)
-    offsets = ndx.where(is_present, centred, zeros_like(centred))
+    offsets = ndx.where(is_present, centred, number(0.0, centred))
     both = ndx.expand_dims(present, axis=2) * ndx.expand_dims(present, axis=1)
     absent = ndx.expand_dims(1 - present, axis=1)
-    rests = both * constant(covariance, centred) + absent * constant(np.eye(len(covariance)), centred)
+    rests = both * constant(covariance, centred) + absent * constant(
+        np.eye(len(covariance)), centred
+    )
     zeros = ndx.sum(offsets * 0, axis=1)
 
     def eliminate(step, going_on, rests, offsets, squares, log_det):
+        step = op.reshape(step, op.const(np.empty(0, dtype=np.int64)))  # to no dimension
         rests, offsets, squares, log_det = map(ndx.asarray, (rests, offsets, squares, log_det))
         pivot_row = ndx.asarray(op.gather(rests.unwrap_spox(), step, axis=1))
         pivot = ndx.asarray(op.gather(pivot_row.unwrap_spox(), step, axis=1))
@@ -179,8 +182,8 @@ def _eliminated(centred: Array, covariance: np.ndarray) -> tuple[Array, Array, A
         return [going_on, *(part.unwrap_spox() for part in state)]
 
     state = [part.unwrap_spox() for part in (rests, offsets, zeros, zeros)]
-    n_steps = op.const(np.array(len(covariance)))
-    results = op.loop(n_steps, op.const(np.array(True)), v_initial=state, body=eliminate)
+    n_steps = op.const(np.array([len(covariance)]))
+    results = op.loop(n_steps, op.const(np.array([True])), v_initial=state, body=eliminate)
     count = ndx.astype(ndx.sum(present, axis=1), ndx.int64)
     return ndx.asarray(results[2]), ndx.asarray(results[3]), count
 
@@ -193,7 +196,7 @@ def _kernel(kernel: Kernel, Z: Array, may_be_absent: bool) -> Array:
     rows = ndx.sum(Z * Z, axis=1, keepdims=True)
     distances = rows - 2 * product(Z, kernel.centres.T)
     distances = distances + constant((kernel.centres**2).sum(1), Z)
-    distances = ndx.maximum(distances, zeros_like(Z))
+    distances = ndx.maximum(distances, number(0.0, Z))
     nearest = ndx.min(distances, axis=1, keepdims=True)
     # beyond the nearest centre single precision is exact enough, and fast
     beyond = ndx.astype(distances - nearest, ndx.float32)
@@ -201,7 +204,7 @@ def _kernel(kernel: Kernel, Z: Array, may_be_absent: bool) -> Array:
     shares = kernel.shares.astype(np.float32)[:, None]
     log_probs = []
     for h in kernel.bandwidths:
-        exponents = ndx.maximum(beyond * float(-0.5 / h**2), constant(np.array(NEGLIGIBLE), beyond))
+        exponents = ndx.maximum(beyond * float(-0.5 / h**2), number(NEGLIGIBLE, beyond))
         sums = ndx.astype(product(ndx.exp(exponents), shares), ndx.float64)
         log_size = d * float(np.log(h * np.sqrt(2 * np.pi)))
         log_probs.append(ndx.log(sums[:, 0]) - nearest[:, 0] / float(2 * h**2) - log_size)
@@ -212,11 +215,11 @@ def _kernel_of_parts(kernel: Kernel, Z: Array, known: np.ndarray) -> Array:
     """Return log-densities by a kernel density where cells of rows or of centres are missing."""
     is_present = ~ndx.isnan(Z)
     in_row = as_number(is_present, Z)
-    rows = ndx.where(is_present, Z, zeros_like(Z))
+    rows = ndx.where(is_present, Z, number(0.0, Z))
     centres = np.where(known, kernel.centres, 0.0)
     in_centre = known.astype(float).T
     squares = product(rows * rows, in_centre) - 2 * product(rows, centres.T)
-    squares = ndx.maximum(squares + product(in_row, centres.T**2), zeros_like(Z))
+    squares = ndx.maximum(squares + product(in_row, centres.T**2), number(0.0, Z))
     n_shared = product(in_row, in_centre)
     n_unknown = product(in_row, 1 - in_centre)
     unknown_squares = product(rows * rows, 1 - in_centre)
@@ -254,7 +257,7 @@ def _(density: RobustScore, X: Array) -> Array:
     for look, centre, weight in zip(looks, density.centres, density.weights):
         # one without a say is left out of the model
         if weight:
-            own = own + ndx.minimum(look - float(centre), zeros_like(own)) * float(weight)
+            own = own + ndx.minimum(look - float(centre), number(0.0, own)) * float(weight)
     return own
 
 
@@ -278,7 +281,7 @@ def _network_log_probs(density: MultiscaleTableDensity, rows: FlowRows) -> Array
     """Return log-densities of rows of flow space at noise levels, shape (n_levels, n)."""
     contexts = density.noise_contexts
     if rows.values is None:
-        zeros = zeros_like(rows.log_jacobian) * rows.log_jacobian
+        zeros = number(0.0, rows.log_jacobian) * rows.log_jacobian
         return ndx.stack([zeros] * len(contexts), axis=0)
     ordered = ndx.take(rows.values, ndx.asarray(density.order), axis=1)
     x = ndx.astype(ordered, ndx.float32)
@@ -295,8 +298,8 @@ def _isolation(forest: Isolation, rows: FlowRows) -> Array:
     """Return the score of each row by a forest."""
     Z = rows.values
     if Z is None:
-        Z = ndx.expand_dims(zeros_like(rows.log_jacobian) * rows.log_jacobian, axis=1)
-    Z = ndx.where(ndx.isnan(Z), zeros_like(Z), Z)
+        Z = ndx.expand_dims(number(0.0, rows.log_jacobian) * rows.log_jacobian, axis=1)
+    Z = ndx.where(ndx.isnan(Z), number(0.0, Z), Z)
     inputs = ndx.astype(Z, ndx.float32).unwrap_spox()
     total = ndx.asarray(ml.tree_ensemble_regressor(inputs, n_targets=1, **_trees(forest)))
     total = ndx.astype(total[:, 0], ndx.float64)

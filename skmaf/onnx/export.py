@@ -172,14 +172,14 @@ def _outputs(estimator: Any, codec: TableCodec, X: "Array") -> dict[str, "Array"
     """Return what the model computes, by the names of the methods."""
     import ndonnx as ndx
 
-    from .arrays import constant, count_of, gather
+    from .arrays import count_of, gather, number
     from .densities import log_prob
 
     is_readable = ndx.isfinite(X)
     if codec.has_missing:
         is_readable = is_readable | ndx.isnan(X)
     scores = log_prob(_density(estimator), X)
-    nan = constant(np.array(np.nan), scores)
+    nan = number(np.nan, scores)
     scores = ndx.where(ndx.all(is_readable, axis=1), scores, nan)
     if not isinstance(estimator, DensityOutlierDetector):
         return {"score_samples": scores}

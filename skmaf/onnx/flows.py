@@ -42,16 +42,16 @@ from .arrays import (
     log_softmax,
     log_sum_exp,
     normal_quantile_of_log,
+    number,
     product,
     sigmoid,
     softmax,
     softplus,
-    zeros_like,
 )
 from .columns import FlowRows
 
 ACTIVATIONS = {
-    "relu": lambda h: ndx.maximum(h, zeros_like(h)),
+    "relu": lambda h: ndx.maximum(h, number(0.0, h)),
     "tanh": ndx.tanh,
     "silu": lambda h: h * sigmoid(h),
 }
@@ -67,7 +67,7 @@ def log_probs(flow: TableFlow, rows: FlowRows, dtype: ndx.DType) -> tuple[Array,
 
     They are computed in a precision, and come in double.
     """
-    zero = zeros_like(rows.log_jacobian)
+    zero = number(0.0, rows.log_jacobian)
     of_codes = zero
     codes = None
     if flow.codes is not None and rows.codes is not None:
@@ -132,7 +132,7 @@ def _log_prob_of_codes(discrete: DiscreteMADE, codes: Array, dtype: ndx.DType) -
         if any(kind):
             position = ndx.take(known, columns, axis=1)
             of_cells = log_prob(categories, ndx.take(params, columns, axis=1), position)
-            of_cells = ndx.where(position >= 0, of_cells, zeros_like(of_cells))
+            of_cells = ndx.where(position >= 0, of_cells, number(0.0, of_cells))
             total.append(ndx.sum(of_cells, axis=1))
     return sum(total[1:], total[0])
 
@@ -172,7 +172,7 @@ def _log_prob_of_values(density: ValuesDensity, values: Array, codes: Array | No
     present = None
     if density.presence_conditions or density.has_missing:
         is_present = ~ndx.isnan(values)
-        values = ndx.where(is_present, values, zeros_like(values))
+        values = ndx.where(is_present, values, number(0.0, values))
         present = as_number(is_present, values)
     parts = []
     if density.categories is not None and codes is not None:
@@ -183,11 +183,9 @@ def _log_prob_of_values(density: ValuesDensity, values: Array, codes: Array | No
     return _log_prob_of_flow(density.flow, values, context, present)
 
 
-def _log_prob_of_flow(
-    flow: Flow, z: Array, context: Array | None, present: Array | None
-) -> Array:
+def _log_prob_of_flow(flow: Flow, z: Array, context: Array | None, present: Array | None) -> Array:
     layers = cast(Sequence[MaskedLayer], flow.layers)
-    total = zeros_like(z)
+    total = number(0.0, z)
     for layer in layers:
         inputs = z if context is None else ndx.concat([context, z], axis=1)
         z, log_derivative = forward(layer.bijector, z, outputs(layer.conditioner, inputs))
@@ -237,7 +235,7 @@ def _bounded(log_scale: Array) -> Array:
 
 @forward.register
 def _(bijector: Additive, x: Array, params: Array) -> tuple[Array, Array]:
-    return x + params[:, :, 0], zeros_like(x)
+    return x + params[:, :, 0], number(0.0, x)
 
 
 @forward.register
@@ -257,23 +255,23 @@ def _(bijector: AffineSpline, x: Array, params: Array) -> tuple[Array, Array]:
 def _(bijector: Spline, x: Array, params: Array) -> tuple[Array, Array]:
     n = bijector.n_bins
     is_inside = ndx.abs(x) < bijector.bound
-    value = (ndx.where(is_inside, x, zeros_like(x)) + bijector.bound) / bijector.scale
+    value = (ndx.where(is_inside, x, number(0.0, x)) + bijector.bound) / bijector.scale
     widths, heights = (
         softmax(part) + bijector.least for part in (params[:, :, :n], params[:, :, n : 2 * n])
     )
     before_each = np.triu(np.ones((n, n - 1), dtype=np.float32))
     knots = product(widths, before_each)
     before = as_number(ndx.expand_dims(value, axis=-1) >= knots, x)
-    number = ndx.astype(ndx.sum(before, axis=-1), ndx.int64)
+    bin_of = ndx.astype(ndx.sum(before, axis=-1), ndx.int64)
     left, bottom = (ndx.sum(part[:, :, :-1] * before, axis=-1) for part in (widths, heights))
-    width, height = (_picked(part, number) for part in (widths, heights))
+    width, height = (_picked(part, bin_of) for part in (widths, heights))
     # the slopes at both ends have no parameter
     raw = params[:, :, 2 * n :]
     ends = raw[:, :, :1] * 0
     raw = ndx.concat([ends, raw, ends], axis=-1)
     slope_0, slope_1 = (
         softplus(_picked(raw, at) + bijector.slope_offset) + bijector.min_slope
-        for at in (number, number + 1)
+        for at in (bin_of, bin_of + 1)
     )
     t = ndx.clip((value - left) / width, 0.0, 1.0)
     rest = 1 - t
@@ -285,7 +283,7 @@ def _(bijector: Spline, x: Array, params: Array) -> tuple[Array, Array]:
     z = (bottom + height * rise) * bijector.scale - bijector.bound
     slope = secant / below
     log_derivative = ndx.log(slope * slope * slant)
-    return ndx.where(is_inside, z, x), ndx.where(is_inside, log_derivative, zeros_like(x))
+    return ndx.where(is_inside, z, x), ndx.where(is_inside, log_derivative, number(0.0, x))
 
 
 @forward.register
@@ -318,7 +316,7 @@ def log_probs_of_levels(network: MixtureMADE, x: Array, contexts: np.ndarray) ->
     present = None
     if network.has_missing:
         is_present = ~ndx.isnan(x)
-        x = ndx.where(is_present, x, zeros_like(x))
+        x = ndx.where(is_present, x, number(0.0, x))
         present = as_number(is_present, x)
     seen = REACH * ndx.tanh(x / REACH)
     inputs = seen if present is None else ndx.concat([present, seen], axis=1)
