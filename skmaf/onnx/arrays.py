@@ -39,10 +39,14 @@ def number(value: float, like: Array) -> Array:
     return constant(np.array(float(value)), like)
 
 
+def matrix_product(x: Array, y: Array) -> Array:
+    """Return the matrix product, without the tests of shapes that ndonnx puts around it."""
+    return ndx.asarray(op.matmul(x.unwrap_spox(), y.unwrap_spox()))
+
+
 def product(x: Array, weight: np.ndarray) -> Array:
     """Return the matrix product with a constant, whose rows are columns of ``x``."""
-    of_weight = constant(weight, x).unwrap_spox()
-    return ndx.asarray(op.matmul(x.unwrap_spox(), of_weight))
+    return matrix_product(x, constant(weight, x))
 
 
 def softmax(x: Array) -> Array:

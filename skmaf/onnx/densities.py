@@ -32,6 +32,7 @@ from .arrays import (
     log_add_exp,
     log_mixture,
     log_sum_exp,
+    matrix_product,
     number,
     product,
 )
@@ -76,18 +77,18 @@ def _(density: FoldEnsemble, X: Array) -> Array:
 
 @log_prob.register
 def _(density: TableDensity, X: Array) -> Array:
-    in_double = ndx.astype(X, ndx.float64)
-    parts = []
-    for cells in copies(density.columns, in_double):
-        rows = to_flow(density.columns, cells)
-        of_flow = log_probs(density.flow, rows, X.dtype)
-        if density.baseline is None:
-            in_flow_space = of_flow[0] + of_flow[1]
-        else:
-            may_be_absent = _may_be_absent(density)
-            in_flow_space = _mixed(density.baseline, of_flow, rows, may_be_absent)
-        parts.append(_finite(in_flow_space + rows.log_jacobian))
-    return parts[0] if len(parts) == 1 else log_add_exp(parts)
+    # the copies one after another, so that the model holds one flow
+    many = copies(density.columns, ndx.astype(X, ndx.float64))
+    cells = [ndx.concat(list(turns), axis=0) if len(many) > 1 else turns[0] for turns in zip(*many)]
+    rows = to_flow(density.columns, cells)
+    of_flow = log_probs(density.flow, rows, X.dtype)
+    in_flow_space = of_flow[0] + of_flow[1]
+    if density.baseline is not None:
+        in_flow_space = _mixed(density.baseline, of_flow, rows, _may_be_absent(density))
+    log_density = _finite(in_flow_space + rows.log_jacobian)
+    if len(many) == 1:
+        return log_density
+    return log_sum_exp(ndx.reshape(log_density, (len(many), -1)), axis=0)
 
 
 def _may_be_absent(density: TableDensity) -> bool:
@@ -190,9 +191,8 @@ def _eliminated(centred: Array, covariance: np.ndarray) -> tuple[Array, Array, A
 
 def _kernel(kernel: Kernel, Z: Array, may_be_absent: bool) -> Array:
     """Return log-densities by a kernel density."""
-    known = ~np.isnan(kernel.centres)
-    if may_be_absent or not known.all():
-        return _kernel_of_parts(kernel, Z, known)
+    if may_be_absent or np.isnan(kernel.centres).any():
+        return _kernel_of_parts(kernel, Z)
     rows = ndx.sum(Z * Z, axis=1, keepdims=True)
     distances = rows - 2 * product(Z, kernel.centres.T)
     distances = distances + constant((kernel.centres**2).sum(1), Z)
@@ -211,18 +211,22 @@ def _kernel(kernel: Kernel, Z: Array, may_be_absent: bool) -> Array:
     return log_add_exp(log_probs) - float(np.log(len(log_probs)))
 
 
-def _kernel_of_parts(kernel: Kernel, Z: Array, known: np.ndarray) -> Array:
+def _kernel_of_parts(kernel: Kernel, Z: Array) -> Array:
     """Return log-densities by a kernel density where cells of rows or of centres are missing."""
     is_present = ~ndx.isnan(Z)
     in_row = as_number(is_present, Z)
     rows = ndx.where(is_present, Z, number(0.0, Z))
-    centres = np.where(known, kernel.centres, 0.0)
-    in_centre = known.astype(float).T
-    squares = product(rows * rows, in_centre) - 2 * product(rows, centres.T)
-    squares = ndx.maximum(squares + product(in_row, centres.T**2), number(0.0, Z))
-    n_shared = product(in_row, in_centre)
-    n_unknown = product(in_row, 1 - in_centre)
-    unknown_squares = product(rows * rows, 1 - in_centre)
+    # from one constant, so that the model holds the centres once
+    centres = constant(kernel.centres.T, Z)
+    is_known = ~ndx.isnan(centres)
+    in_centre = as_number(is_known, Z)
+    centres = ndx.where(is_known, centres, number(0.0, Z))
+    squares = matrix_product(rows * rows, in_centre) - 2 * matrix_product(rows, centres)
+    squares = squares + matrix_product(in_row, centres * centres)
+    squares = ndx.maximum(squares, number(0.0, Z))
+    n_shared = matrix_product(in_row, in_centre)
+    n_unknown = matrix_product(in_row, 1 - in_centre)
+    unknown_squares = matrix_product(rows * rows, 1 - in_centre)
     log_probs = []
     for h in kernel.bandwidths:
         variance = float(1 + h**2)
