@@ -11,6 +11,7 @@ from ndonnx import Array
 from numpy.polynomial import Chebyshev, Polynomial
 from scipy.special import erfcx, ndtri_exp
 
+LARGEST = float(np.finfo(np.float64).max)
 LARGE = 1e8  # from which on 1 beside a square is nothing in double precision
 LOG_ROOT = np.log(2 * np.pi) / 2
 # degrees of polynomials that are exact to 1e-14 and 1e-12
@@ -93,6 +94,11 @@ def log_mixture(log_prob: Array, other_log_prob: Array, other_share: float) -> A
         return log_prob
     own = log_prob + float(np.log1p(-other_share))
     return log_add_exp([own, other_log_prob + float(np.log(other_share))])
+
+
+def finite(x: Array) -> Array:
+    """Return numbers of which none is larger in magnitude than a float can be."""
+    return ndx.clip(x, -LARGEST, LARGEST)
 
 
 def log_hypot_1(x: Array) -> Array:

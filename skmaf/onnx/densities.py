@@ -311,7 +311,7 @@ def _isolation(forest: Isolation, rows: FlowRows) -> Array:
     return -ndx.exp(total * float(-np.log(2) / usual))
 
 
-def _trees(forest: Isolation) -> dict[str, list]:
+def _trees(forest: Isolation) -> dict[str, Any]:
     """Return the trees as attributes of the operator."""
     attributes: dict[str, list] = {
         name: []
