@@ -256,7 +256,7 @@ def _(density: PooledScore, X: Array) -> Array:
 def _(density: RobustScore, X: Array) -> Array:
     rows = _rows_of(density.density, X)
     of_levels = _network_log_probs(density.density, rows)
-    own = _finite(_mean_density(of_levels) + rows.log_jacobian)
+    own = _finite(_mean_density(density.density, of_levels) + rows.log_jacobian)
     looks = [_finite(of_levels[-1, :] + rows.log_jacobian), _isolation(density.forest, rows)]
     for look, centre, weight in zip(looks, density.centres, density.weights):
         # one without a say is left out of the model
@@ -273,7 +273,7 @@ def _rows_of(density: MultiscaleTableDensity, X: Array) -> FlowRows:
 
 def _log_prob_of_parts(density: MultiscaleTableDensity, rows: FlowRows) -> tuple[Array, Array]:
     """Return log-densities by the network, and by the kernel, whose are zeros without a share."""
-    by_network = _mean_density(_network_log_probs(density, rows)) + rows.log_jacobian
+    by_network = _mean_density(density, _network_log_probs(density, rows)) + rows.log_jacobian
     by_kernel = rows.log_jacobian
     if density.kernel_share and rows.values is not None:
         may_be_absent = density.flow.has_missing
@@ -292,10 +292,8 @@ def _network_log_probs(density: MultiscaleTableDensity, rows: FlowRows) -> Array
     return ndx.astype(log_probs_of_levels(density.flow, x, contexts), ndx.float64)
 
 
-def _mean_density(of_levels: Array) -> Array:
-    n_levels = of_levels.shape[0]
-    assert n_levels is not None
-    return log_sum_exp(of_levels, axis=0) - float(np.log(n_levels))
+def _mean_density(density: MultiscaleTableDensity, of_levels: Array) -> Array:
+    return log_sum_exp(of_levels, axis=0) - float(np.log(len(density.noise_contexts)))
 
 
 def _isolation(forest: Isolation, rows: FlowRows) -> Array:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ndonnx import Array
     from onnx import ModelProto
 
-IR_VERSION = 10  # the form of the file that came with operators of version 21
 DENSITIES = (MAFDensity, MultiscaleDensity, DensityEnsemble)
 
 
@@ -90,7 +89,8 @@ def to_onnx(estimator: Any) -> "ModelProto":
     _refuse_parts(_density(estimator), codec)
     X = ndx.argument(shape=("n", codec.n_features), dtype=ndx.from_numpy_dtype(codec.dtype))
     model = ndx.build({"X": X}, _outputs(estimator, codec, X))
-    model.ir_version = IR_VERSION
+    # the oldest form of the file that has these operators: older runtimes read it
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     model.producer_name = "skmaf"
     model.producer_version = __version__
     onnx.helper.set_model_props(model, _metadata(estimator, codec))

@@ -322,7 +322,8 @@ def log_probs_of_levels(network: MixtureMADE, x: Array, contexts: np.ndarray) ->
     inputs = seen if present is None else ndx.concat([present, seen], axis=1)
     params = _outputs_of_levels(network.network, inputs, contexts.astype(np.float32))
     variances = np.square(network.noise.level(contexts.astype(np.float32)))
-    shares, means, spreads = _thirds(params)
+    n = network.network.n_params // 3
+    shares, means, spreads = (params[..., i * n : (i + 1) * n] for i in range(3))
     deviations = softplus(spreads)
     of_noise = constant(variances.reshape(-1, 1, 1, 1), x)
     variance = of_noise + deviations * deviations
@@ -349,9 +350,3 @@ def _outputs_of_levels(network: MaskedNetwork, inputs: Array, contexts: np.ndarr
     params = _linear(network.output, h)
     shape = (len(contexts), -1, len(network.degrees), network.n_params)
     return ndx.reshape(params, shape)
-
-
-def _thirds(params: Array) -> list[Array]:
-    n = params.shape[-1]
-    assert n is not None
-    return [params[..., i * n // 3 : (i + 1) * n // 3] for i in range(3)]
