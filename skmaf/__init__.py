@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .density import MAFDensity
     from .ensemble import DensityEnsemble
     from .multiscale import MultiscaleDensity
+    from .onnx.export import to_onnx
     from .outlier import DensityOutlierDetector
     from .persistence.files import load, save
     from .plotting.conditional import ConditionalDisplay
@@ -53,6 +54,7 @@ __all__ = [
     "load",
     "read_table",
     "save",
+    "to_onnx",
 ]
 __version__ = "0.1.0"
 
@@ -80,6 +82,7 @@ _MODULES = {
     "load": "persistence.files",
     "read_table": "reading",
     "save": "persistence.files",
+    "to_onnx": "onnx.export",
 }
 
 if not TYPE_CHECKING:  # type checkers read the imports above, and refuse other names

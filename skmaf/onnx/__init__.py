@@ -1,0 +1,1 @@
+"""ONNX models of fitted estimators, which are served without torch and skmaf."""
