@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._versions import show_versions
     from .classifier import MAFClassifier
     from .conditional import ConditionalMAFDensity
     from .density import MAFDensity
@@ -37,6 +38,7 @@ __all__ = [
     "load",
     "read_table",
     "save",
+    "show_versions",
 ]
 __version__ = "0.1.0"
 
@@ -56,6 +58,7 @@ _MODULES = {
     "load": "persistence.files",
     "read_table": "reading",
     "save": "persistence.files",
+    "show_versions": "_versions",
 }
 
 if not TYPE_CHECKING:  # type checkers read the imports above, and refuse other names

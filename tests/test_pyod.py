@@ -127,3 +127,17 @@ def test_a_thresholding_object(tables):
             return (scores > self.thresh_).astype(int)
 
     assert small_detector(contamination=Largest()).fit(tables[0]).labels_.sum() == 3
+
+
+def test_in_the_adapter_of_sktime(tables):
+    """It clones and fits the detector; what its `predict` gives is wrong for any of PyOD's.
+
+    (sktime 1.2 gives labels where positions are due.)
+    """
+    pytest.importorskip("sktime", reason="needs sktime, which is in no extra")
+    from sktime.detection.adapters import PyODDetector
+
+    X = pd.DataFrame(tables[0])
+    adapter = PyODDetector(small_detector(contamination=0.05)).fit(X)
+    assert len(adapter.predict(X)) == 10
+    assert adapter.estimator_.labels_[190:].all()
