@@ -103,6 +103,10 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         with the same parameters that finds it there, after a crash or an interrupt, goes on from
         it, to the same result as one that was never stopped; a fit that ends deletes it. It needs
         an int as ``random_state``.
+    callbacks : list of callable, default=None
+        Each is called as ``callback(estimator, epoch)`` after every epoch, with its number, loss
+        and held-out score (see Notes); where one returns True that training ends, and the best
+        weights so far are kept.
     verbose : bool, default=False
         Whether to show a progress bar with the held-out score.
     random_state : int, RandomState instance or None, default=None
@@ -177,6 +181,15 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     good, its share is almost 1, and what the tails keep stops single rows from getting absurdly low
     densities. The mixture is as exact as the flow. Without held-out rows (``early_stopping=False``)
     the density is the flow alone.
+
+    Callbacks are told of an epoch by an object with ``number``, which counts from 1 in each
+    training of a fit (see ``part``), ``max_iter``, ``part`` ("discrete" for the training of the
+    probabilities of discrete columns, which comes first, or "continuous"), ``loss``,
+    ``validation_score`` and ``best_validation_score`` (None without held-out rows), in nats and in
+    the units of X. The estimator is the one that is being fitted: it has its parameters, and is
+    otherwise as it was before. An error in a callback ends the fit, and leaves it so. The logger
+    "skmaf" has a record of each epoch and of each fit, at level DEBUG (of a fit at INFO if
+    ``verbose``). `skmaf.save` refuses functions: set ``callbacks=None`` before.
 
     X in float32 is scored and sampled in float32, other X in float64. Rows so far out that their
     density vanishes get -1e300.

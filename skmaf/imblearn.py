@@ -77,7 +77,8 @@ class DensityOverSampler(BaseOverSampler):
     """
 
     _parameter_constraints = {
-        **BaseOverSampler._parameter_constraints,
+        "sampling_strategy": "no_validation",  # imbalanced-learn checks it with the classes
+        "random_state": ["random_state"],
         "estimator": [HasMethods(["fit", "sample"]), None],
     }
 

@@ -179,8 +179,8 @@ def _to_bytes(value: Any, kind: str) -> bytes:
     except NotPlainError as error:
         raise TypeError(
             f"{error}, which a file without code cannot hold. Replace it by an estimator that "
-            "skmaf.save names, or keep all of it with joblib.dump, whose files can run any code "
-            "when they are loaded."
+            "skmaf.save names (callbacks by None: the fit is done), or keep all of it with "
+            "joblib.dump, whose files can run any code when they are loaded."
         ) from None
     described = {
         "format": FORMAT,
