@@ -165,6 +165,14 @@ def test_under_settings_of_the_user(tiny, rows):
         np.testing.assert_allclose(law.log_prob(torch.tensor(rows)), expected)
     finally:
         torch.set_default_dtype(torch.float32)
+    torch.set_default_device("meta")
+    try:
+        assert torch.equal(law.log_prob(torch.tensor(rows, device="cpu")), expected)
+        assert law.sample((3,)).device.type == "cpu"
+    finally:
+        torch.set_default_device(None)
+    with torch.autocast("cpu"):
+        assert torch.equal(law.log_prob(torch.tensor(rows)), expected)
     with torch.no_grad():
         value = torch.tensor(rows, requires_grad=True)
         assert not law.log_prob(value).requires_grad

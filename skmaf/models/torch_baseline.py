@@ -58,9 +58,10 @@ def _log_mixture(log_prob: torch.Tensor, other: torch.Tensor, other_share: float
 def _gaussian_log_prob(gaussian: Gaussian, values: torch.Tensor) -> torch.Tensor:
     """Return log-densities of a normal law mixed with a Student's t of the same covariance."""
     present = ~values.isnan()
-    both = present[:, :, None] & present[:, None]
+    patterns = present[:1] if present.all() else present  # one covariance does for whole rows
+    both = patterns[:, :, None] & patterns[:, None]
     # absent columns are independent, of variance 1, and so add nothing
-    absent = torch.diag_embed((~present).double())
+    absent = torch.diag_embed((~patterns).double())
     root = torch.linalg.cholesky(torch.where(both, torch.from_numpy(gaussian.covariance), absent))
     centred = torch.where(present, values - torch.from_numpy(gaussian.mean), 0.0)
     scaled = torch.linalg.solve_triangular(root, centred[:, :, None], upper=False)

@@ -59,6 +59,11 @@ class DensityDistribution(Distribution):
             If rows have another number of columns, or cells that are NaN.
         """
         self._validate_sample(value)
+        # whatever the user's default device is
+        with torch.device("cpu"):
+            return self._log_prob(value)
+
+    def _log_prob(self, value: torch.Tensor) -> torch.Tensor:
         rows = value.reshape(-1, *self.event_shape).to("cpu", torch.float64)
         columns = self._density.columns
         Z = columns.to_flow(rows.detach().numpy())
@@ -99,7 +104,7 @@ class DensityDistribution(Distribution):
         """
         shape = self._extended_shape(torch.Size(sample_shape))
         n_rows = math.prod(shape[:-1])
-        seed = int(torch.randint(MAX_SEED, ()))
+        seed = int(torch.randint(MAX_SEED, (), device="cpu"))
         if n_rows == 0:
             return torch.empty(shape, dtype=torch.float64)
         rows = self._density.sample(n_rows, seed).astype(np.float64)
