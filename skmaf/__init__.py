@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._versions import show_versions
     from .classifier import MAFClassifier
     from .conditional import ConditionalMAFDensity
     from .density import MAFDensity
@@ -54,6 +55,7 @@ __all__ = [
     "load",
     "read_table",
     "save",
+    "show_versions",
     "to_onnx",
 ]
 __version__ = "0.1.0"
@@ -82,6 +84,7 @@ _MODULES = {
     "load": "persistence.files",
     "read_table": "reading",
     "save": "persistence.files",
+    "show_versions": "_versions",
     "to_onnx": "onnx.export",
 }
 

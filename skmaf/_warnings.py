@@ -16,6 +16,8 @@ LIBRARIES = {
     "tqdm",
     "dask",
     "distributed",
+    "imblearn",
+    "pyod",
 }
 
 

@@ -1,5 +1,6 @@
 """What estimators with a codec and a density share: reading rows, warnings, writing rows."""
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from .table.relation_search import column_keys
 
 if TYPE_CHECKING:
     from .training.loop import History
+
+logger = logging.getLogger("skmaf")
 
 CONTAINERS = (None, "default", "pandas", "polars")
 
@@ -88,6 +91,18 @@ def keep_fitted(estimator: Any, codec: Any, **attributes: Any) -> None:
     kept = {name: value for name, value in vars(estimator).items() if name != "feature_names_in_"}
     # one assignment: an interrupt cannot come in its middle
     estimator.__dict__ = {**kept, **features, "codec_": codec, **attributes}
+    _log_fit(estimator, codec.n_features, attributes)
+
+
+def _log_fit(estimator: Any, n_columns: int, attributes: dict) -> None:
+    """Log that a fit has ended: as news if the estimator is verbose, and else for who debugs."""
+    level = logging.INFO if getattr(estimator, "verbose", False) else logging.DEBUG
+    n_epochs = attributes.get("n_iter_")
+    length = "" if n_epochs is None else f" in {n_epochs} epochs"
+    score = attributes.get("best_validation_score_")
+    quality = "" if score is None else f"; best held-out score {score:.4f} nats"
+    name = type(estimator).__name__
+    logger.log(level, "%s fitted to %d columns%s%s", name, n_columns, length, quality)
 
 
 def knowledge_of(codec: TableCodec) -> TableKnowledge:

@@ -62,7 +62,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside
         to calibrate, with early stopping or without.
-    device, column_kinds, relations, checkpoint, verbose, random_state
+    device, column_kinds, relations, checkpoint, callbacks, verbose, random_state
         As in `MAFDensity`; ``random_state`` governs the rows that calibrate, too.
 
     Attributes

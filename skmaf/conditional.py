@@ -52,7 +52,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside
         to calibrate the intervals, with early stopping or without.
-    device, checkpoint, verbose, random_state
+    device, checkpoint, callbacks, verbose, random_state
         As in `MAFDensity`; ``random_state`` governs the rows that calibrate, too.
     column_kinds : dict, default=None
         What targets are, by position or name, as in `MAFDensity`. Names of columns of X, which no

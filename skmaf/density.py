@@ -1,6 +1,6 @@
 """MAFDensity: the density of a table by a masked autoregressive flow."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from .streamed import read_all, sample_of, stream_of
 from .table.codec import TableCodec
 from .table.column_kinds import declared_kinds
 from .table.frames import as_table
+
+if TYPE_CHECKING:
+    from .models.torch_distribution import DensityDistribution
 
 
 class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
@@ -100,6 +103,10 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         with the same parameters that finds it there, after a crash or an interrupt, goes on from
         it, to the same result as one that was never stopped; a fit that ends deletes it. It needs
         an int as ``random_state``.
+    callbacks : list of callable, default=None
+        Each is called as ``callback(estimator, epoch)`` after every epoch, with its number, loss
+        and held-out score (see Notes); where one returns True that training ends, and the best
+        weights so far are kept.
     verbose : bool, default=False
         Whether to show a progress bar with the held-out score.
     random_state : int, RandomState instance or None, default=None
@@ -174,6 +181,15 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     good, its share is almost 1, and what the tails keep stops single rows from getting absurdly low
     densities. The mixture is as exact as the flow. Without held-out rows (``early_stopping=False``)
     the density is the flow alone.
+
+    Callbacks are told of an epoch by an object with ``number``, which counts from 1 in each
+    training of a fit (see ``part``), ``max_iter``, ``part`` ("discrete" for the training of the
+    probabilities of discrete columns, which comes first, or "continuous"), ``loss``,
+    ``validation_score`` and ``best_validation_score`` (None without held-out rows), in nats and in
+    the units of X. The estimator is the one that is being fitted: it has its parameters, and is
+    otherwise as it was before. An error in a callback ends the fit, and leaves it so. The logger
+    "skmaf" has a record of each epoch and of each fit, at level DEBUG (of a fit at INFO if
+    ``verbose``). `skmaf.save` refuses functions: set ``callbacks=None`` before.
 
     X in float32 is scored and sampled in float32, other X in float64. Rows so far out that their
     density vanishes get -1e300.
@@ -337,6 +353,48 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             )
         X = self._write(self.density_.from_base(Z))
         return X if index is None or not isinstance(X, pd.DataFrame) else X.set_axis(index)
+
+    def as_torch_distribution(self) -> "DensityDistribution":
+        """The density as a torch distribution, for tables of continuous numbers.
+
+        Its log-density has gradients in the row: to seek modes, to sample by Hamiltonian Monte
+        Carlo, or as a term of a loss. It computes in float64 on the CPU, with the simple densities
+        beside the flow.
+
+        Returns
+        -------
+        distribution : torch.distributions.Distribution
+            With ``log_prob``, of rows in the units of X, and ``sample``. There is no ``rsample``:
+            the fitted weights are fixed, so that a draw depends on nothing with a gradient.
+
+        Raises
+        ------
+        ValueError
+            If `fit` saw missing cells, or a column holds categories, dates, or few, heaped or
+            periodic values, in which a density has no gradient; ``column_kinds`` can declare
+            numbers continuous.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn.datasets import load_iris
+        >>> from skmaf import MAFDensity
+        >>> X = load_iris().data[:, :3]
+        >>> law = MAFDensity(max_iter=30, random_state=0).fit(X).as_torch_distribution()
+        >>> row = torch.tensor(X[0], requires_grad=True)
+        >>> law.log_prob(row).backward()      # which way the row would get likelier
+        >>> row.grad.shape
+        torch.Size([3])
+        """
+        from .models.torch_distribution import as_torch_distribution
+
+        check_is_fitted(self)
+        if self.codec_.has_missing:
+            raise ValueError(
+                "X in fit had missing cells, of which torch distributions know nothing: fit rows "
+                "without, such as what impute gives."
+            )
+        return as_torch_distribution(self.density_, self.schema_)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of base space.

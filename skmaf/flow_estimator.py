@@ -1,6 +1,8 @@
 """The parameters of estimators whose flow learns by maximum likelihood, and what `fit` keeps."""
 
+import logging
 import os
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,10 @@ from .training.budget import WEIGHT_DECAY_ROWS
 if TYPE_CHECKING:
     from .models.table_density import TableDensity
     from .training.checkpoint import Checkpoint
+    from .training.epochs import Epoch
     from .training.loop import History
+
+logger = logging.getLogger("skmaf")
 
 
 class FlowEstimator(FittedDensity):
@@ -46,6 +51,7 @@ class FlowEstimator(FittedDensity):
         "column_kinds": [dict, None],
         "relations": [StrOptions({"auto"}), list, tuple, None],
         "checkpoint": [str, os.PathLike, None],
+        "callbacks": [list, tuple, None],
         "verbose": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -72,6 +78,7 @@ class FlowEstimator(FittedDensity):
         column_kinds: dict | None = None,
         relations: Any = "auto",
         checkpoint: Any = None,
+        callbacks: Any = None,
         verbose: bool = False,
         random_state: Any = None,
     ):
@@ -94,6 +101,7 @@ class FlowEstimator(FittedDensity):
         self.column_kinds = column_kinds
         self.relations = relations
         self.checkpoint = checkpoint
+        self.callbacks = callbacks
         self.verbose = verbose
         self.random_state = random_state
 
@@ -143,7 +151,25 @@ class FlowEstimator(FittedDensity):
             device=self.device,
             decay_rows=self._decay_rows,
             progress=type(self).__name__ if self.verbose else None,
+            on_epoch=self._teller(),
         )
+
+    def _teller(self) -> Callable[["Epoch"], bool]:
+        """Return what is called after each epoch, and says whether the training is to end."""
+        callbacks = list(self.callbacks or [])
+        for callback in callbacks:
+            if not callable(callback):
+                raise ValueError(
+                    f"callbacks must be functions of (estimator, epoch), got {callback!r}."
+                )
+
+        def tell(epoch: "Epoch") -> bool:
+            logger.debug("%s: %s", type(self).__name__, epoch)
+            # each is told, whatever the others say
+            answers = [callback(self, epoch) for callback in callbacks]
+            return any(answers)
+
+        return tell
 
     def _open_checkpoint(self) -> "Checkpoint | None":
         return checkpoint_at(self.checkpoint, self.random_state)

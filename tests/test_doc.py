@@ -2,6 +2,8 @@
 
 import doctest
 import importlib
+import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -17,13 +19,36 @@ def test_pages(page):
     assert results.failed == 0
 
 
+def sections():
+    """The beginning of a page, and what follows each comment that says what it needs."""
+    text = (DOC / "integrations.rst").read_text(encoding="utf-8")
+    beginning, *rest = re.split(r"^\.\. needs: (\w+)$", text, flags=re.MULTILINE)
+    return [(name, beginning + section) for name, section in zip(rest[::2], rest[1::2])]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of other libraries, about themselves
+@pytest.mark.parametrize("library, text", sections(), ids=[name for name, _ in sections()])
+def test_integrations(library, text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip(library, reason=f"needs {library}")
+    test = doctest.DocTestParser().get_doctest(text, {}, library, None, None)
+    results = doctest.DocTestRunner().run(test)
+    assert results.attempted > 5
+    assert results.failed == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [
+        "_versions",
         "classifier",
         "conditional",
         "density",
+        "ensemble",
+        "imblearn",
         "multiscale",
         "outlier",
         "plotting.conditional",
@@ -34,6 +59,7 @@ def test_pages(page):
         "plotting.scores",
         "plotting.training",
         "persistence.files",
+        "pyod",
         "reading.tables",
         "streamed",
         "table.relation_search",
@@ -41,6 +67,8 @@ def test_pages(page):
     ],
 )
 def test_docstrings(module):
+    if module in ("imblearn", "pyod"):
+        pytest.importorskip(module, reason=f"needs the extra {module!r}")
     results = doctest.testmod(importlib.import_module(f"skmaf.{module}"))
     assert results.attempted > 0
     assert results.failed == 0

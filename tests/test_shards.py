@@ -131,7 +131,7 @@ def trained(streams):
         budget=Budget(5, 40, 0.01, 0.1, 99),
         tol=0.0,
         generator=generator,
-        on_epoch=lambda history: None,
+        on_epoch=lambda history: False,
         stream=stream,
     )
     return {"weights": weights_of(flow), "losses": history.loss_curve}

@@ -47,7 +47,7 @@ def weighted(x):
     return WeightedRows(x, torch.ones(len(x)))
 
 
-def run(flow, rows, validation, *, on_epoch=lambda history: None, seed=0, **changes):
+def run(flow, rows, validation, *, on_epoch=lambda history: False, seed=0, **changes):
     """`train` with settings for small tables, all of which may be changed."""
     settings = {"steps": torch.zeros(2), "tol": 0.0}
     budget = {

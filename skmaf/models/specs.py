@@ -1,8 +1,10 @@
 """What a fit of a table's density is told: its parameters, and what is known of the table."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..training.budget import WEIGHT_DECAY_ROWS
+from ..training.epochs import Epoch
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class TrainingSpec:
         Rows up to which weights decay in full where ``alpha`` is "auto".
     progress : str or None
         What to call the progress bar; None for none.
+    on_epoch : callable or None
+        Called with each `Epoch`; the training ends where it returns True.
     """
 
     alpha: float | str
@@ -43,6 +47,8 @@ class TrainingSpec:
     device: str
     decay_rows: int = WEIGHT_DECAY_ROWS
     progress: str | None = None
+    # no part of what makes a fit another one
+    on_epoch: Callable[[Epoch], bool] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

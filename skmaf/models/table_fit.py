@@ -14,7 +14,7 @@ from .._devices import pick_device
 from .._families import FAMILIES
 from .._torch import isolated_torch, threads_for
 from .._validation import seed_from, weigh
-from ..flows import Categories, RowDensity, TableFlow, make_table_flow
+from ..flows import Categories, CodesDensity, RowDensity, TableFlow, make_table_flow
 from ..table.column_kinds import (
     continuous_column,
     exact_column,
@@ -24,6 +24,7 @@ from ..table.column_kinds import (
 from ..table.columns import Columns
 from ..training.budget import Budget, hold_out, make_budget
 from ..training.checkpoint import Checkpoint, TrainingSlot
+from ..training.epochs import Epoch
 from ..training.hiding import Hiding
 from ..training.loop import History, WeightedRows, joined, train, weighted_rows
 from ..training.noise import dequantise
@@ -36,6 +37,7 @@ from .table_density import TableDensity, flow_log_probs, rows_of
 
 Option = TypeVar("Option")
 Result = TypeVar("Result")
+Jacobians = tuple[float, float]  # mean logarithms, of training and of validation rows
 
 
 @isolated_torch()
@@ -368,7 +370,6 @@ def _train(
             )
         n_rows = len(fitted.Z) if stream is None else len(stream)
         budget = _budget(part, n_rows, size, training)
-        log_jacobian = validation.mean_log_jacobian
         history = _train_part(
             part,
             fitted,
@@ -377,7 +378,7 @@ def _train(
             training,
             hiding,
             generator,
-            log_jacobian,
+            (fitted.mean_log_jacobian, validation.mean_log_jacobian),
             None if checkpoint is None else checkpoint.begin_training(),
             None if stream is None else replace(stream, tensor=part.tensor),
         )
@@ -409,13 +410,22 @@ def _train_part(
     training: TrainingSpec,
     hiding: Hiding | None,
     generator: torch.Generator,
-    log_jacobian: float,
+    jacobians: Jacobians,
     slot: TrainingSlot | None,
     stream: RowStream | None,
 ) -> History:
     """Train one part of a flow, with a progress bar in the units of the table."""
     name = training.progress
     bar = tqdm(total=budget.n_epochs, desc=name, unit="epoch", disable=name is None)
+    show = _shown_on(bar, jacobians[1])
+    is_discrete = isinstance(part, CodesDensity)
+
+    def on_epoch(history: History) -> bool:
+        show(history)
+        if training.on_epoch is None:
+            return False
+        return training.on_epoch(_epoch_of(history, budget.n_epochs, is_discrete, jacobians))
+
     with threads_for(budget.batch_size * part.widest), bar:
         return train(
             part,
@@ -425,7 +435,7 @@ def _train_part(
             budget=budget,
             tol=training.tol,
             generator=generator,
-            on_epoch=_shown_on(bar, log_jacobian),
+            on_epoch=on_epoch,
             hiding=hiding,
             slot=slot,
             stream=stream,
@@ -442,3 +452,21 @@ def _shown_on(bar: tqdm, log_jacobian: float) -> Callable[[History], None]:
         bar.update()
 
     return show
+
+
+def _epoch_of(history: History, max_iter: int, is_discrete: bool, jacobians: Jacobians) -> Epoch:
+    """Return the last epoch of a history in the units of the table.
+
+    Of two parts of a flow the continuous one has the log-Jacobians, of training and validation
+    rows: numbers of both add up to those of the whole.
+    """
+    of_fitted, of_validation = (0.0, 0.0) if is_discrete else jacobians
+    scores = history.validation_scores
+    return Epoch(
+        number=len(history.loss_curve),
+        max_iter=max_iter,
+        part="discrete" if is_discrete else "continuous",
+        loss=history.loss_curve[-1] - of_fitted,
+        validation_score=scores[-1] + of_validation if scores else None,
+        best_validation_score=history.best_score + of_validation if scores else None,
+    )

@@ -134,8 +134,8 @@ def write_value(path: Path, value: Any, kind: str, about: dict | None = None) ->
     except NotPlainError as error:
         raise TypeError(
             f"{error}, which a file without code cannot hold. Replace it by an estimator that "
-            "skmaf.save names, or keep all of it with joblib.dump, whose files can run any code "
-            "when they are loaded."
+            "skmaf.save names (callbacks by None: the fit is done), or keep all of it with "
+            "joblib.dump, whose files can run any code when they are loaded."
         ) from None
     head = {"format": FORMAT, "kind": kind, "version": __version__}
     if about:

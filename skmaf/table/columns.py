@@ -141,7 +141,7 @@ class Continuous(Column):
 
     def values(self, x: np.ndarray) -> np.ndarray:
         t = self._transformed(x)
-        if self._is_step_stretched:
+        if self.is_step_stretched:
             # the middle of the transformed step, so that steps of neighbours touch
             low, high = self._transformed_ends(x)
             t = (low + high) / 2
@@ -150,12 +150,12 @@ class Continuous(Column):
             return np.clip(z, -MAX_STANDARDISED, MAX_STANDARDISED)[:, None]
 
     def steps(self, x: np.ndarray) -> np.ndarray:
-        if not self._is_step_stretched:
+        if not self.is_step_stretched:
             return np.full((1, 1), self.step / self.scale)
         return self._transformed_step(x)[:, None] / self.scale
 
     @property
-    def _is_step_stretched(self) -> bool:
+    def is_step_stretched(self) -> bool:
         """Whether a step of one width in units of the column has many widths in flow space."""
         return self.step > 0 and self.transform is not None and not self.is_step_transformed
 
@@ -177,7 +177,7 @@ class Continuous(Column):
         log_derivative = np.zeros_like(x)
         if self.transform is not None:
             log_derivative = self.transform.log_derivative(x)
-        if self._is_step_stretched:
+        if self.is_step_stretched:
             # a value on a grid has the mean derivative over its step, as far as that is not rounded
             step = self._transformed_step(x)
             with np.errstate(divide="ignore"):

@@ -121,7 +121,7 @@ class History:
         The largest of these and of that before the first epoch; minus infinity without validation
         rows.
     converged : bool
-        Whether training ended because the validation score no longer rose.
+        Whether training ended because the validation score no longer rose, or was told to.
     interrupted : bool
         Whether a KeyboardInterrupt ended it.
     n_failed : int
@@ -174,7 +174,7 @@ def train(
     budget: Budget,
     tol: float,
     generator: torch.Generator,
-    on_epoch: Callable[[History], object],
+    on_epoch: Callable[[History], bool],
     hiding: Hiding | None = None,
     slot: TrainingSlot | None = None,
     stream: BatchStream | None = None,
@@ -203,7 +203,7 @@ def train(
     generator : torch.Generator
         Draws the order of the rows, their place in the steps, and the cells to hide.
     on_epoch : callable
-        Called with the history after each epoch.
+        Called with the history after each epoch; the training ends where it returns True.
     hiding : Hiding or None, default=None
         Hides cells, anew in each epoch.
     slot : TrainingSlot, default=None
@@ -230,8 +230,8 @@ def train(
         for _ in range(training.n_epochs, budget.n_epochs):
             if not training.run_epoch(tol):
                 continue
-            on_epoch(history)
-            if best.n_stale_epochs >= budget.patience:
+            is_stopped = on_epoch(history)
+            if is_stopped or best.n_stale_epochs >= budget.patience:
                 history.converged = True
                 break
             if slot is not None:
