@@ -272,6 +272,14 @@ def test_a_circle_of_one_place_but_for_rounding():
     assert np.isfinite(density.score_samples(X)).all()
 
 
+def test_a_circle_of_numbers_near_the_ends_of_floats():
+    X = np.column_stack([np.where(np.arange(60) % 9, NORMAL, LARGEST), NORMAL[::-1]])
+    density = MultiscaleDensity(
+        max_iter=2, hidden_layer_sizes=(4,), column_kinds={0: ("periodic", 24)}, random_state=0
+    ).fit(X)
+    assert np.isfinite(density.score_samples(X)).all()
+
+
 def test_a_class_with_one_row_to_learn_from():
     X = np.column_stack([np.where(np.arange(12) == 3, 1.5, np.nan), NORMAL[:12]])
     classes = np.arange(12) % 2

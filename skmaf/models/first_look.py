@@ -63,5 +63,7 @@ def tail_oddness(Z: np.ndarray) -> np.ndarray:
     left = -np.log(rankdata(Z, method="max", axis=0) / n)
     right = -np.log(rankdata(-Z, method="max", axis=0) / n)
     both = (left + right) / 2
-    skewed = np.where(skew(Z, axis=0) < 0, left, right)
+    with np.errstate(over="ignore"):  # as it divides by means that are nearly 0
+        is_left = skew(Z, axis=0) < 0
+    skewed = np.where(is_left, left, right)
     return np.maximum(both, skewed).sum(axis=1)

@@ -160,7 +160,7 @@ class OnCircle(Column):
 
 def _points(x: np.ndarray, period: float) -> np.ndarray:
     """Return cosines and sines, shape (n, 2)."""
-    angle = 2 * np.pi * x / period
+    angle = 2 * np.pi * np.mod(x, period) / period
     return np.column_stack([np.cos(angle), np.sin(angle)])
 
 
