@@ -17,6 +17,7 @@ from ._compat import Interval, StrOptions, fit_context
 from ._dask import a_number, lazy_on_dask
 from ._devices import pick_device
 from ._families import ACTIVATION_NAMES, BIJECTOR_NAMES, FAMILIES
+from ._memory import BatchSize
 from ._torch import isolated_torch, threads_for
 from ._validation import check_count, check_sizes, seed_from
 from ._warnings import warn_user
@@ -385,8 +386,11 @@ class VariationalFlow(PlainState):
         x, log_q = draw(flow, n, self.n_dims, generator)
         device = pick_device(self.device, fitted=True)
         with torch.no_grad():
-            batches = flow.tensor(x).to(device).split(self.batch_size)
-            log_p = torch.cat([checked_log_density(self.log_density, rows) for rows in batches])
+            drawn = flow.tensor(x).to(device)
+            batches = BatchSize(self.batch_size).batches(
+                lambda rows: checked_log_density(self.log_density, drawn[rows]), n
+            )
+            log_p = torch.cat([part for _, part in batches])
         return estimate_evidence((log_p.cpu().double() - log_q).numpy())
 
     def _keep(self, flow: Flow, history: ReverseKLHistory, evidence: Evidence) -> None:

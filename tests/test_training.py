@@ -517,7 +517,8 @@ def test_steps_are_those_of_torch(weight_decay):
     theirs = torch.optim.AdamW(other.parameters(), weight_decay=weight_decay)
     norms = []
     for rate, scale in [(1e-3, 1.0), (1e-2, 100.0), (2e-2, 1.0), (5e-3, 0.1)]:
-        assert ours.step(-scale * flow.log_prob(rows).mean(), rate)
+        ours.take_gradients(lambda part, scale=scale: -scale * flow.log_prob(rows).mean(), 64)
+        assert ours.move_if_finite(rate)
         theirs.param_groups[0]["lr"] = rate
         theirs.zero_grad()
         (-scale * other.log_prob(rows).mean()).backward()
@@ -530,7 +531,9 @@ def test_steps_are_those_of_torch(weight_decay):
 
 def test_no_step_along_a_gradient_that_is_not_finite():
     weight = torch.nn.Parameter(torch.zeros(3))
-    assert not AdamW([weight]).step(weight.sqrt().sum(), 0.1)
+    adam = AdamW([weight])
+    adam.take_gradients(lambda part: weight.sqrt().sum(), 1)
+    assert not adam.move_if_finite(0.1)
     assert torch.equal(weight, torch.zeros(3))
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
 from .._devices import pick_device
+from .._memory import BatchSize
 from .._torch import isolated_torch, threads_for
 from .._validation import check_count, seed_from
 from ..flows import Flow, MixtureMADE
@@ -258,8 +259,12 @@ class MultiscaleTableDensity:
         """Return the log-density of rows of flow space by the kernel; 0 where it has no share."""
         if not (self.kernel_share and Z.shape[1]):
             return np.zeros(len(Z))
+        blocks = _whole_blocks(Z)
         with threads_for(1):
-            return np.concatenate([self.kernel.log_prob(block) for block in _blocks(Z)])[: len(Z)]
+            parts = BatchSize(BLOCK_ROWS).batches(
+                lambda rows: self.kernel.log_prob(blocks[rows]), len(blocks)
+            )
+            return np.concatenate([part for _, part in parts])[: len(Z)]
 
     def _network_log_probs(self, Z: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         """Return the network's log-density of rows of flow space at noise levels.
@@ -270,15 +275,20 @@ class MultiscaleTableDensity:
             return np.zeros((len(contexts), len(Z)))
         # in the precision that it was trained in: it resolves no more
         network = self.precisions.in_precision(np.dtype(np.float32))
-        # all levels in one pass: small products cost as much as larger ones
-        context = network.tensor(contexts).repeat_interleave(BLOCK_ROWS)[:, None]
+        of_levels = network.tensor(contexts)
+        blocks = _whole_blocks(Z[:, self.order])
+
+        def compute(rows: slice) -> torch.Tensor:
+            # all levels in one pass: small products cost as much as larger ones
+            block = network.tensor(blocks[rows])
+            context = of_levels.repeat_interleave(len(block))[:, None]
+            log_probs = network.log_prob(block.repeat(len(contexts), 1), context)
+            return log_probs.view(len(contexts), -1)
+
         with threads_for(1), torch.no_grad():
-            of_blocks = [
-                network.log_prob(network.tensor(block).repeat(len(contexts), 1), context)
-                for block in _blocks(Z[:, self.order])
-            ]
-        log_probs = torch.stack(of_blocks).view(-1, len(contexts), BLOCK_ROWS).transpose(0, 1)
-        return log_probs.reshape(len(contexts), -1)[:, : len(Z)].cpu().double().numpy()
+            parts = BatchSize(BLOCK_ROWS).batches(compute, len(blocks))
+            log_probs = torch.cat([part for _, part in parts], 1)
+        return log_probs[:, : len(Z)].cpu().double().numpy()
 
     def _log_probs_of_levels(self, N: np.ndarray) -> np.ndarray:
         """Return the network's log-density at all noise levels, those not mixed included."""
@@ -310,13 +320,10 @@ def _mean_density(log_probs: np.ndarray) -> np.ndarray:
     return np.logaddexp.reduce(log_probs, axis=0) - np.log(len(log_probs))
 
 
-def _blocks(Z: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield `BLOCK_ROWS` rows at a time, the last of them filled up with copies of the first."""
+def _whole_blocks(Z: np.ndarray) -> np.ndarray:
+    """Return rows of which blocks of `BLOCK_ROWS` are whole, filled up with copies of the first."""
     n_missing = -len(Z) % BLOCK_ROWS
-    if n_missing:
-        Z = np.concatenate([Z, np.repeat(Z[:1], n_missing, axis=0)])
-    for rows in gen_batches(len(Z), BLOCK_ROWS):
-        yield Z[rows]
+    return np.concatenate([Z, np.repeat(Z[:1], n_missing, axis=0)]) if n_missing else Z
 
 
 @isolated_torch()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils import gen_batches
 
+from .._memory import BatchSize
 from .._torch import isolated_torch, threads_for
 from .._validation import check_count, seed_from
 from ..flows import TableFlow
@@ -82,18 +83,20 @@ class TableDensity:
     def _log_prob(self, N: np.ndarray, context: np.ndarray | None) -> np.ndarray:
         """Return the log-density of each row where it lies, on circles at one place of two."""
         flow = self.precisions.in_precision(N.dtype)
-        log_prob = np.empty(len(N))
+
+        def compute(rows: slice) -> np.ndarray:
+            Z = self.columns.to_flow(N[rows])
+            batch_context = rows_of(context, rows)
+            of_codes, of_values = _batch_log_probs(flow, Z, batch_context)
+            if self.baseline is None:
+                in_flow_space = of_codes + of_values
+            else:
+                in_flow_space = self.baseline.mix((of_codes, of_values), Z, batch_context)
+            return in_flow_space + self.columns.log_jacobian(N[rows])
+
         with threads_for(1), torch.no_grad():
-            for rows in gen_batches(len(N), flow.batch_rows):
-                Z = self.columns.to_flow(N[rows])
-                batch_context = rows_of(context, rows)
-                of_codes, of_values = _batch_log_probs(flow, Z, batch_context)
-                if self.baseline is None:
-                    in_flow_space = of_codes + of_values
-                else:
-                    in_flow_space = self.baseline.mix((of_codes, of_values), Z, batch_context)
-                log_prob[rows] = in_flow_space + self.columns.log_jacobian(N[rows])
-        return log_prob
+            parts = BatchSize(flow.batch_rows).batches(compute, len(N))
+            return np.concatenate([part for _, part in parts])
 
     @isolated_torch()
     def sample(
@@ -123,8 +126,11 @@ class TableDensity:
         Z = np.empty((len(N), len(self.columns.owners)), dtype=N.dtype)
         N = self.columns.copies(N)[0]
         with threads_for(1), torch.no_grad():
-            for rows in gen_batches(len(N), flow.batch_rows):
-                Z[rows] = flow.to_base(flow.tensor(self.columns.to_flow(N[rows]))).cpu().numpy()
+            batches = BatchSize(flow.batch_rows).batches(
+                lambda rows: flow.to_base(flow.tensor(self.columns.to_flow(N[rows]))), len(N)
+            )
+            for rows, z in batches:
+                Z[rows] = z.cpu().numpy()
         largest = np.finfo(N.dtype).max
         Z = np.nan_to_num(Z, nan=largest, posinf=largest, neginf=-largest)
         Z[np.isnan(N)[:, self.columns.owners]] = np.nan
@@ -201,10 +207,11 @@ def flow_log_probs(
     of_codes, of_values : ndarray of shape (n,)
         Log-probability of the codes, and log-density of the values given these.
     """
-    batches = gen_batches(len(Z), flow.batch_rows)
     with torch.no_grad():
-        parts = [_batch_log_probs(flow, Z[rows], rows_of(context, rows)) for rows in batches]
-    of_codes, of_values = np.hstack(parts)
+        batches = BatchSize(flow.batch_rows).batches(
+            lambda rows: _batch_log_probs(flow, Z[rows], rows_of(context, rows)), len(Z)
+        )
+        of_codes, of_values = np.hstack([part for _, part in batches])
     return of_codes, of_values
 
 

@@ -4,13 +4,13 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 
 from .._interrupts import interrupt_ends_fit
+from .._memory import BatchSize
 from ..flows.layers import RowDensity
 from .budget import Budget
 from .checkpoint import TrainingSlot
@@ -349,10 +349,14 @@ def in_batches(
     *tensors : tensor of shape (n_rows, ...) or None
         One of them at least is a tensor; None is handed on as it is.
     """
-    n = flow.batch_rows
-    batches = zip(*(repeat(None) if tensor is None else tensor.split(n) for tensor in tensors))
+    n_rows = next(len(tensor) for tensor in tensors if tensor is not None)
+
+    def compute(rows: slice) -> torch.Tensor:
+        return function(*(None if tensor is None else tensor[rows] for tensor in tensors))
+
     with torch.no_grad():
-        return torch.cat([function(*batch) for batch in batches])
+        parts = BatchSize(flow.batch_rows).batches(compute, n_rows)
+        return torch.cat([part for _, part in parts])
 
 
 def mean_log_prob(flow: RowDensity, rows: WeightedRows) -> float:

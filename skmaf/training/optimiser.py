@@ -9,6 +9,7 @@ import torch
 from torch.optim.adamw import adamw
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from .._memory import BatchSize
 from ..flows.layers import RowDensity
 
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
@@ -48,24 +49,35 @@ class AdamW:
         self._means = [torch.zeros_like(weight) for weight in self.weights]
         self._squares = [torch.zeros_like(weight) for weight in self.weights]
         self._counts = [torch.zeros((), device=weight.device) for weight in self.weights]
+        self._batch_size = BatchSize()
 
     @property
     def moments(self) -> list[torch.Tensor]:
         """Means and squares of gradients, and how many there were, which `step` moves in place."""
         return [*self._means, *self._squares, *self._counts]
 
-    def step(self, loss: torch.Tensor, rate: float) -> bool:
-        """Move the weights down the gradient of a loss, and return whether it was finite.
+    def take_gradients(self, loss_of: Callable[[slice], torch.Tensor], n_rows: int) -> torch.Tensor:
+        """Compute the gradients of the weights anew, and return the loss.
 
-        The norm of the gradient is clipped; one that is not finite moves nothing.
+        Where memory does not suffice for all rows, gradients of parts of them are added up.
+
+        Parameters
+        ----------
+        loss_of : callable
+            Returns what some rows add to the loss, or to several losses.
+        n_rows : int
         """
-        self.take_gradients(loss)
-        return self.move_if_finite(rate)
 
-    def take_gradients(self, loss: torch.Tensor) -> None:
-        """Compute the gradients of the weights anew."""
-        self.zero_grad()
-        loss.backward()
+        def compute(size: int) -> torch.Tensor:
+            self.zero_grad()
+            losses = []
+            for start in range(0, max(1, n_rows), max(1, size)):
+                loss = loss_of(slice(start, start + size))
+                loss.sum().backward()
+                losses.append(loss.detach())
+            return sum(losses[1:], losses[0])
+
+        return self._batch_size.call(compute, n_rows)
 
     def move_if_finite(self, rate: float) -> bool:
         """Clip the gradients and move the weights, unless these are not finite; return whether."""
@@ -207,13 +219,14 @@ class FlowOptimiser:
         If the loss or its gradient is not finite nothing moves, and NaN is returned. ``n_rows`` is
         how many rows the batch has in all processes, by default those of this one.
         """
-        losses = -(self.flow.log_prob(x, context) * weights)
-        loss = losses.mean() if n_rows in (None, len(x)) else losses.sum() / n_rows
-        if self.sum_over_processes is None and not torch.isfinite(loss):
-            return math.nan
-        self._adam.take_gradients(loss)
+
+        def loss_of(rows: slice) -> torch.Tensor:
+            log_probs = self.flow.log_prob(x[rows], None if context is None else context[rows])
+            return -(log_probs * weights[rows]).sum() / (n_rows or len(x))
+
+        loss = self._adam.take_gradients(loss_of, len(x))
         if self.sum_over_processes is not None:
-            loss = self._summed(loss.detach(), self.sum_over_processes)
+            loss = self._summed(loss, self.sum_over_processes)
         rate = self.peak * schedule(self.n_done, self.n_steps)
         if not torch.isfinite(loss) or not self._adam.move_if_finite(rate):
             return math.nan

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -75,15 +76,23 @@ def train_reverse_kl(
     try:
         for step in range(n_steps):
             z = flow.tensor(torch.randn((batch_size, n_dims), generator=generator))
-            x, log_det = flow.inverse(z)
-            log_q = base_log_prob(z) + log_det
-            log_p = log_density(x)
             weight = min(1.0, FIRST_WEIGHT + step / n_steps / ANNEALED)
-            rate = learning_rate * schedule(step, n_steps)
+            loss = adam.take_gradients(partial(_losses, flow, log_density, z, weight), len(z))
             # a rare draw, such as one where a norm is 0, has no gradient
-            history.n_moves += adam.step((log_q - weight * log_p).mean(), rate)
-            history.loss_curve.append((log_q - log_p).detach().mean().item())
+            history.n_moves += adam.move_if_finite(learning_rate * schedule(step, n_steps))
+            history.loss_curve.append(loss[1].item())
             on_step()
     except KeyboardInterrupt:
         history.interrupted = True
     return history
+
+
+def _losses(
+    flow: Flow, log_density: LogDensity, z: torch.Tensor, weight: float, rows: slice
+) -> torch.Tensor:
+    """Return what some draws add to the loss, and to ``log q - log p``, which has no gradient."""
+    x, log_det = flow.inverse(z[rows])
+    log_q = base_log_prob(z[rows]) + log_det
+    log_p = log_density(x)
+    terms = torch.stack([log_q - weight * log_p, (log_q - log_p).detach()])
+    return terms.sum(1) / len(z)

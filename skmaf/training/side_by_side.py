@@ -6,6 +6,7 @@ Nothing that one learns has a say in the others.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -99,20 +100,27 @@ def train_side_by_side(
             x, weights = _draw(rows, batch, generator)
             x, context = noise.add(x, generator)
             x = _hide(rows, x, generator)
-            of_networks = -(stack.log_prob(x, context) * weights).mean(1)
-            adam.zero_grad()
-            of_networks.sum().backward()
+            loss = partial(_losses, stack, x, weights, context)
+            of_networks = adam.take_gradients(loss, x.shape[1])
             stack.networks.mask_gradients()
-            _clip_each(adam.weights, of_networks.detach())
+            _clip_each(adam.weights, of_networks)
             adam.move(budget.learning_rate * schedule(n_done, budget.n_steps))
             averages.take(adam.weights)
-            losses.append(of_networks.detach())
+            losses.append(of_networks)
     except KeyboardInterrupt:
         if interrupt_ends_fit():
             raise
         interrupted = True
     stack.networks.write_back(averages.weights)
     return _histories(losses, len(densities), interrupted)
+
+
+def _losses(
+    stack: MixtureStack, x: torch.Tensor, weights: torch.Tensor, context: torch.Tensor, part: slice
+) -> torch.Tensor:
+    """Return what some rows of a batch add to the loss of each network."""
+    log_probs = stack.log_prob(x[:, part], context[:, part])
+    return -(log_probs * weights[:, part]).sum(1) / x.shape[1]
 
 
 def _batches(n_rows: int, budget: StepBudget, generator: torch.Generator) -> torch.Tensor:
