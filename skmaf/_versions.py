@@ -19,7 +19,7 @@ def show_versions() -> None:
     Examples
     --------
     >>> import skmaf
-    >>> skmaf.show_versions()    # doctest: +ELLIPSIS
+    >>> skmaf.show_versions()    # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
     System:
         python: ...
     """

@@ -380,7 +380,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         >>> from sklearn.datasets import load_iris
         >>> from skmaf import MAFDensity
         >>> X = load_iris().data[:, :3]
-        >>> law = MAFDensity(max_iter=30, random_state=0).fit(X).as_torch_distribution()
+        >>> density = MAFDensity(max_iter=30, early_stopping=False, random_state=0).fit(X)
+        >>> law = density.as_torch_distribution()
         >>> row = torch.tensor(X[0], requires_grad=True)
         >>> law.log_prob(row).backward()      # which way the row would get likelier
         >>> row.grad.shape

@@ -219,8 +219,8 @@ def test_hints_name_what_was_given(folder, tmp_path, monkeypatch, capsys):
     args = command.make_parser().parse_args(["my table.csv.gz", *words.split()])
     text = hints.after_report(args)
     assert (
-        "  skmaf fit 'my table.csv.gz' --decimal . --missing 9 --kind size=0: --drop id --drop "
-        "kind -o 'my table.skmaf'" in text
+        "  skmaf fit 'my table.csv.gz' --decimal=. --missing=9 --kind=size=0: --drop id kind "
+        "-o 'my table.skmaf'" in text
     )
     for table in ("table.csv", None, "-"):
         args = command.make_parser().parse_args([] if table is None else [table])

@@ -102,7 +102,8 @@ def test_gradients_are_finite_differences_of_scores(density, numbers):
     assert at_point.any()
     assert (gradient[at_point, 1] == 0).all()  # a value with a probability of its own
     for j, h in enumerate(1e-4 * numbers.std(axis=0)):
-        ahead, behind = numbers[20:80].copy(), numbers[20:80].copy()
+        ahead = numbers[20:80].copy()
+        behind = numbers[20:80].copy()
         ahead[:, j] += h
         behind[:, j] -= h
         slope = (density.score_samples(ahead) - density.score_samples(behind)) / (2 * h)

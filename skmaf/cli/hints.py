@@ -28,9 +28,7 @@ def after_report(args: argparse.Namespace) -> str:
         hints = {command("TABLE.csv"): "the same for your own table; --help lists the options"}
     else:
         model = beside(args.table, SUFFIX)
-        words = reading_words(args)
-        if args.label is not None:
-            words += ["--drop", args.label]
+        words = reading_words(args, *([] if args.label is None else [args.label]))
         hints = {
             command("fit", args.table, *words, "-o", model): "keep the density of all rows",
             command("sample", model, "-n", 1000): "rows like those of the table",

@@ -160,8 +160,8 @@ def missing_cells(declared: list[tuple[str | None, str]]) -> list[str] | dict[st
     return by_column or everywhere
 
 
-def reading_words(args: argparse.Namespace) -> list[str]:
-    """The options for reading as they were given, to be given again."""
+def reading_words(args: argparse.Namespace, *dropped: str) -> list[str]:
+    """The options for reading as they were given, to be given again, with more columns dropped."""
     words: list[str] = []
     for name, default in FORM.items():
         if getattr(args, name) != default:
@@ -170,8 +170,7 @@ def reading_words(args: argparse.Namespace) -> list[str]:
         words.append(f"--missing={text if name is None else f'{name}={text}'}")
     for name, kind in args.kind:
         words.append(f"--kind={name}={kind if isinstance(kind, str) else _bounds_text(kind)}")
-    for option in ("drop", "only"):
-        names = getattr(args, option)
+    for option, names in (("drop", [*args.drop, *dropped]), ("only", args.only)):
         words += [f"--{option}", *names] if names else []
     return words
 
