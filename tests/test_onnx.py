@@ -446,6 +446,19 @@ def test_dates_are_refused_by_name(estimator):
         skmaf.to_onnx(density)
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [np.arange(100.0) ** 1.5, 1 + np.arange(100.0) // 50, np.full(100, 2.0)],
+    ids=["continuous", "discrete", "constant"],
+)
+def test_numbers_that_onnxruntime_takes_for_0_are_refused(tiny, numbers):
+    x = np.arange(100.0)
+    table = pd.DataFrame({"x": x, "small": 1e-45 * numbers})
+    with pytest.raises(ValueError, match="Column 'small' holds numbers so small"):
+        skmaf.to_onnx(tiny().fit(table))
+    skmaf.to_onnx(tiny().fit(table.assign(small=1e-15 * numbers)))
+
+
 def test_other_estimators_are_refused(rows):
     with pytest.raises(ValueError, match="estimator is a KernelDensity, .* give a MAFDensity"):
         skmaf.to_onnx(KernelDensity().fit(rows))

@@ -41,6 +41,10 @@ from .arrays import (
 )
 from .transforms import forward, log_slope
 
+# below it onnxruntime would leave differences out: it looks in single precision whether what is
+# subtracted is 0
+LEAST_SPREAD = 1e-30
+
 
 @dataclass(frozen=True)
 class FlowCells:
@@ -132,6 +136,22 @@ def to_flow_space(column: Column, x: Array) -> FlowCells:
 def can_export(column: Column) -> bool:
     """Return whether `to_flow_space` knows a kind of column."""
     return to_flow_space.dispatch(type(column)) is not to_flow_space.dispatch(object)
+
+
+def spread(column: Column) -> float:
+    """Return how far apart numbers of a column are, about; 1 where it holds none."""
+    if isinstance(column, Continuous):
+        ends = column.untransform(np.array([-1.0, 1.0]))
+        return float(ends[1] / 2 - ends[0] / 2)
+    if isinstance(column, PointMasses):
+        return spread(column.others)
+    if isinstance(column, Constant):
+        return abs(column.value) or 1.0
+    if isinstance(column, Discrete) and column.ordered:
+        return moments(column.categories, column.shares)[1]
+    if isinstance(column, Heaped):
+        return column.grid.step
+    return 1.0
 
 
 @to_flow_space.register

@@ -160,6 +160,11 @@ def _refuse_parts(density: Any, codec: TableCodec) -> None:
                     "calendar has no ONNX form: fit on numbers in its place, such as days since "
                     "a date."
                 )
+            if columns.spread(column) < columns.LEAST_SPREAD:
+                raise ValueError(
+                    f"{codec.schema.label(j)} holds numbers so small that onnxruntime takes them "
+                    "for 0: fit on larger ones, in another unit."
+                )
         spec = getattr(member, "spec", None)
         if spec is not None and not flows.can_export(member.flow):
             raise ValueError(
