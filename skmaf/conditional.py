@@ -35,10 +35,11 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     """Density of one or several targets given the other columns of a row, by a conditional flow
     [1]_.
 
-    It is a regressor that knows how sure it is: it predicts means, quantiles and conformal intervals
-    [2]_, draws targets, and gives their exact log-density. The flow of the targets has the columns
-    of X as its context, standardised, with indicators of categories and of missing cells. Targets
-    may be numbers of any kind: continuous, integers, of few values, with point masses.
+    It is a regressor that knows how sure it is: it predicts means, quantiles and conformal
+    intervals [2]_, draws targets, and gives their exact log-density. The flow of the targets has
+    the columns of X as its context, standardised, with indicators of categories and of missing
+    cells. Targets may be numbers of any kind: continuous, integers, of few values, with point
+    masses.
 
     Parameters
     ----------
