@@ -67,7 +67,8 @@ class DensityEnsemble(TableDensityEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from skmaf import DensityEnsemble, MAFDensity
     >>> X = load_iris().data
-    >>> ensemble = DensityEnsemble(MAFDensity(max_iter=20), n_estimators=2, random_state=0).fit(X)
+    >>> member = MAFDensity(n_layers=2, hidden_layer_sizes=(16,))
+    >>> ensemble = DensityEnsemble(member, n_estimators=2, random_state=0).fit(X)
     >>> ensemble.score_samples(X).shape
     (150,)
     >>> ensemble.sample(3, random_state=0).shape

@@ -42,10 +42,12 @@ def test_figures(figure):
         "classifier",
         "conditional",
         "density",
+        "ensemble",
         "multiscale",
         "outlier",
         "reading.tables",
         "table.relation_search",
+        "table.relations",
         "variational",
     ],
 )
