@@ -29,6 +29,7 @@ suppress_warnings = ["ref.ref", "config.cache"]
 # a class has a page with all its methods, by _templates/autosummary/class.rst
 autosummary_generate = True
 autodoc_typehints = "none"  # docstrings tell types
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -57,20 +58,10 @@ sphinx_gallery_conf = {
 # plt.show() does nothing where no window can be opened
 warnings.filterwarnings("ignore", message=".*non-interactive", category=UserWarning)
 
-html_theme = "pydata_sphinx_theme"
+html_theme = "furo"  # the captions of the front page's groups are the side bar
 html_title = "skmaf"
 html_static_path = ["_static"]
 html_css_files = ["skmaf.css"]
 html_copy_source = False
 html_show_sourcelink = False
-html_theme_options = {
-    "navigation_with_keys": False,
-    "show_prev_next": True,
-    "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
-    "navbar_align": "left",
-    "header_links_before_dropdown": 6,
-    "footer_start": ["copyright"],
-    "footer_end": ["theme-version"],
-    "pygments_light_style": "tango",
-}
+pygments_style = "tango"
