@@ -36,10 +36,11 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     """Density of one or several targets given the other columns of a row, by a conditional flow
     [1]_.
 
-    It is a regressor that knows how sure it is: it predicts means, quantiles and intervals, draws
-    targets, and gives their exact log-density. The flow of the targets has the columns of X as its
-    context, standardised, with indicators of categories and of missing cells. Targets may be
-    numbers of any kind: continuous, integers, of few values, with point masses.
+    It is a regressor that knows how sure it is: it predicts means, quantiles and conformal
+    intervals [2]_, draws targets, and gives their exact log-density. The flow of the targets has
+    the columns of X as its context, standardised, with indicators of categories and of missing
+    cells. Targets may be numbers of any kind: continuous, integers, of few values, with point
+    masses.
 
     Parameters
     ----------
@@ -372,10 +373,10 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Central intervals of each target, which hold it with probability ``coverage`` at least.
 
-        This is conformal prediction [2]_: the interval lies between two quantiles as far from the
-        median, in probability, as it takes to hold the targets of that share of the rows that were
-        set aside. If new rows are like those, this keeps its coverage on average over fits, however
-        good the density is.
+        This is distributional conformal prediction (Chernozhukov et al. 2021): the interval lies
+        between two quantiles as far from the median, in probability, as it takes to hold the
+        targets of that share of the rows that were set aside. If new rows are like those, this
+        keeps its coverage on average over fits, however good the density is.
 
         Parameters
         ----------

@@ -57,7 +57,7 @@ def _values(detector: Any, X: Any) -> Any:
 
 
 class DensityOutlierDetector(OutlierMixin, PlainState):
-    """Calls the rows of lowest density outliers.
+    """Calls the rows of lowest density outliers [1]_.
 
     The rows are divided into folds, and a density is fitted without each. A row that `fit` saw is
     scored by the densities that did not see it, recognised by its values, and a new row by all of
@@ -377,9 +377,9 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
     def select(self, X: Any, fdr: float = 0.1) -> np.ndarray:
         """The rows to look at, so that at most a share ``fdr`` of them is expected to be normal.
 
-        This is the procedure of Benjamini and Hochberg on the p-values [2]_. It finds nothing where
-        rows are too few for small p-values: ``fdr`` times the share of outliers should be above 1 /
-        (number of calibration rows + 1).
+        This is the procedure of Benjamini and Hochberg on the conformal p-values, as Bates et al.
+        (2023) have it. It finds nothing where rows are too few for small p-values: ``fdr`` times
+        the share of outliers should be above 1 / (number of calibration rows + 1).
 
         Parameters
         ----------
