@@ -25,7 +25,7 @@ from .streamed import refuse_stream
 from .table.codec import TableCodec
 from .table.column_kinds import check_declared, check_shown_kinds, declared_kinds
 from .table.constraints import RowConstraints
-from .table.frames import as_table, unwrapped
+from .table.frames import as_table, column_names, unwrapped
 from .table.periodic import is_periodic
 from .table.relation_search import column_keys
 from .table.schema import Schema
@@ -210,7 +210,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             return self.codec_, N, Y, sample_weight, targets
         of_targets, of_context = self._split_kinds(X, _named(y, Y))
         codec, N = learn_table(X, of_context, None)
-        names = getattr(_named(y, Y), "columns", None)
+        names = column_names(_named(y, Y))
         targets = _Targets(is_1d, _declared(y, Y, of_targets), column_keys(names, Y.shape[1]))
         return codec, N, Y, sample_weight, targets
 
@@ -220,8 +220,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             name: kind
             for name, kind in (self.column_kinds or {}).items()
             if isinstance(name, str)
-            and name in getattr(X, "columns", ())
-            and name not in getattr(targets, "columns", ())
+            and name in (column_names(X) or ())
+            and name not in (column_names(targets) or ())
         }
         check_shown_kinds(of_context)
         kinds = self.column_kinds or {}
@@ -468,7 +468,7 @@ def _named(y: Any, Y: np.ndarray) -> Any:
 def _declared(y: Any, Y: np.ndarray, column_kinds: dict) -> dict:
     """Return what is declared of the targets, checked, by position."""
     named = _named(y, Y)
-    names = getattr(named, "columns", None)
+    names = column_names(named)
     n_targets = Y.shape[1]
     schema = Schema(
         names=None if names is None else list(names),

@@ -331,6 +331,53 @@ def test_parquet_larger_than_memory(folder, tmp_path, monkeypatch, quick, fails)
     assert "too large for --missing" in fails("fit", path, *options)
 
 
+def test_text_larger_than_memory(tmp_path, monkeypatch, quick, capsys):
+    """Written to Parquet on the way, with the cells that its first rows say what they are."""
+    rng = np.random.default_rng(0)
+    n = 400
+    frame = pd.DataFrame(
+        {
+            "id": np.arange(n),
+            "count": rng.integers(0, 50, n).astype(float),
+            "price": rng.gamma(3, 2, n).round(2),
+            "day": pd.date_range("2024-01-01", periods=n).strftime("%d.%m.%Y"),
+            "colour": rng.choice(["red", "blue"], n),
+            "zip": rng.choice([10115, 20095, 50667], n),
+        }
+    )
+    frame.loc[300:320, "count"] = np.nan  # which the first rows do not show
+    frame.loc[350, "price"] = np.nan
+    frame.loc[:20, "price"] = np.nan
+    frame.loc[390, "colour"] = "green"
+    path = tmp_path / "table.csv"
+    frame.to_csv(path, index=False, sep=";", decimal=",")
+    kind = ["--kind", "zip=categorical"]
+    assert run("fit", path, *kind, "-o", tmp_path / "whole.skmaf") == 0
+    monkeypatch.setattr(large, "STREAM_BYTES", 1)
+    monkeypatch.setattr(large, "HEAD_BYTES", 4000)
+    monkeypatch.setattr(large, "BLOCK_CELLS", 300)
+    capsys.readouterr()
+    assert run("fit", path, *kind, "-o", tmp_path / "large.skmaf") == 0
+    assert "Fitting to 400 rows of 5 columns" in capsys.readouterr().err
+    model = load_model(tmp_path / "large.skmaf")
+    whole = load_model(tmp_path / "whole.skmaf")
+    assert model.columns == whole.columns == ["count", "price", "day", "colour", "zip"]
+    assert model.row_names == whole.row_names == "id"
+    types = model.estimator.schema_.cell_types
+    assert [set(kinds) for kinds in types[:2]] == [{"numbers"}, {"numbers"}]
+    assert model.estimator.schema_.timelines[2] is not None
+    assert set(model.estimator.schema_.categories[3]) == {"red", "blue", "green"}
+    assert [str(code) for code in model.estimator.schema_.categories[4]] == [
+        "10115",
+        "20095",
+        "50667",
+    ]
+    for name in ("whole", "large"):
+        scores = tmp_path / f"{name}.csv"
+        assert run("score", tmp_path / f"{name}.skmaf", path, "-o", scores) == 0
+        assert read_csv(scores)["log_density"].notna().all()
+
+
 def test_options_of_the_fit_go_with_the_model(tmp_path, quick, capsys):
     """What stands for a missing cell, what a column is, which lines are the table."""
     lines = "".join(f"{i % 7};0{i % 3};{999 if i % 5 else i},5\n" for i in range(60))

@@ -328,3 +328,13 @@ def test_a_new_category_is_not_lost_where_others_are_filled(given, fitted, outpu
     assert colours[0] == "green"
     assert colours[1] in ("red", "blue")
     assert colours[2] == "red"
+
+
+@pytest.mark.parametrize("make", [lambda frame: frame, pl.from_pandas, pa.Table.from_pandas])
+def test_kinds_are_declared_by_the_names_of_any_frame(make):
+    frame = pd.DataFrame({"code": np.arange(60) % 3 + 0.0, "x": NORMAL, "angle": NORMAL % 6})
+    kinds = {"code": "categorical", "angle": ("periodic", 6)}
+    density = MAFDensity(**SMALL, column_kinds=kinds).fit(make(frame))
+    assert density.codec_.declared[2] == ("periodic", 6)
+    conditional = ConditionalMAFDensity(**SMALL, column_kinds=kinds).fit(make(frame), NORMAL)
+    assert conditional.codec_.declared[2] == ("periodic", 6)

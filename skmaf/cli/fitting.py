@@ -15,7 +15,7 @@ from ..density import MAFDensity
 from ..outlier import DensityOutlierDetector
 from ..reading.sources import Source
 from .files import Table, listing, load_rows
-from .large import is_large, load_large
+from .large import is_large, open_large
 from .messages import Messages
 from .model import Model
 from .options import reading_options
@@ -26,16 +26,17 @@ N_JOBS = 2  # of the detector, which has no use for more
 
 def fit_density(source: Source, args: argparse.Namespace, messages: Messages) -> Model:
     """Fit a density to a table."""
-    options = reading_options(args)
     if is_large(source):
-        X, table = load_large(source, options)
-    else:
-        table = load_rows(source, options)
-        X = table.X
-    estimator = MAFDensity(
+        with open_large(source, args) as (rows, table):
+            return _fitted(_density(args, table, messages), table, messages, rows)
+    table = load_rows(source, reading_options(args))
+    return _fitted(_density(args, table, messages), table, messages, table.X)
+
+
+def _density(args: argparse.Namespace, table: Table, messages: Messages) -> MAFDensity:
+    return MAFDensity(
         column_kinds=_kinds(args, table.X), random_state=args.seed, verbose=messages.shows_progress
     )
-    return _fitted(estimator, table, messages, X)
 
 
 def fit_detector(source: Source, args: argparse.Namespace, messages: Messages) -> Model:

@@ -1,5 +1,6 @@
 """Models in files: an estimator, and how the table was read that it was fitted to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,18 +80,7 @@ class Model:
         codec = self.codec
         if codec is None:  # a density that is not skmaf's takes numbers
             return {name: ExpectedColumn("numbers") for name in self.columns}
-        schema = codec.schema
-        expected = {}
-        for j, name in enumerate(self.columns):
-            known = schema.categories[j]
-            rare = schema.rare[j]
-            values = [] if known is None else list(known)
-            values += [] if rare is None else list(rare.values)
-            expected[name] = ExpectedColumn(
-                _kind_of(schema.cell_types[j], schema.timelines[j]),
-                frozenset(value for value in values if isinstance(value, str)),
-            )
-        return expected
+        return expected_of(codec, self.columns)
 
     def refuse_unless(self, kind: str, remedy: str) -> None:
         """Refuse a model of another kind, and say which command makes one of this."""
@@ -99,6 +89,22 @@ class Model:
                 f"{self.name} holds a {type(self.estimator).__name__}, and a {kind} is needed, "
                 f"such as {remedy} makes."
             )
+
+
+def expected_of(codec: TableCodec, columns: Sequence[str]) -> dict[str, ExpectedColumn]:
+    """What the cells of each column are to be, of tables that a codec reads."""
+    schema = codec.schema
+    expected = {}
+    for j, name in enumerate(columns):
+        known = schema.categories[j]
+        rare = schema.rare[j]
+        values = [] if known is None else list(known)
+        values += [] if rare is None else list(rare.values)
+        expected[name] = ExpectedColumn(
+            _kind_of(schema.cell_types[j], schema.timelines[j]),
+            frozenset(value for value in values if isinstance(value, str)),
+        )
+    return expected
 
 
 def save_model(model: Model, path: Path) -> None:

@@ -2,7 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..reading.delimited import Form
 
 # parameters of `skmaf.read_table` that say how a file is written, and their defaults
 FORM: dict[str, Any] = {
@@ -158,6 +161,13 @@ def missing_cells(declared: list[tuple[str | None, str]]) -> list[str] | dict[st
     if everywhere and by_column:
         raise ValueError("--missing takes either TEXT or COLUMN=TEXT, not both.")
     return by_column or everywhere
+
+
+def form_of(args: argparse.Namespace) -> "Form":
+    """The form of the text, as far as it was given."""
+    from ..reading.delimited import Form
+
+    return Form(args.separator, args.decimal, args.header, args.skip, args.footer)
 
 
 def reading_words(args: argparse.Namespace, *dropped: str) -> list[str]:

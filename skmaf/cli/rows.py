@@ -10,13 +10,12 @@ from tqdm import tqdm
 
 from ..reading.blocks import Block, open_table
 from ..reading.conventions import Conventions
-from ..reading.delimited import Form
 from ..reading.expected import ExpectedColumn
 from ..reading.sources import Source
 from .files import listing
 from .messages import Messages
 from .model import Model
-from .options import missing_cells
+from .options import form_of, missing_cells
 
 BLOCK_CELLS = 500_000
 PATIENCE = 2  # seconds before a progress bar is shown
@@ -68,7 +67,7 @@ def read_rows(
         If the table has not the columns of the model, or no row.
     """
     expected = model.expected_columns()
-    form = Form(args.separator, args.decimal, args.header, args.skip, args.footer)
+    form = form_of(args)
     conventions = _overruled(model, args)
     known = list(expected)
     n_read = 0

@@ -30,6 +30,7 @@ from .columns import (
 )
 from .cycles import Cycles
 from .date_labels import LabelledLine, MonthlyLine, find_labels
+from .frames import column_names
 from .grids import fine_grid_step, grid_step, support
 from .heaped import Heaped, find_coarse_grid
 from .periodic import OnCircle, Periodic, TwoTurns, find_cut, find_start, from_start, is_periodic
@@ -80,7 +81,7 @@ def declared_kinds(X: ArrayLike, column_kinds: Mapping[Any, Kind] | None) -> dic
     """
     if not column_kinds:
         return {}
-    names = list(getattr(X, "columns", range(np.shape(X)[-1])))
+    names = column_names(X) or list(range(np.shape(X)[-1]))
     kinds = {}
     for name, kind in column_kinds.items():
         if name not in names and not (isinstance(name, Integral) and 0 <= int(name) < len(names)):

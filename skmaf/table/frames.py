@@ -55,6 +55,14 @@ def container_of(X: Any) -> str:
     return str(nw.from_native(X).implementation.value)
 
 
+def column_names(X: Any) -> list | None:
+    """Return the names of the columns of a table; None if it is an array."""
+    container = container_of(X)
+    if container == ARRAY:
+        return None
+    return list(X.columns if container == "pandas" else nw.from_native(X).columns)
+
+
 def column_series(X: Any) -> list[pd.Series]:
     """Return the columns of a table as Series of pandas, with numbers of other frames as floats."""
     container = container_of(X)
