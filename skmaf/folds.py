@@ -14,6 +14,7 @@ from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
 from ._interrupts import interrupts_end_fits
+from ._torch import NUMBERS_PER_THREAD, jobs_and_threads, threads_for
 from ._warnings import warn_user
 from .base import keep_fitted, warn_of
 from .multiscale import MultiscaleDensity
@@ -151,8 +152,9 @@ def _tasks(
 
 def _fit_each(detector: Any, tasks: list[tuple]) -> dict[int, Any]:
     """Fit the estimators of all tasks; if an interrupt comes, return those that are done."""
-    running = Parallel(detector.n_jobs, return_as="generator")(
-        delayed(_fit_fold)(*task) for task in tasks
+    n_jobs, n_threads = jobs_and_threads(detector.n_jobs)
+    running = Parallel(n_jobs, return_as="generator")(
+        delayed(_fit_fold)(n_threads, *task) for task in tasks
     )
     bar = tqdm(
         running,
@@ -171,11 +173,17 @@ def _fit_each(detector: Any, tasks: list[tuple]) -> dict[int, Any]:
 
 
 def _fit_fold(
-    estimator: Any, table: Any, fitted: np.ndarray, codec: TableCodec | None, parameters: dict
+    n_threads: int,
+    estimator: Any,
+    table: Any,
+    fitted: np.ndarray,
+    codec: TableCodec | None,
+    parameters: dict,
 ) -> Any:
     """Fit an estimator to the rows of a fold, and return it."""
     rows = take_rows(table, fitted)
-    return estimator.fit(rows, **parameters, **_codec_parameter(estimator, codec, rows, table))
+    with threads_for(n_threads * NUMBERS_PER_THREAD):
+        return estimator.fit(rows, **parameters, **_codec_parameter(estimator, codec, rows, table))
 
 
 def _fit_side_by_side(
