@@ -16,6 +16,7 @@ from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
 from ._interrupts import interrupts_end_fits
+from ._torch import NUMBERS_PER_THREAD, jobs_and_threads, threads_for
 from ._warnings import warn_user
 from .base import keep_fitted, warn_of
 from .multiscale import MultiscaleDensity
@@ -173,7 +174,10 @@ def fit_each(
     estimators : dict of int to estimator
         By position. If an interrupt comes, those that are done; it is raised again if none is.
     """
-    running = Parallel(n_jobs, return_as="generator")(delayed(fit)(*told) for fit in fits)
+    n_jobs, n_threads = jobs_and_threads(n_jobs)
+    running = Parallel(n_jobs, return_as="generator")(
+        delayed(_with_threads)(n_threads, fit, told) for fit in fits
+    )
     bar = tqdm(running, desc=name, unit=unit, total=len(fits), disable=name is None)
     estimators: dict[int, Any] = {}
     try:
@@ -190,6 +194,12 @@ def _fit_fold(
     """Fit an estimator to the rows of a fold, and return it."""
     rows = take_rows(table, fitted)
     return estimator.fit(rows, **parameters, **_codec_parameter(estimator, codec, rows, table))
+
+
+def _with_threads(n_threads: int, fit: Callable[..., Any], told: tuple) -> Any:
+    """Return what a function gives that may use so many threads of torch."""
+    with threads_for(n_threads * NUMBERS_PER_THREAD):
+        return fit(*told)
 
 
 def _fit_side_by_side(

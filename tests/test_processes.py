@@ -159,3 +159,71 @@ def test_jobs_within_jobs_share_the_cores():
         assert len({process for process, _, _ in places}) == 1
         assert os.getpid() not in {process for process, _, _ in places}
         np.testing.assert_array_equal(scores, places_of_folds(seed)[1])
+
+
+# Jobs within jobs, on a machine that joblib takes for one of some cores: when each fit of a fold
+# began and ended, and how many threads of torch it may have had in between.
+SEARCH = """
+import os, pathlib, sys, threading, time, uuid, warnings
+import numpy as np
+import torch
+from joblib import parallel_config
+from sklearn.model_selection import GridSearchCV
+from skmaf import DensityOutlierDetector, MAFDensity
+
+FOLDER = pathlib.Path(sys.argv[1])
+
+
+class Clocked(MAFDensity):
+    def fit(self, X, y=None, sample_weight=None, codec=None):
+        began = time.monotonic()
+        n_threads = torch.get_num_threads()
+        super().fit(X, codec=codec)
+        time.sleep(0.1)
+        line = f"{began} {time.monotonic()} {n_threads} {os.getpid()}"
+        (FOLDER / uuid.uuid4().hex).write_text(line)
+        return self
+
+
+def no_score(detector, X, y=None):
+    return 0.0
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    X = np.random.default_rng(0).standard_normal((40, 2))
+    small = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 1, "early_stopping": False}
+    detector = DensityOutlierDetector(Clocked(**small), n_folds=4, n_jobs=int(sys.argv[3]))
+    grid = {"contamination": [0.1, 0.2]}
+    search = GridSearchCV(detector, grid, cv=2, scoring=no_score, refit=False)
+    with parallel_config(sys.argv[2], n_jobs=2):
+        search.fit(X)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "backend, n_jobs, n_cores",
+    [("loky", 2, 2), ("loky", -1, 2), ("loky", 2, 8), ("threading", -1, 2)],
+)
+def test_jobs_within_jobs_have_no_more_threads_than_cores(backend, n_jobs, n_cores, tmp_path):
+    script = tmp_path / "search.py"
+    script.write_text(SEARCH)
+    times = tmp_path / "times"
+    times.mkdir()
+    environment = {**os.environ, "LOKY_MAX_CPU_COUNT": str(n_cores)}
+    if backend == "loky":
+        environment.pop("OMP_NUM_THREADS", None)  # joblib says what each process may have
+    else:
+        environment["OMP_NUM_THREADS"] = "1"  # all threads of a process have the same
+    command = [sys.executable, str(script), str(times), backend, str(n_jobs)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    fits = [path.read_text().split() for path in times.iterdir()]
+    assert len(fits) == 16
+    assert len({process for *_, process in fits}) == (2 if backend == "loky" else 1)
+    events = []
+    for began, ended, n_threads, _ in fits:
+        events += [(float(began), int(n_threads)), (float(ended), -int(n_threads))]
+    at_work = np.cumsum([change for _, change in sorted(events)])
+    assert 0 < at_work.max() <= n_cores

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from .._torch import jobs_and_threads
 from ..table.frames import take_rows
 from .contract import refuse_no_rows
 from .estimator_density import EstimatorDensity
@@ -97,6 +98,7 @@ class FoldEnsemble:
         self, rows: Any, speakers: np.ndarray, n_jobs: int | None = None
     ) -> np.ndarray:
         asked = [np.flatnonzero(speaks) for speaks in speakers.T]
+        n_jobs, _ = jobs_and_threads(n_jobs)
         log_probs = Parallel(n_jobs, require="sharedmem", return_as="generator")(
             delayed(density.log_prob)(take_rows(rows, positions))
             for density, positions in zip(self.densities, asked)

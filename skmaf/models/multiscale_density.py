@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from .._devices import pick_device
 from .._memory import BatchSize
-from .._torch import isolated_torch, threads_for
+from .._torch import isolated_torch, jobs_and_threads, threads_for
 from .._validation import check_count, seed_from
 from ..flows import Flow, MixtureMADE
 from ..table.column_kinds import find_columns, standardised_column
@@ -368,6 +368,7 @@ def fit_multiscale_densities(
         _Draft.of(N[rows], weights[rows], spec, known, seed + k) for k, rows in enumerate(fitted)
     ]
     groups = _groups_of_one_shape(drafts)
+    n_jobs, _ = jobs_and_threads(n_jobs)
     trained = Parallel(n_jobs, prefer="threads", return_as="generator")(
         delayed(_train)([drafts[k] for k in group], spec, seed + group[0]) for group in groups
     )
