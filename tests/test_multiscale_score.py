@@ -142,3 +142,17 @@ def test_a_cluster_of_anomalies_cannot_vouch_for_itself():
             np.mean(detector.score_samples(X)[:475] > detector.score_samples(X)[-25:].max())
         )
     assert found[0] > 0.9 and found[1] < 0.5
+
+
+def test_most_rows_of_a_category_are_learned_from():
+    """However odd they are beside all others; a category of few rows is not spared."""
+    rng = np.random.default_rng(0)
+    n = 400
+    codes = np.select([np.arange(n) < 24, np.arange(n) < 27], [1.0, 2.0], 0.0)
+    X = np.column_stack([codes, rng.standard_normal((n, 3)) + 3 * (codes > 0)[:, None]])
+    alone = look(X[:, 1:])
+    assert (alone[codes == 1] == 0).mean() > 0.5
+    kept = look(X, [3, None, None, None])
+    assert (kept[codes == 1] == 1).mean() >= 0.65
+    assert (kept[codes == 1] > 0).mean() >= 0.9
+    assert kept[codes == 2].max() < 0.5

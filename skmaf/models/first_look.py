@@ -4,6 +4,8 @@ A density learns what it is shown: anomalies that lie together vouch for each ot
 two tools which learn little find odd have less of a say in the fit, and the oddest none: a forest,
 which isolates rows by random cuts [1]_, and the tails of the columns, each by itself [2]_. Neither
 takes a small cluster for normal. What a row is this does not say yet: the density scores it, too.
+A category that some rows have is known by its name, and its rows are judged among each other, too:
+a density that saw none of them would call all of them impossible.
 
 References
 ----------
@@ -20,6 +22,8 @@ from ..table.column_kinds import find_columns, standardised_column
 FULL_TRUST = 0.7  # of the rows have it; beyond, it falls
 NO_TRUST = 0.95  # of the rows are less odd than those that have none
 FEWEST_ROWS = 10  # to distrust any
+# of a category, from which on it is no accident, and most of its rows are to be learned from
+CATEGORY_ROWS = 10
 
 
 def trust_in_rows(
@@ -50,6 +54,11 @@ def trust_in_rows(
     forest = IsolationForest(random_state=seed).fit(Z)
     oddness = rankdata(-forest.score_samples(Z)) + rankdata(tail_oddness(Z))
     place = rankdata(oddness) / len(N)
+    for codes, n_codes in zip(N.T, n_categories):
+        for code in range(n_codes or 0):
+            rows = np.flatnonzero(codes == code)
+            if len(rows) >= CATEGORY_ROWS:
+                place[rows] = np.minimum(place[rows], rankdata(oddness[rows]) / len(rows))
     return np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1)
 
 
