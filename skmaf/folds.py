@@ -5,7 +5,7 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
@@ -14,7 +14,8 @@ from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
 from ._interrupts import interrupts_end_fits
-from ._torch import NUMBERS_PER_THREAD, jobs_and_threads, threads_for
+from ._jobs import jobs_and_threads, run_jobs
+from ._torch import NUMBERS_PER_THREAD, threads_for
 from ._warnings import warn_user
 from .base import keep_fitted, warn_of
 from .multiscale import MultiscaleDensity
@@ -153,9 +154,7 @@ def _tasks(
 def _fit_each(detector: Any, tasks: list[tuple]) -> dict[int, Any]:
     """Fit the estimators of all tasks; if an interrupt comes, return those that are done."""
     n_jobs, n_threads = jobs_and_threads(detector.n_jobs)
-    running = Parallel(n_jobs, return_as="generator")(
-        delayed(_fit_fold)(n_threads, *task) for task in tasks
-    )
+    running = run_jobs((delayed(_fit_fold)(n_threads, *task) for task in tasks), n_jobs)
     bar = tqdm(
         running,
         desc=type(detector).__name__,
