@@ -50,6 +50,13 @@ if hasattr(os, "register_at_fork"):  # Windows has no forks
     os.register_at_fork(after_in_child=_begin_in_fork)
 
 
+def available_threads() -> int:
+    """Return how many threads torch may have at most."""
+    import torch
+
+    return 1 if _outside.is_forked else torch.get_num_threads()
+
+
 @contextlib.contextmanager
 def threads_for(n_numbers: int) -> Iterator[None]:
     """Run torch on as many threads as ``n_numbers`` of a pass are worth, and as before outside.
@@ -78,30 +85,6 @@ def threads_for(n_numbers: int) -> Iterator[None]:
             _outside.n_thread_blocks -= 1
             torch.set_num_threads(before)
         _open_block.n_threads = enclosing
-
-
-def jobs_and_threads(n_jobs: int | None) -> tuple[int | None, int]:
-    """Return how many jobs to run at a time, and how many threads torch may have in each.
-
-    Jobs inside of a job of joblib, such as the folds of a detector in a search, are threads of its
-    process: they divide among them what cores the outer job has. Processes have a number of threads
-    of their own, which joblib sets.
-    """
-    import torch
-    from joblib import effective_n_jobs
-    from joblib.parallel import get_active_backend
-
-    backend, _ = get_active_backend()
-    n_threads = torch.get_num_threads()
-    if not getattr(backend, "supports_sharedmem", False):
-        return n_jobs, n_threads
-    jobs = effective_n_jobs(n_jobs)
-    if backend.nesting_level:
-        # threads of one process have its cores in common
-        is_alone = threading.current_thread() is threading.main_thread()
-        n_threads = n_threads if is_alone and not _outside.is_forked else 1
-        jobs = min(jobs, n_threads)
-    return jobs, max(1, n_threads // jobs)
 
 
 @contextlib.contextmanager

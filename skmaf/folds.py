@@ -7,7 +7,7 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
@@ -16,7 +16,8 @@ from sklearn.utils.validation import has_fit_parameter
 from tqdm.auto import tqdm
 
 from ._interrupts import interrupts_end_fits
-from ._torch import NUMBERS_PER_THREAD, jobs_and_threads, threads_for
+from ._jobs import jobs_and_threads, run_jobs
+from ._torch import NUMBERS_PER_THREAD, threads_for
 from ._warnings import warn_user
 from .base import keep_fitted, warn_of
 from .multiscale import MultiscaleDensity
@@ -175,9 +176,7 @@ def fit_each(
         By position. If an interrupt comes, those that are done; it is raised again if none is.
     """
     n_jobs, n_threads = jobs_and_threads(n_jobs)
-    running = Parallel(n_jobs, return_as="generator")(
-        delayed(_with_threads)(n_threads, fit, told) for fit in fits
-    )
+    running = run_jobs((delayed(_with_threads)(n_threads, fit, told) for fit in fits), n_jobs)
     bar = tqdm(running, desc=name, unit=unit, total=len(fits), disable=name is None)
     estimators: dict[int, Any] = {}
     try:

@@ -227,3 +227,62 @@ def test_jobs_within_jobs_have_no_more_threads_than_cores(backend, n_jobs, n_cor
         events += [(float(began), int(n_threads)), (float(ended), -int(n_threads))]
     at_work = np.cumsum([change for _, change in sorted(events)])
     assert 0 < at_work.max() <= n_cores
+
+
+# The same by whatever backend of joblib.
+BACKEND = """
+import sys, warnings
+import numpy as np
+from joblib import parallel_config
+from sklearn.model_selection import GridSearchCV
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
+
+
+def answers(X):
+    small = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 2, "early_stopping": False}
+    density = MAFDensity(**small, random_state=0)
+    multiscale = MultiscaleDensity(hidden_layer_sizes=(8,), max_iter=3)
+    search = GridSearchCV(density, {"n_layers": [1, 2]}, cv=2).fit(X)
+    yield search.cv_results_["mean_test_score"]
+    for estimator in (density, multiscale, None):
+        detector = DensityOutlierDetector(estimator, n_folds=2, random_state=0)
+        yield detector.fit(X).score_samples(X)
+    grid = {"estimator": [density, multiscale]}
+    search = GridSearchCV(detector, grid, cv=2, scoring=mean_score).fit(X)
+    yield search.cv_results_["mean_test_score"]
+
+
+def mean_score(detector, X, y=None):
+    return detector.score_samples(X).mean()
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    if sys.argv[1] == "ray":
+        import ray
+        from ray.util.joblib import register_ray
+
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        register_ray()
+    X = np.random.default_rng(0).standard_normal((60, 2))
+    expected = list(answers(X))
+    with parallel_config(sys.argv[1], n_jobs=2):
+        for got, known in zip(answers(X), expected, strict=True):
+            np.testing.assert_array_equal(got, known)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["multiprocessing", "ray"])
+def test_other_backends_give_the_same(backend, tmp_path):
+    if backend == "ray":
+        pytest.importorskip("ray", reason="needs ray, which no extra installs")
+    if backend == "multiprocessing" and not hasattr(os, "fork"):
+        pytest.skip("this system has no forks")
+    script = tmp_path / "backend.py"
+    script.write_text(BACKEND)
+    command = [sys.executable, str(script), backend]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if "node timed out during startup" in done.stderr:
+        pytest.skip("Ray did not start within its 30 seconds")
+    assert done.returncode == 0, done.stderr

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
-from .._torch import jobs_and_threads
+from .._jobs import jobs_and_threads, run_jobs
 from ..table.frames import take_rows
 from .contract import refuse_no_rows
 from .estimator_density import EstimatorDensity
@@ -99,11 +99,12 @@ class FoldEnsemble:
     ) -> np.ndarray:
         asked = [np.flatnonzero(speaks) for speaks in speakers.T]
         n_jobs, _ = jobs_and_threads(n_jobs)
-        log_probs = Parallel(n_jobs, require="sharedmem", return_as="generator")(
+        tasks = (
             delayed(density.log_prob)(take_rows(rows, positions))
             for density, positions in zip(self.densities, asked)
             if len(positions)
         )
+        log_probs = run_jobs(tasks, n_jobs, require="sharedmem")
         total = np.zeros(len(speakers))
         for positions, log_prob in zip(filter(len, asked), log_probs):
             total[positions] += log_prob

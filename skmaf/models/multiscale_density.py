@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.stats import trim_mean
 from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
 from .._devices import pick_device
+from .._jobs import jobs_and_threads, run_jobs
 from .._memory import BatchSize
-from .._torch import isolated_torch, jobs_and_threads, threads_for
+from .._torch import isolated_torch, threads_for
 from .._validation import check_count, seed_from
 from ..flows import Flow, MixtureMADE
 from ..table.column_kinds import find_columns, standardised_column
@@ -369,9 +370,8 @@ def fit_multiscale_densities(
     ]
     groups = _groups_of_one_shape(drafts)
     n_jobs, _ = jobs_and_threads(n_jobs)
-    trained = Parallel(n_jobs, prefer="threads", return_as="generator")(
-        delayed(_train)([drafts[k] for k in group], spec, seed + group[0]) for group in groups
-    )
+    tasks = (delayed(_train)([drafts[k] for k in group], spec, seed + group[0]) for group in groups)
+    trained = run_jobs(tasks, n_jobs, prefer="threads")
     bar = tqdm(total=len(drafts), desc="Densities", unit="fold", disable=not verbose)
     densities: dict[int, tuple[MultiscaleTableDensity, History]] = {}
     try:
