@@ -619,20 +619,3 @@ def test_default_folds_of_a_detector_on_a_cluster(on_cluster, X, monkeypatch):
     with joblib.parallel_config(backend="dask"):
         there = fitted()
     np.testing.assert_allclose(there.score_samples(X), here.score_samples(X), **ROUNDING)
-
-
-def test_folds_of_a_detector_on_ray(X):
-    ray = pytest.importorskip("ray", reason="needs ray")
-    from ray.util.joblib import register_ray
-
-    register_ray()
-    estimator = MAFDensity(**SMALL)
-    detector = DensityOutlierDetector(estimator, n_folds=2, n_jobs=2, random_state=0)
-    expected = detector.fit(X).score_samples(X)
-    ray.init(num_cpus=2, include_dashboard=False)
-    try:
-        with joblib.parallel_config(backend="ray"):
-            scores = detector.fit(X).score_samples(X)
-    finally:
-        ray.shutdown()
-    np.testing.assert_allclose(scores, expected, **ROUNDING)

@@ -701,6 +701,7 @@ STATE = (
     '["state",{"dict":[["key",{"array":0}],["pos",1]]}]]}}'
 )
 MODULE = '{"class":"flows.layers.Flow","state":{},"parameters":{},"buffers":{},"parts":{}}'
+LEVELS = f'{{"tuple":[{",".join("1" * 30_000)}]}}'
 LEAVES = np.full(200_000, -1, dtype=np.int8)
 ONE = np.zeros(1, dtype=np.int8)
 # texts of files that ask for many times their size, and the array in them
@@ -723,6 +724,7 @@ GREEDY = {
     "index of wide cells": ('{"index":[{"list":[1]},{"dtype":"<V99999999"},null]}', ONE),
     "indexes": (times(40_000, NO_INDEX), ONE),
     "tuples": (f'{{"multi_index":[{times(200_000, """{"tuple":[1,2]}""")},{times(2, "0")}]}}', ONE),
+    "levels": (f'{{"multi_index":[{{"list":[{LEVELS}]}},{times(30_000, "0")}]}}', ONE),
     "sets": (f'{{"set":[{",".join(map(str, range(500_000)))}]}}', ONE),
     "random states": (times(20_000, STATE), np.zeros(624, np.uint32)),
     "modules": (times(1, "1"), ONE, [MODULE] * 30_000),

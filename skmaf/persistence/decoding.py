@@ -217,7 +217,8 @@ class Decoder:
 
     def _multi_index(self, parts: list) -> pd.MultiIndex:
         keys, names = self._all(parts)
-        self._room.take(TUPLE_SIZE * len(keys))
+        n_levels = max(map(len, keys), default=0)
+        self._room.take(TUPLE_SIZE * len(keys) + SIZES["index"] * n_levels)
         return frames.make_multi_index([keys, names])
 
     def _categorical_dtype(self, parts: list) -> pd.CategoricalDtype:
