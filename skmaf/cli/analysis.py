@@ -23,7 +23,7 @@ from .files import (
     write_scores,
 )
 from .hints import after_report
-from .options import reading_options
+from .options import kinds_of, reading_options
 from .report import (
     drawn_text,
     header_text,
@@ -44,10 +44,7 @@ def run(args: argparse.Namespace) -> None:
     table, output = read(args)
     train, held_out = split(table, args.seed)
     print(header_text(table, len(train)), flush=True)
-    fitted = table.X.iloc[train]
-    # without labels the detector is asked about the rows of the table itself
-    judged = table.X if table.labels is None else fitted
-    density, detector, messages = fit(fitted, judged, table.labels is not None, args)
+    density, detector, messages = fit(table, train, args)
     score = detector.score_samples(table.X)
     scores = Scores(
         log_density=density.score_samples(table.X),
@@ -64,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
     drawn = density.sample(N_DRAWN, random_state=args.seed)
     lowest = lowest_rows(scores.score, n_shown(len(table.X)) if args.top is None else args.top)
     top = top_text(table, scores, lowest, reasons(detector, table.X.iloc[lowest]))
-    print("", top, "", drawn_text(fitted, drawn), "", after_report(args), sep="\n")
+    print("", top, "", drawn_text(table.X.iloc[train], drawn), "", after_report(args), sep="\n")
 
 
 def n_shown(n_rows: int) -> int:
@@ -83,10 +80,7 @@ def read(args: argparse.Namespace) -> tuple[Table, Path | None]:
     if args.table is None:
         table = example_table()
     else:
-        options = reading_options(args)
-        if args.only and args.label:
-            options["only"] = [*args.only, args.label]
-        table = load_table(args.table, args.label, options)
+        table = load_table(args.table, args.label, reading_options(args, args.label))
         output = output or scores_path(args.table)
     if output is not None:
         check_output(output, args.table, args.force)
@@ -116,19 +110,22 @@ def split(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(
-    X: pd.DataFrame, judged: pd.DataFrame, are_trusted: bool, args: argparse.Namespace
+    table: Table, train: np.ndarray, args: argparse.Namespace
 ) -> tuple[MAFDensity, DensityOutlierDetector, list[str]]:
-    """Fit a density to rows X, and a detector to those that are judged, or trusted.
+    """Fit a density to some rows of a table, and a detector to those that it judges, or trusts.
 
     Return both, and what they warned of.
     """
+    X = table.X.iloc[train]
+    # without labels the detector is asked about the rows of the table itself
+    judged = table.X if table.labels is None else X
     contamination = args.contamination
     if contamination is None:
-        contamination = 0 if are_trusted else "auto"
+        contamination = "auto" if table.labels is None else 0
     detector = DensityOutlierDetector(
         contamination=contamination, n_jobs=N_JOBS, random_state=args.seed, verbose=True
     )
-    codec, _, _ = TableCodec.learn(judged, {n: kind for n, kind in args.kind if n in judged})
+    codec, _, _ = TableCodec.learn(judged, kinds_of(args, judged))
     max_iter = most_epochs(X, codec)
     density = MAFDensity(max_iter=max_iter, random_state=args.seed, verbose=True)
     with warnings.catch_warnings(record=True) as caught:

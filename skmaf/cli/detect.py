@@ -47,9 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Find the outliers, and print or write them."""
     from ..reading.sources import source_of
-    from .fitting import fit_detector
+    from .fitting import fit_detector, given_or_fitted
     from .messages import Messages
-    from .model import load_model
     from .options import refuse_with_model
     from .outliers import find_outliers
     from .output import STDOUT, Result, as_json, check_rows_output
@@ -58,11 +57,7 @@ def run(args: argparse.Namespace) -> None:
     check_rows_output(args)
     messages = Messages(args.quiet)
     source = source_of(args.table)
-    if args.model is None:
-        model = fit_detector(source, args, messages)
-    else:
-        with messages.of_warnings():
-            model = load_model(args.model)
+    model = given_or_fitted(fit_detector, source, args, messages)
     model.refuse_unless("detector", "skmaf fit TABLE --detector -o MODEL")
     found = find_outliers(model, source, args, messages)
     is_text = args.output == STDOUT and not args.json

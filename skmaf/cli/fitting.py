@@ -3,7 +3,7 @@
 import argparse
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,24 @@ from ..reading.sources import Source
 from .files import Table, listing, load_rows
 from .large import is_large, open_large
 from .messages import Messages
-from .model import Model
-from .options import reading_options
+from .model import Model, load_model
+from .options import kinds_of, reading_options
 from .report import is_amount
 
 N_JOBS = 2  # of the detector, which has no use for more
+
+
+def given_or_fitted(
+    fit: Callable[[Source, argparse.Namespace, Messages], Model],
+    source: Source,
+    args: argparse.Namespace,
+    messages: Messages,
+) -> Model:
+    """Return the model of a file, or where none is given one that is fitted to the table."""
+    if args.model is None:
+        return fit(source, args, messages)
+    with messages.of_warnings():
+        return load_model(args.model)
 
 
 def fit_density(source: Source, args: argparse.Namespace, messages: Messages) -> Model:
@@ -35,7 +48,9 @@ def fit_density(source: Source, args: argparse.Namespace, messages: Messages) ->
 
 def _density(args: argparse.Namespace, table: Table, messages: Messages) -> MAFDensity:
     return MAFDensity(
-        column_kinds=_kinds(args, table.X), random_state=args.seed, verbose=messages.shows_progress
+        column_kinds=kinds_of(args, table.X),
+        random_state=args.seed,
+        verbose=messages.shows_progress,
     )
 
 
@@ -53,10 +68,7 @@ def fit_detector(source: Source, args: argparse.Namespace, messages: Messages) -
 
 def fit_conditional(source: Source, args: argparse.Namespace, messages: Messages) -> Model:
     """Fit the density of one column of a table, given the others."""
-    options = reading_options(args)
-    if args.only:
-        options["only"] = [*args.only, args.target]
-    table = load_rows(source, options)
+    table = load_rows(source, reading_options(args, args.target))
     if args.target not in table.X:
         raise ValueError(
             f"{source.name} has no column {args.target!r} to be a target; there are "
@@ -71,15 +83,11 @@ def fit_conditional(source: Source, args: argparse.Namespace, messages: Messages
     X = table.X[is_there]
     y = X[args.target]
     X = X.drop(columns=args.target)
-    kinds = {name: kind for name, kind in _kinds(args, table.X).items() if kind != "grid"}
+    kinds = {name: kind for name, kind in kinds_of(args, table.X).items() if kind != "grid"}
     estimator = ConditionalMAFDensity(
         column_kinds=kinds, random_state=args.seed, verbose=messages.shows_progress
     )
     return _fitted(estimator, table, messages, X, y)
-
-
-def _kinds(args: argparse.Namespace, X: pd.DataFrame) -> dict[str, Any]:
-    return {name: kind for name, kind in args.kind if name in X}
 
 
 def _fitted(

@@ -38,9 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Fill the rows as they are read."""
     from ..reading.sources import source_of
-    from .fitting import fit_density
+    from .fitting import fit_density, given_or_fitted
     from .messages import Messages
-    from .model import load_model
     from .options import refuse_with_model
     from .output import Result, check_rows_output
     from .rows import read_rows
@@ -50,11 +49,7 @@ def run(args: argparse.Namespace) -> None:
     check_rows_output(args)
     messages = Messages(args.quiet)
     source = source_of(args.table)
-    if args.model is None:
-        model = fit_density(source, args, messages)
-    else:
-        with messages.of_warnings():
-            model = load_model(args.model)
+    model = given_or_fitted(fit_density, source, args, messages)
     model.refuse_unless("density", "skmaf fit TABLE -o MODEL")
     result = Result(args)
     filler = Filler(model, args.seed, result.is_text)

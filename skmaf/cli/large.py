@@ -17,9 +17,9 @@ from ..table.codec import TableCodec
 from ..table.streams import SAMPLE_ROWS, STREAM_BYTES
 from .files import Table, as_rows, load_rows
 from .model import expected_of
-from .options import form_of, reading_options
+from .options import form_of, kinds_of, reading_options
+from .rows import BLOCK_CELLS
 
-BLOCK_CELLS = 500_000
 HEAD_BYTES = 2**25  # of a text, from which its form and its columns are found
 
 
@@ -89,8 +89,7 @@ def _write_rows(source: Source, args: argparse.Namespace, table: Table, path: Pa
     parquet = optional("pyarrow.parquet", "pyarrow", f"{source.name}, which is large,")
     import pyarrow
 
-    kinds = {name: kind for name, kind in args.kind if name in table.X}
-    codec, _, _ = TableCodec.learn(table.X, kinds)
+    codec, _, _ = TableCodec.learn(table.X, kinds_of(args, table.X))
     names = list(table.X)
     expected = expected_of(codec, names)
     schema = _schema(table)

@@ -1,6 +1,7 @@
 """Options that several forms of the command share, and what they mean to the reader of tables."""
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,14 +142,19 @@ def parse_missing(text: str) -> tuple[str | None, str]:
     return (name, cell) if sign else (None, text)
 
 
-def reading_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The parameters of `skmaf.read_table`."""
+def reading_options(args: argparse.Namespace, also: str | None = None) -> dict[str, Any]:
+    """The parameters of `skmaf.read_table`; a column may be wanted beside those of --only."""
     options = {name: getattr(args, name) for name in FORM}
     options["drop"] = args.drop
-    options["only"] = args.only
+    options["only"] = [*args.only, also] if args.only and also else args.only
     options["missing"] = missing_cells(args.missing)
     options["column_kinds"] = dict(args.kind)
     return options
+
+
+def kinds_of(args: argparse.Namespace, names: Collection[str]) -> dict[str, Any]:
+    """The kinds that were declared of the columns that a table has."""
+    return {name: kind for name, kind in args.kind if name in names}
 
 
 def missing_cells(declared: list[tuple[str | None, str]]) -> list[str] | dict[str, list[str]]:

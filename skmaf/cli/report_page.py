@@ -56,10 +56,8 @@ def run(args: argparse.Namespace) -> None:
     table, output = read(args)
     train, held_out = split(table, args.seed)
     print(header_text(table, len(train)), flush=True)
-    fitted = table.X.iloc[train]
-    judged = table.X if table.labels is None else fitted
     start = perf_counter()
-    density, detector, messages = fit(fitted, judged, table.labels is not None, args)
+    density, detector, messages = fit(table, train, args)
     seconds = perf_counter() - start
     page = report_page(
         Run(
@@ -96,10 +94,7 @@ def read(args: argparse.Namespace) -> tuple["Table", Path]:
         table = example_table()
         output = output or EXAMPLE_OUTPUT
     else:
-        options = reading_options(args)
-        if args.only and args.label:
-            options["only"] = [*args.only, args.label]
-        table = load_table(args.table, args.label, options)
+        table = load_table(args.table, args.label, reading_options(args, args.label))
         if output is None and str(args.table) == "-":
             raise ValueError("standard input has no name: say with --output where the page goes.")
         output = output or beside(args.table, ".report.html")

@@ -14,6 +14,7 @@ References
 """
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata, skew
 from sklearn.ensemble import IsolationForest
 
@@ -55,10 +56,10 @@ def trust_in_rows(
     oddness = rankdata(-forest.score_samples(Z)) + rankdata(tail_oddness(Z))
     place = rankdata(oddness) / len(N)
     for codes, n_codes in zip(N.T, n_categories):
-        for code in range(n_codes or 0):
-            rows = np.flatnonzero(codes == code)
-            if len(rows) >= CATEGORY_ROWS:
-                place[rows] = np.minimum(place[rows], rankdata(oddness[rows]) / len(rows))
+        if n_codes is not None:
+            alike = pd.Series(oddness).groupby(codes)
+            is_common = alike.transform("size") >= CATEGORY_ROWS
+            place = np.where(is_common, np.minimum(place, alike.rank(pct=True)), place)
     return np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1)
 
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_count
 from ..base import TableDensityEstimator
-from ..table.frames import as_table, take_rows
+from ..table.frames import as_table, column_names, take_rows
 
 
 def feature_position(codec: Any, feature: Hashable) -> int:
@@ -76,8 +76,9 @@ def read_targets(y: Any, n_targets: int) -> tuple[np.ndarray, list[str]]:
     Y = Y.reshape(len(Y), -1)
     if Y.shape[1] != n_targets:
         raise ValueError(f"y has {Y.shape[1]} columns, and it had {n_targets} in fit.")
-    if hasattr(y, "columns"):
-        return Y, [str(name) for name in y.columns]
+    names = column_names(y)
+    if names is not None:
+        return Y, [str(name) for name in names]
     name = getattr(y, "name", None)
     return Y, target_names(n_targets) if name is None else [str(name)]
 

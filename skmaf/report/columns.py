@@ -17,7 +17,7 @@ from ..table.transforms import Asinh, Log, Logit, NormalScores
 from .charts import bar_path
 from .run import Run
 from .scale import cell_label, scale_of
-from .words import count, listing, name_label, percent
+from .words import count, name_label, percent
 
 MOST_COLUMNS = 200  # that are listed
 NAMED_VALUES = 3  # the most frequent ones
@@ -80,7 +80,7 @@ def columns_section(run: Run) -> ColumnsSection:
     n_columns = run.X.shape[1]
     quantities = run.density.codec_.quantities
     counts = [f"{quantities.count(q):,} of {q}" for q in dict.fromkeys(quantities)]
-    summary = listing(counts) if len(counts) > 1 else f"all of {quantities[0]}"
+    summary = ", ".join(counts) if len(counts) > 1 else f"all of {quantities[0]}"
     rows = [_column_row(run, j) for j in range(min(n_columns, MOST_COLUMNS))]
     return ColumnsSection(rows, n_columns - len(rows), summary)
 
@@ -93,7 +93,7 @@ def _column_row(run: Run, j: int) -> ColumnRow:
     is_range = scale.edges is not None and scale.n_bars > MOST_LISTED
     if not is_range:
         order = np.argsort(-shares, kind="stable")[:NAMED_VALUES]
-        values = listing(f"{scale.labels[bar]} ({percent(shares[bar])})" for bar in order)
+        values = ", ".join(f"{scale.labels[bar]} ({percent(shares[bar])})" for bar in order)
         hidden = scale.n_bars - len(order)
         values += f" and {hidden} more" if hidden else ""
     else:
@@ -152,7 +152,7 @@ def _numbers_text(column: Any) -> str:
         case Discrete():
             return f"{len(column.categories):,} different numbers, a probability for each"
         case PointMasses():
-            points = listing(number_text(point) for point in column.points)
+            points = ", ".join(number_text(point) for point in column.points)
             verb = "comes" if len(column.points) == 1 else "come"
             return f"{_line_text(column.others)}; {points} {verb} again and again"
         case Heaped():

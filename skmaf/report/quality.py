@@ -15,7 +15,7 @@ from ..table.columns import Columns, Constant
 from .charts import curve_path
 from .run import Run
 from .simple_models import NumbersMixture, fit_mixtures, log_prob_of_columns, without_grid
-from .words import count, decimal, listing, mean_and_error, name_label, percent
+from .words import count, decimal, mean_and_error, name_label, percent
 
 FEWEST_ROWS = 10  # with all cells, to compare on; and to fit, for each column
 MOST_NAMED = 3
@@ -163,7 +163,7 @@ def _why_no_mixture(run: Run, fit: np.ndarray, rest: np.ndarray) -> str:
         return "There are no columns of numbers, which a normal distribution could be fitted to."
     off_grid = without_grid(run.density.columns_, fit, _is_category(run))
     if off_grid:
-        names = listing(name_label(run.X.columns[j]) for j in off_grid[:MOST_NAMED])
+        names = ", ".join(name_label(run.X.columns[j]) for j in off_grid[:MOST_NAMED])
         more = f" and {len(off_grid) - MOST_NAMED} more" if len(off_grid) > MOST_NAMED else ""
         return (
             f"Some numbers come again and again in {names}{more}: they have probabilities, which a "

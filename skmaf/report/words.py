@@ -1,7 +1,6 @@
 """Names, shares and statistics in words."""
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -17,11 +16,6 @@ MOST_PLACES = 4
 def name_label(name: object, width: int = NAME_WIDTH) -> str:
     """Return the name of a column as a page shows it."""
     return short(name, width) if str(name).strip() else "(no name)"
-
-
-def listing(texts: Iterable[str]) -> str:
-    """Return texts with commas between them."""
-    return ", ".join(texts)
 
 
 def percent(share: float) -> str:
