@@ -88,6 +88,7 @@ def learn_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, np.ndarray |
 
 def fit_folds(
     detector: Any,
+    estimator: Any,
     table: Any,
     order: np.ndarray,
     weights: np.ndarray | None,
@@ -95,11 +96,13 @@ def fit_folds(
     folds: list[Fold],
     seed: int,
 ) -> dict[int, Any]:
-    """Fit the estimator of a detector to each fold.
+    """Fit an estimator to each fold of a detector.
 
     Parameters
     ----------
     detector : DensityOutlierDetector
+    estimator : estimator
+        That of each fold, not fitted.
     table : array or data frame of shape (n, n_features)
     order : ndarray of int, shape (n,)
         Which row of the user's table each is; those that count several times are repeated.
@@ -118,9 +121,9 @@ def fit_folds(
     """
     with interrupts_end_fits():
         if detector.estimator is None:
-            estimators = _fit_side_by_side(detector, table, weights, codec, folds, seed)
+            estimators = _fit_side_by_side(detector, estimator, table, weights, codec, folds, seed)
         else:
-            tasks = _tasks(detector, order, weights, folds, seed)
+            tasks = _tasks(detector, estimator, order, weights, folds, seed)
             name = type(detector).__name__ if detector.verbose else None
             fits = [partial(_fit_fold, *task) for task in tasks]
             estimators = fit_each(fits, (table, codec), detector.n_jobs, name, "fold")
@@ -133,10 +136,14 @@ def fit_folds(
 
 
 def _tasks(
-    detector: Any, order: np.ndarray, weights: np.ndarray | None, folds: list[Fold], seed: int
+    detector: Any,
+    estimator: Any,
+    order: np.ndarray,
+    weights: np.ndarray | None,
+    folds: list[Fold],
+    seed: int,
 ) -> list[tuple]:
     """Return what `_fit_fold` is told of each fold."""
-    estimator = detector.fold_estimator()
     takes_weights, of_weights = _weight_parameters(detector, estimator, weights)
     tasks = []
     for k, fold in enumerate(folds):
@@ -203,6 +210,7 @@ def _with_threads(n_threads: int, fit: Callable[..., Any], told: tuple) -> Any:
 
 def _fit_side_by_side(
     detector: Any,
+    estimator: Any,
     N: np.ndarray,
     weights: np.ndarray | None,
     codec: TableCodec | None,
@@ -210,7 +218,7 @@ def _fit_side_by_side(
     seed: int,
 ) -> dict[int, MultiscaleDensity]:
     """Fit the default density to each fold, several of them side by side."""
-    estimator = detector.fold_estimator().set_params(random_state=seed)
+    estimator = clone(estimator).set_params(random_state=seed)
     weights = folds[0].trust if weights is None else weights * folds[0].trust
     parts = [fold.fitted for fold in folds]
     fitted = estimator.fit_parts(codec, N, weights, parts, detector.n_jobs, detector.verbose)

@@ -28,14 +28,17 @@ from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, fill_cells, stack_columns, take_rows
 
 if TYPE_CHECKING:
+    from .models.first_look import FirstLook
     from .inference.explanation import Explainer
 
 MIN_ROWS = 4  # two folds of two
 FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where no share is given
 TYPICAL = 0.5  # share of rows below the score from which on nothing is to be explained
-# of the default densities: rows that are trusted are remembered one by one, while a short training
-# learns little of the few that lie together, as anomalies may
+# of the default densities. Rows that are trusted are remembered one by one. Odd rows that lie each
+# by itself may be learned from, too, but for copies. A short training learns little of the few that
+# lie together, as anomalies may
 TRUSTED = {"max_iter": 800}
+SCATTERED = {"max_iter": 800, "kernel_share": 0.0}
 ROBUST = {"max_iter": 300, "kernel_share": 0.0}
 
 
@@ -70,10 +73,11 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         Anything with ``fit`` and ``score_samples``: a density estimator or a Pipeline that ends in
         one. None is a `MultiscaleDensity`, whose folds tell each other how fine it may be.
     contamination : float or "auto", default="auto"
-        What is known of the rows. "auto" is for a table that may hold outliers: rows that a forest
-        and the tails of the columns find odd count less in the densities, the oddest not at all,
-        and these are trained briefly, so that anomalies that lie together do not vouch for each
-        other. A float in (0, 0.5] is the share of the rows that the threshold is to call outliers
+        What is known of the rows. "auto" is for a table that may hold outliers: where the rows that
+        a forest and the tails of the columns find odd lie together, they count less in the
+        densities, the oddest not at all, and these are trained briefly, so that anomalies do not
+        vouch for each other. Where odd rows lie each by itself, the densities learn from all of
+        them. A float in (0, 0.5] is the share of the rows that the threshold is to call outliers
         (of rows that tie there all or none, whichever is nearer); nothing else follows from it. 0
         is for rows that are trusted to be normal: the densities learn all that they can from all
         of them.
@@ -193,11 +197,9 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
             If there are under 4 rows, the density estimator rejects X, or a parameter is out of its
             range.
         """
-        from .models.multiscale_score import multiscale_scores
-
         refuse_stream(self, X)
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
-        fold_codec, N = learn_codec(self.fold_estimator(), X)
+        fold_codec, N = learn_codec(self._fold_estimator(False), X)
         codec: Any = fold_codec
         rows: Any = N
         if self.estimator is not None:
@@ -210,16 +212,15 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
             )
         rows = take_rows(rows, order)
         seed = seed_from(self.random_state)
-        trust = self._trust_in_rows(X, codec, rows, order, weights, seed)
-        folds = make_folds(trust, self.n_folds, seed)
+        look = self._first_look(X, codec, rows, order, weights, seed)
+        folds = make_folds(look.trust, self.n_folds, seed)
         of_fit = None if sample_weight is None else weights
-        estimators = fit_folds(self, rows, order, of_fit, fold_codec, folds, seed)
+        estimator = self._fold_estimator(look.sees_clusters)
+        estimators = fit_folds(self, estimator, rows, order, of_fit, fold_codec, folds, seed)
         folds = [folds[k] for k in estimators]
         held_out = [fold.held_out for fold in folds]
         densities = [self._density_of(estimator) for estimator in estimators.values()]
-        scores: list[Any] = densities
-        if self.estimator is None:
-            scores = multiscale_scores(self.contamination == 0, densities, rows, held_out, seed)
+        scores = self._scores_of_folds(look.sees_clusters, densities, rows, held_out, seed)
         ensemble = FoldEnsemble.of(scores, rows, held_out)
         calibration = self._calibrate(ensemble, rows, np.sort(np.concatenate(held_out)), weights)
         keep_fitted(
@@ -234,27 +235,45 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         )
         return self
 
+    def _scores_of_folds(
+        self,
+        sees_clusters: bool,
+        densities: list[Any],
+        rows: Any,
+        held_out: list[np.ndarray],
+        seed: int,
+    ) -> list[Any]:
+        """Return what scores rows in each fold: its density, or what is made of it."""
+        from .models.multiscale_score import multiscale_scores
+
+        are_trusted = self.contamination == 0
+        if self.estimator is not None or not (are_trusted or sees_clusters):
+            return densities
+        return multiscale_scores(are_trusted, densities, rows, held_out, seed)
+
     def _density_of(self, estimator: Any) -> Any:
         """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""
         return estimator.density_ if self.estimator is None else EstimatorDensity(estimator)
 
-    def _trust_in_rows(
+    def _first_look(
         self, X: Any, codec: Any, rows: Any, order: np.ndarray, weights: np.ndarray, seed: int
-    ) -> np.ndarray:
+    ) -> "FirstLook":
         """Return how much each row is to count: all the same if they cannot be looked at."""
-        from .models.first_look import trust_in_rows
+        from .models.first_look import FirstLook
 
+        trusting = FirstLook(np.ones(len(order)), sees_clusters=False)
         if self.contamination == 0:
-            return np.ones(len(order))
+            return trusting
         if self.estimator is None:
-            return trust_in_rows(rows, weights, codec.schema.n_categories, seed)
+            return FirstLook.of(rows, weights, codec.schema.n_categories, seed)
         try:
             codec, N, _ = TableCodec.learn(X)
         except (TypeError, ValueError):
             # a table that only the estimator reads
-            return np.ones(len(order))
+            return trusting
+        look = FirstLook.of(N[order], weights, codec.schema.n_categories, seed)
         # it may take no weights: a row counts or does not
-        return trust_in_rows(N[order], weights, codec.schema.n_categories, seed).round()
+        return FirstLook(look.trust.round(), look.sees_clusters)
 
     def _calibrate(
         self, ensemble: FoldEnsemble, rows: Any, judged: np.ndarray, weights: np.ndarray
@@ -289,11 +308,14 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
             categorical=[n is not None for n in codec.schema.n_categories] if is_default else None,
         )
 
-    def fold_estimator(self) -> Any:
+    def _fold_estimator(self, sees_clusters: bool) -> Any:
         """Return the estimator of each fold, not fitted: that which was given, or the default."""
         if self.estimator is not None:
             return self.estimator
-        density = MultiscaleDensity(**(TRUSTED if self.contamination == 0 else ROBUST))
+        if self.contamination == 0:
+            density = MultiscaleDensity(**TRUSTED)
+        else:
+            density = MultiscaleDensity(**(ROBUST if sees_clusters else SCATTERED))
         return density.set_fit_request(sample_weight=True) if _routes() else density
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -305,7 +327,8 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
-        return router.add(estimator=self.fold_estimator(), method_mapping=mapping)
+        fold_estimator = self._fold_estimator(False)
+        return router.add(estimator=fold_estimator, method_mapping=mapping)
 
     @lazy_on_dask(a_number)
     def score_samples(self, X: Any) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import iqr, kendalltau
 
 from skmaf import DensityOutlierDetector, MultiscaleDensity
-from skmaf.models.first_look import FEWEST_ROWS, FULL_TRUST, tail_oddness, trust_in_rows
+from skmaf.models.first_look import FEWEST_ROWS, FULL_TRUST, FirstLook, tail_oddness
 from skmaf.models.multiscale_score import (
     COARSE_WEIGHT,
     FOREST_WEIGHT,
@@ -19,7 +19,7 @@ def cloud(n, seed=0, d=3):
 
 
 def look(X, n_categories=None):
-    return trust_in_rows(X, np.ones(len(X)), n_categories or [None] * X.shape[1], seed=0)
+    return FirstLook.of(X, np.ones(len(X)), n_categories or [None] * X.shape[1], seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -37,30 +37,62 @@ def densities():
 
 
 def test_a_cluster_far_out_hardly_counts():
-    X = np.vstack([cloud(190), 0.1 * cloud(10, 1) + 6])
-    trust = look(X)
-    assert (trust[-10:] == 0).all()
-    assert np.mean(trust == 1) == pytest.approx(FULL_TRUST, abs=0.01)
+    X = np.vstack([cloud(380), 0.1 * cloud(20, 1) + 6])
+    found = look(X)
+    assert found.sees_clusters
+    assert (found.trust[-20:] == 0).all()
+    assert np.mean(found.trust == 1) == pytest.approx(FULL_TRUST, abs=0.01)
+
+
+@pytest.mark.parametrize("n_odd", [0, 25])
+def test_rows_that_are_odd_each_by_itself_all_count(n_odd):
+    X = np.vstack([cloud(500, d=8), 2.5 * cloud(n_odd, 1, d=8)])
+    found = look(X)
+    assert not found.sees_clusters
+    assert (found.trust == 1).all()
+
+
+@pytest.mark.parametrize("n_searched", [5000, 600])
+def test_a_small_cluster_among_odd_rows_that_lie_alone_does_not_count(n_searched, monkeypatch):
+    """Whether each of its rows is among those in which neighbours are searched or not."""
+    monkeypatch.setattr("skmaf.models.first_look.SEARCHED_ROWS", n_searched)
+    X = np.vstack([cloud(1000, d=8), 0.1 * cloud(14, 1, d=8) + 2])
+    found = look(X)
+    assert not found.sees_clusters
+    assert (found.trust[-14:] == 0).all()
+    assert (found.trust[:1000] == 1).all()
+
+
+def test_copies_of_one_odd_row_do_not_count():
+    X = np.vstack([cloud(500, d=8), np.full((10, 8), 4.0)])
+    assert (look(X).trust[-10:] == 0).all()
+
+
+@pytest.mark.parametrize("n, sees_clusters", [(199, True), (200, False)])
+def test_a_small_table_is_trimmed_whatever_is_seen(n, sees_clusters):
+    found = look(cloud(n, d=8))
+    assert found.sees_clusters == sees_clusters
+    assert (found.trust < 1).any() == sees_clusters
 
 
 def test_equal_rows_count_the_same():
-    trust = look(np.repeat(cloud(30), 3, axis=0)).reshape(30, 3)
+    trust = look(np.repeat(cloud(30), 3, axis=0)).trust.reshape(30, 3)
     assert (trust == trust[:, :1]).all()
-    assert (look(np.repeat(cloud(1), 40, axis=0)) == 1).all()
+    assert (look(np.repeat(cloud(1), 40, axis=0)).trust == 1).all()
 
 
 def test_few_rows_all_count():
-    assert (look(cloud(FEWEST_ROWS - 1)) == 1).all()
-    assert (look(np.zeros((20, 2))) == 1).all()
+    assert (look(cloud(FEWEST_ROWS - 1)).trust == 1).all()
+    assert (look(np.zeros((20, 2))).trust == 1).all()
 
 
 def test_missing_cells_and_rare_categories_can_be_looked_at():
-    X = cloud(200)
+    X = cloud(180)
     X[::7, 1] = np.nan
-    X[:, 2] = np.arange(200) % 3
+    X[:, 2] = np.arange(180) % 3
     X[:4, 2] = 3  # a category that four rows have, far out in another column, too
     X[:4, 0] = 5
-    assert (look(X, [None, None, 4])[:4] < 0.1).all()
+    assert (look(X, [None, None, 4]).trust[:4] < 0.1).all()
 
 
 def test_tails_are_counted_on_the_side_of_the_skew():
@@ -131,6 +163,15 @@ def test_a_look_that_tells_no_rows_apart_has_no_say(densities):
     assert (scores[0].weights == 0).all()
 
 
+def test_the_more_rows_for_each_column_the_less_the_looks_say(densities, monkeypatch):
+    made, X, held_out = densities
+    say = [multiscale_scores(False, made, X, held_out, seed=0)[0].weights]
+    monkeypatch.setattr("skmaf.models.multiscale_score.ROWS_PER_COLUMN", len(X) / 3 / 4)
+    say.append(multiscale_scores(False, made, X, held_out, seed=0)[0].weights)
+    assert (say[0] > 0).all()
+    np.testing.assert_allclose(say[1], say[0] / 4)
+
+
 @pytest.mark.slow
 def test_a_cluster_of_anomalies_cannot_vouch_for_itself():
     """A twentieth of the table in a tight cluster: found by default, not by trust in all rows."""
@@ -150,9 +191,9 @@ def test_most_rows_of_a_category_are_learned_from():
     n = 400
     codes = np.select([np.arange(n) < 24, np.arange(n) < 27], [1.0, 2.0], 0.0)
     X = np.column_stack([codes, rng.standard_normal((n, 3)) + 3 * (codes > 0)[:, None]])
-    alone = look(X[:, 1:])
+    alone = look(X[:, 1:]).trust
     assert (alone[codes == 1] == 0).mean() > 0.5
-    kept = look(X, [3, None, None, None])
+    kept = look(X, [3, None, None, None]).trust
     assert (kept[codes == 1] == 1).mean() >= 0.65
     assert (kept[codes == 1] > 0).mean() >= 0.9
     assert kept[codes == 2].max() < 0.5

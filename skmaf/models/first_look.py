@@ -1,9 +1,13 @@
 """A first look at rows of which some may be outliers: how far a density is to learn from each.
 
-A density learns what it is shown: anomalies that lie together vouch for each other. So rows that
-two tools which learn little find odd have less of a say in the fit, and the oddest none: a forest,
-which isolates rows by random cuts [1]_, and the tails of the columns, each by itself [2]_. Neither
-takes a small cluster for normal. What a row is this does not say yet: the density scores it, too.
+A density learns what it is shown: anomalies that lie together vouch for each other. Two tools which
+learn little find rows odd: a forest, which isolates rows by random cuts [1]_, and the tails of the
+columns, each by itself [2]_. Neither takes a small cluster for normal. Where the rows that they
+find odd lie together, these have less of a say in the fit, and the oddest none. Where odd rows lie
+each by itself, none vouches for another, and a density that learns from them all knows more: then
+only those have no say that lie among others that are odd. What a row is this does not say yet: the
+density scores it, too.
+
 A category that some rows have is known by its name, and its rows are judged among each other, too:
 a density that saw none of them would call all of them impossible.
 
@@ -13,54 +17,121 @@ References
 .. [2] Li, Zhao, Botta, Ionescu and Hu (2020). COPOD: copula-based outlier detection. ICDM.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, skew
 from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import NearestNeighbors
 
 from ..table.column_kinds import find_columns, standardised_column
 
 FULL_TRUST = 0.7  # of the rows have it; beyond, it falls
 NO_TRUST = 0.95  # of the rows are less odd than those that have none
 FEWEST_ROWS = 10  # to distrust any
+ODD_SHARE = 0.1  # of the rows: those that are rather odd
+ODDEST_SHARE = 0.05  # whose neighbours are looked at
+N_NEIGHBOURS = 10
+TOGETHER = 0.55  # share of odd rows among the neighbours, from which on odd rows lie together
+# a row is in a cluster of odd rows if this share of its few nearest neighbours is odd, and they are
+# as close as such neighbours are in the midst of the table
+N_NEAREST = 5
+ODD_NEAREST = 0.8
+SEARCHED_ROWS = 5000  # for neighbours, at most
+MEASURED_ROWS = 1000  # that say how close neighbours are in the midst of the table
 # of a category, from which on it is no accident, and most of its rows are to be learned from
 CATEGORY_ROWS = 10
 
 
-def trust_in_rows(
-    N: np.ndarray, weights: np.ndarray, n_categories: list[int | None], seed: int
-) -> np.ndarray:
-    """Return how much each row of a table is to count in a fit.
+@dataclass(frozen=True, eq=False)
+class FirstLook:
+    """What the first look finds.
 
-    Parameters
+    Attributes
     ----------
-    N : ndarray of shape (n, n_features)
-        Numbers, and codes of categories; NaN where a cell is missing.
-    weights : ndarray of shape (n,)
-    n_categories : list of int or None
-        For each column how many categories it has, if it holds such.
-    seed : int
-
-    Returns
-    -------
     trust : ndarray of shape (n,)
-        From 0 to 1, equal for equal rows; 1 for all rows if they are few.
+        How much each row is to count in a fit, from 0 to 1; equal for equal rows.
+    sees_clusters : bool
+        Whether odd rows lie together, or there are too few of them to tell.
     """
-    if len(N) < FEWEST_ROWS:
-        return np.ones(len(N))
-    columns = find_columns(standardised_column, N, weights, n_categories)
-    Z = np.nan_to_num(columns.to_flow(N))
-    if Z.shape[1] == 0:
-        return np.ones(len(N))
-    forest = IsolationForest(random_state=seed).fit(Z)
-    oddness = rankdata(-forest.score_samples(Z)) + rankdata(tail_oddness(Z))
+
+    trust: np.ndarray
+    sees_clusters: bool
+
+    @classmethod
+    def of(
+        cls, N: np.ndarray, weights: np.ndarray, n_categories: list[int | None], seed: int
+    ) -> "FirstLook":
+        """Look at the rows of a table.
+
+        Parameters
+        ----------
+        N : ndarray of shape (n, n_features)
+            Numbers, and codes of categories; NaN where a cell is missing.
+        weights : ndarray of shape (n,)
+        n_categories : list of int or None
+            For each column how many categories it has, if it holds such.
+        seed : int
+        """
+        if len(N) < FEWEST_ROWS:
+            return cls(np.ones(len(N)), True)
+        columns = find_columns(standardised_column, N, weights, n_categories)
+        Z = np.nan_to_num(columns.to_flow(N))
+        if Z.shape[1] == 0:
+            return cls(np.ones(len(N)), True)
+        forest = IsolationForest(random_state=seed).fit(Z)
+        oddness = rankdata(-forest.score_samples(Z)) + rankdata(tail_oddness(Z))
+        place = _places(oddness, N, n_categories)
+        odd, in_clusters, share_together = _odd_rows(Z, place, seed)
+        n_odd = min(len(odd), ODDEST_SHARE * len(N))
+        if n_odd < N_NEIGHBOURS or share_together >= TOGETHER:
+            return cls(np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1), True)
+        trust = np.ones(len(N))
+        trust[odd[in_clusters]] = 0
+        return cls(trust, False)
+
+
+def _places(oddness: np.ndarray, N: np.ndarray, n_categories: list[int | None]) -> np.ndarray:
+    """Return the share of rows that are at most as odd as each, of the table or of a category."""
     place = rankdata(oddness) / len(N)
     for codes, n_codes in zip(N.T, n_categories):
         if n_codes is not None:
             alike = pd.Series(oddness).groupby(codes)
             is_common = alike.transform("size") >= CATEGORY_ROWS
             place = np.where(is_common, np.minimum(place, alike.rank(pct=True)), place)
-    return np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1)
+    return place
+
+
+def _odd_rows(Z: np.ndarray, place: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return which rows are the oddest, and how they lie together.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, n_values)
+        Rows in flow space.
+    place : ndarray of shape (n,)
+        As `_places` gives it.
+    seed : int
+
+    Returns
+    -------
+    odd : ndarray of int, shape (n_odd,)
+    in_clusters : ndarray of bool, shape (n_odd,)
+        Which of them lie in a cluster of odd rows.
+    share_together : float
+        Share of odd rows among their neighbours.
+    """
+    odd = np.flatnonzero(place > 1 - ODDEST_SHARE)
+    searched = np.random.RandomState(seed).permutation(len(Z))[:SEARCHED_ROWS]
+    n_neighbours = min(N_NEIGHBOURS + 1, len(searched))  # the first is the row itself, if searched
+    nearest = NearestNeighbors(n_neighbors=n_neighbours).fit(Z[searched])
+    distances, neighbours = nearest.kneighbors(Z[odd])
+    usual_distances, _ = nearest.kneighbors(Z[searched[:MEASURED_ROWS]])
+    is_near = distances[:, N_NEAREST] <= np.median(usual_distances[:, N_NEAREST])
+    are_odd = place[searched[neighbours[:, 1:]]] > 1 - ODD_SHARE
+    has_odd_nearest = are_odd[:, :N_NEAREST].mean(axis=1) >= ODD_NEAREST
+    return odd, is_near & has_odd_nearest, float(are_odd.mean())
 
 
 def tail_oddness(Z: np.ndarray) -> np.ndarray:

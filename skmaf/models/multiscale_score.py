@@ -10,7 +10,8 @@ forest [1]_ how easily random cuts isolate it; neither sees much else. Each is p
 spread over the rows, so that none of the three outweighs the others, and speaks against a row
 where it finds it odder than most, never for one. Where the forest isolates no rows from the rest,
 because its scores reach hardly farther on the odd side than on the other, both are silent: then
-oddness is not a matter of distance, and they would only blur what the density sees.
+oddness is not a matter of distance, and they would only blur what the density sees. And the more
+rows there are for each column, the more the density knows, and the less both have to say.
 
 References
 ----------
@@ -32,7 +33,8 @@ from .multiscale_density import MultiscaleTableDensity
 
 N_TREES = 40  # of the forest of each fold
 COARSE_WEIGHT = 0.7  # of the density with most noise, beside the log-density itself
-FOREST_WEIGHT = 1.5
+FOREST_WEIGHT = 2.0
+ROWS_PER_COLUMN = 200  # beyond which the looks have a smaller say, in proportion
 # how many times as far the forest's scores reach on the odd side: up to the first both weights are
 # zero, from the second on they are whole
 SILENT_REACH = 1.5
@@ -138,7 +140,9 @@ def _robust_scores(
     # a look that tells no rows apart has no say
     spreads = iqr(looks, axis=0)
     weights = np.divide(iqr(own), spreads, out=np.zeros(2), where=spreads > 0)
-    weights = weights * [COARSE_WEIGHT, FOREST_WEIGHT] * _say(looks[:, 1])
+    rows_per_column = len(N) / max(densities[0].columns.n_values, 1)
+    say = _say(looks[:, 1]) * min(1, ROWS_PER_COLUMN / rows_per_column)
+    weights = weights * [COARSE_WEIGHT, FOREST_WEIGHT] * say
     centres = np.median(looks, axis=0)
     return [replace(score, weights=weights, centres=centres) for score in scores]
 
