@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
@@ -449,7 +450,9 @@ class DetectorSession(Session):
 
     def run(self):
         """Take the steps; the default densities are trained for a moment, too."""
-        with patch.dict(outlier.ROBUST, max_iter=2), patch.dict(outlier.TRUSTED, max_iter=2):
+        with ExitStack() as patches:
+            for training in (outlier.ROBUST, outlier.SCATTERED, outlier.TRUSTED):
+                patches.enter_context(patch.dict(training, max_iter=2))
             super().run()
 
     def make_estimator(self):

@@ -163,6 +163,7 @@ def test_false_alarms_are_no_more_than_promised(name, density, n_folds):
 def test_the_choice_of_noise_levels_raises_no_false_alarms(n_folds, monkeypatch):
     """Of the default density, whose noise levels validation rows choose, over 8 seeds."""
     monkeypatch.setattr("skmaf.outlier.ROBUST", {"max_iter": 20, "kernel_share": 0.0})
+    monkeypatch.setattr("skmaf.outlier.SCATTERED", {"max_iter": 20, "kernel_share": 0.0})
     X = TABLES["breast cancer"]()
     alarms = []
     for seed in range(8):

@@ -80,6 +80,7 @@ def read_scores(path):
 def test_example(capsys, tmp_path, monkeypatch):
     """No argument: the shipped table, with the real defaults but for fewer steps and folds."""
     monkeypatch.setitem(outlier.ROBUST, "max_iter", 30)
+    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 30)
     monkeypatch.setitem(outlier.TRUSTED, "max_iter", 30)
     monkeypatch.setattr(budget, "MIN_STEPS", 100)
     monkeypatch.setattr(budget, "MAX_STEPS", 200)

@@ -611,6 +611,7 @@ def test_folds_of_a_detector_on_a_cluster(on_cluster, X):
 def test_default_folds_of_a_detector_on_a_cluster(on_cluster, X, monkeypatch):
     """Their networks were left untrained where they were trained in other processes."""
     monkeypatch.setitem(skmaf.outlier.ROBUST, "max_iter", 5)
+    monkeypatch.setitem(skmaf.outlier.SCATTERED, "max_iter", 5)
 
     def fitted():
         return DensityOutlierDetector(n_folds=3, n_jobs=2, random_state=0).fit(X)

@@ -283,6 +283,7 @@ def test_a_wrong_category(as_frame):
         detector = DensityOutlierDetector(random_state=0, n_folds=2)
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(outlier.ROBUST, "max_iter", 40)
+            patch.setitem(outlier.SCATTERED, "max_iter", 40)
             detector.fit(X)
     gains, expected = detector.counterfactuals(rows)
     assert (gains[:, 0] > 0).all() and (gains > 0).sum() <= 6  # one row may have another reason

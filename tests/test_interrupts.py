@@ -181,6 +181,7 @@ def test_the_default_densities_stop_too(monkeypatch, rows, at, n_done):
     from skmaf.flows.mixture import MixtureStack
 
     monkeypatch.setitem(outlier.ROBUST, "max_iter", 6)
+    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 6)
     genuine = MixtureStack.log_prob
     steps = []
 

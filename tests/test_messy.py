@@ -370,6 +370,7 @@ def test_detector_of_a_messy_table(penguins):
     detector = DensityOutlierDetector(n_folds=2, random_state=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(outlier.ROBUST, "max_iter", 75)
+        patch.setitem(outlier.SCATTERED, "max_iter", 75)
         detector.fit(small)
     assert np.isfinite(detector.score_samples(penguins)).all()
     gentoo = penguins[(penguins["species"] == "Gentoo") & penguins["sex"].notna()].head(8)

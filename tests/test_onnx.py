@@ -285,17 +285,21 @@ def test_ensemble(tiny, rows, member):
     assert_close(served(ensemble, rows)["score_samples"], ensemble.score_samples(rows), 1e-5)
 
 
-@pytest.fixture(scope="module", params=["auto", "trusted", "given"])
+@pytest.fixture(scope="module", params=["clusters", "scattered", "trusted", "given"])
 def detector(request):
     made = {
-        "auto": DensityOutlierDetector(n_folds=2, random_state=0),
+        "clusters": DensityOutlierDetector(n_folds=2, random_state=0),
+        "scattered": DensityOutlierDetector(n_folds=2, random_state=0),
         "trusted": DensityOutlierDetector(contamination=0, n_folds=2, random_state=0),
         "given": DensityOutlierDetector(
             MAFDensity(n_layers=1, early_stopping=False, **BRIEF), n_folds=2, random_state=0
         ),
     }
     with pytest.MonkeyPatch.context() as patch:
+        share = 0 if request.param == "clusters" else 2
+        patch.setattr("skmaf.models.first_look.TOGETHER", share)
         patch.setitem(skmaf.outlier.ROBUST, "max_iter", 10)
+        patch.setitem(skmaf.outlier.SCATTERED, "max_iter", 10)
         patch.setitem(skmaf.outlier.TRUSTED, "max_iter", 10)
         return made[request.param].fit(mixed_table(200, 0, missing=True).drop(columns="angle"))
 

@@ -64,6 +64,7 @@ def short(monkeypatch):
     """Train the default densities for a moment only."""
     monkeypatch.setattr("skmaf.outlier.TRUSTED", {"max_iter": 4})
     monkeypatch.setattr("skmaf.outlier.ROBUST", {"max_iter": 4, "kernel_share": 0.0})
+    monkeypatch.setattr("skmaf.outlier.SCATTERED", {"max_iter": 4, "kernel_share": 0.0})
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ def blocks(language):
 def test_python_blocks_run(monkeypatch):
     """As they stand, one after the other, with default budgets of fewer steps."""
     monkeypatch.setitem(skmaf.outlier.ROBUST, "max_iter", 40)
+    monkeypatch.setitem(skmaf.outlier.SCATTERED, "max_iter", 40)
     monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 50)
     monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 100)
     names = {}

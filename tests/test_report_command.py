@@ -174,6 +174,7 @@ def test_rows_that_are_left_out_are_so_in_python(tmp_path):
 def test_planted_errors_from_file_to_page(tmp_path, monkeypatch):
     """By the default detector, trained less: each error among the first rows, with its cell."""
     monkeypatch.setitem(outlier.ROBUST, "max_iter", 100)
+    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 100)
     monkeypatch.setattr(analysis, "MAFDensity", functools.partial(MAFDensity, **QUICK))
     monkeypatch.setattr(analysis, "most_epochs", lambda X, codec: QUICK["max_iter"])
     path = tmp_path / "planted.csv"

@@ -119,6 +119,7 @@ def of_default_detector():
     X, _ = table()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(outlier.ROBUST, "max_iter", 4)
+        patch.setitem(outlier.SCATTERED, "max_iter", 4)
         detector = DensityOutlierDetector(n_folds=2, random_state=0).fit(X)
     return [detector.score_samples(X), detector.p_values(X)]
 

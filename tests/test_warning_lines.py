@@ -98,6 +98,7 @@ def test_new_categories(models, name, method, arguments):
 
 def test_new_categories_of_a_detector_by_default(monkeypatch):
     monkeypatch.setitem(outlier.ROBUST, "max_iter", 2)
+    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 2)
     detector = DensityOutlierDetector(random_state=0).fit(X)
     with warnings.catch_warnings(record=True) as record:
         warnings.simplefilter("always")
