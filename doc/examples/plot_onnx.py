@@ -75,7 +75,7 @@ rows = list(csv.DictReader(open("new.csv")))
 X = np.array([[number(row[c["name"]], c["categories"]) for c in columns] for row in rows])
 scores, labels, p_values = session.run(None, {"X": X})
 np.save("scores.npy", scores)
-print(f"{(labels == -1).sum()} of {len(labels)} rows are outliers; the oddest:", scores.argsort()[:3])
+print(f"{(labels == -1).sum()} outliers among {len(rows)} rows; the oddest:", scores.argsort()[:3])
 print("loaded:", [name for name in ("torch", "skmaf", "sklearn") if name in sys.modules])
 """
 done = subprocess.run(
