@@ -33,12 +33,11 @@ from .training.budget import set_aside
 
 
 class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
-    """Density of one or several targets given the other columns of a row, by a conditional flow
-    [1]_.
+    """Density of one or several targets given the other columns, by a conditional flow.
 
     It is a regressor that knows how sure it is: it predicts means, quantiles and conformal
-    intervals [2]_, draws targets, and gives their exact log-density. The flow of the targets has
-    the columns of X as its context, standardised, with indicators of categories and of missing
+    intervals [2]_, draws targets, and gives their exact log-density. The flow of the targets [1]_
+    has the columns of X as its context, standardised, with indicators of categories and of missing
     cells. Targets may be numbers of any kind: continuous, integers, of few values, with point
     masses.
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
-    """Density of a table by a masked autoregressive flow [1]_.
+    """Density of a table by a masked autoregressive flow.
 
     Continuous columns are standardised, then a stack of masked networks [2]_ maps the rows to a
     standard normal distribution. Discrete columns come before them, with probabilities by a masked

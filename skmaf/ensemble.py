@@ -21,11 +21,11 @@ from .table.frames import as_table
 
 
 class DensityEnsemble(TableDensityEstimator):
-    """The mixture of several fits of a density to the same rows, with different seeds [1]_.
+    """The mixture of several fits of a density to the same rows, with different seeds.
 
     Each fit starts from other weights and holds out other rows, and so errs in other places: the
-    mean of the densities is nearer to the truth than one of them, and depends less on the seed. It
-    takes as many times as long to fit and to score as there are fits.
+    mean of the densities is nearer to the truth than one of them, and depends less on the seed
+    [1]_. It takes as many times as long to fit and to score as there are fits.
 
     Parameters
     ----------

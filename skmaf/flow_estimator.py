@@ -1,13 +1,12 @@
 """The parameters of estimators whose flow learns by maximum likelihood, and what `fit` keeps."""
 
-import logging
 import os
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import ConvergenceWarning
 
+from ._callbacks import teller
 from ._compat import Interval, StrOptions
 from ._families import ACTIVATION_NAMES, BIJECTOR_NAMES, FAMILIES, resolve
 from ._validation import check_sizes
@@ -21,10 +20,7 @@ from .training.budget import WEIGHT_DECAY_ROWS
 if TYPE_CHECKING:
     from .models.table_density import TableDensity
     from .training.checkpoint import Checkpoint
-    from .training.epochs import Epoch
     from .training.loop import History
-
-logger = logging.getLogger("skmaf")
 
 
 class FlowEstimator(FittedDensity):
@@ -151,25 +147,8 @@ class FlowEstimator(FittedDensity):
             device=self.device,
             decay_rows=self._decay_rows,
             progress=type(self).__name__ if self.verbose else None,
-            on_epoch=self._teller(),
+            on_epoch=teller(self),
         )
-
-    def _teller(self) -> Callable[["Epoch"], bool]:
-        """Return what is called after each epoch, and says whether the training is to end."""
-        callbacks = list(self.callbacks or [])
-        for callback in callbacks:
-            if not callable(callback):
-                raise ValueError(
-                    f"callbacks must be functions of (estimator, epoch), got {callback!r}."
-                )
-
-        def tell(epoch: "Epoch") -> bool:
-            logger.debug("%s: %s", type(self).__name__, epoch)
-            # each is told, whatever the others say
-            answers = [callback(self, epoch) for callback in callbacks]
-            return any(answers)
-
-        return tell
 
     def _open_checkpoint(self) -> "Checkpoint | None":
         return checkpoint_at(self.checkpoint, self.random_state)

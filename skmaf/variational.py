@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from ._callbacks import teller
 from ._compat import Interval, StrOptions, fit_context
 from ._dask import a_number, lazy_on_dask
 from ._devices import pick_device
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     import torch
 
     from .flows.layers import Flow
+    from .training.epochs import Step
     from .training.reverse_kl import ReverseKLHistory
+
+logger = logging.getLogger("skmaf")
 
 EVIDENCE_DRAWS = 10_000
 FEWEST_DRAWS = 100  # below which a tail of the importance weights cannot be judged
@@ -86,6 +91,12 @@ class VariationalFlow(PlainState):
     device : str, default="auto"
         Where to compute: "cpu", "cuda", "mps", or "auto" for the fastest that is there. Tensors of
         ``log_density`` have to be there too: ``tensor.to(x.device)``.
+    callbacks : list of callable, default=None
+        Each is called as ``callback(estimator, step)`` after every step, with its ``number`` from 1
+        on, ``max_iter`` and ``loss``, as in ``loss_curve_``; where one returns True the training
+        ends, and the weights of that moment are kept. In the first half of the steps, while the
+        weight of ``log p`` climbs, a loss says little. `skmaf.save` refuses functions: set
+        ``callbacks=None`` before.
     verbose : bool, default=False
         Whether to show a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -153,6 +164,7 @@ class VariationalFlow(PlainState):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
+        "callbacks": [list, tuple, None],
         "verbose": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -172,6 +184,7 @@ class VariationalFlow(PlainState):
         learning_rate_init: float = 0.005,
         max_iter: int = 2000,
         device: str = "auto",
+        callbacks: Sequence[Callable[[VariationalFlow, Step], object]] | None = None,
         verbose: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -187,6 +200,7 @@ class VariationalFlow(PlainState):
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
         self.device = device
+        self.callbacks = callbacks
         self.verbose = verbose
         self.random_state = random_state
 
@@ -206,8 +220,8 @@ class VariationalFlow(PlainState):
         ------
         ValueError
             If ``log_density`` gives no tensor, one of another shape than (rows,), one without a
-            finite gradient, NaN or infinity; if a parameter is out of its range, or the family
-            cannot have the bijector.
+            finite gradient, NaN or infinity; if a parameter is out of its range, a callback is no
+            function, or the family cannot have the bijector.
 
         Warns
         -----
@@ -349,16 +363,18 @@ class VariationalFlow(PlainState):
         return evidence
 
     def _train(self, flow: Flow, generator: torch.Generator) -> ReverseKLHistory:
-        """Train the flow in place, with a progress bar."""
+        """Train the flow in place, with a progress bar, and tell callbacks of each step."""
         from .models.flow_draws import checked_log_density
         from .training.reverse_kl import train_reverse_kl
 
-        bar = tqdm(
-            total=self.max_iter,
-            desc=type(self).__name__,
-            unit="step",
-            disable=not self.verbose,
-        )
+        name = type(self).__name__
+        bar = tqdm(total=self.max_iter, desc=name, unit="step", disable=not self.verbose)
+        tell = teller(self)
+
+        def on_step(step: Step) -> bool:
+            bar.update()
+            return tell(step)
+
         with threads_for(self.batch_size * flow.widest), bar:
             history = train_reverse_kl(
                 flow,
@@ -368,7 +384,7 @@ class VariationalFlow(PlainState):
                 batch_size=self.batch_size,
                 learning_rate=self.learning_rate_init,
                 generator=generator,
-                on_step=bar.update,
+                on_step=on_step,
             )
         if history.loss_curve and not history.n_moves:
             raise ValueError(
@@ -404,6 +420,9 @@ class VariationalFlow(PlainState):
             log_evidence_error_=evidence.standard_error,
             k_hat_=evidence.k_hat,
         )
+        level = logging.INFO if self.verbose else logging.DEBUG
+        text = "VariationalFlow fitted in %d steps; log-evidence %.4f nats"
+        logger.log(level, text, self.n_iter_, self.log_evidence_)
 
 
 def _generator(random_state: int | np.random.RandomState | None) -> torch.Generator:

@@ -164,6 +164,16 @@ def test_saved(run):
 
 
 @pytest.mark.slow
+def test_onnx(run):
+    for library in ("ndonnx", "onnx", "onnxruntime"):
+        pytest.importorskip(library, reason=f"needs {library}")
+    names = run("onnx")
+    assert "loaded: []" in names["done"].stdout
+    np.testing.assert_allclose(names["served"], names["scores"], rtol=1e-5, atol=1e-5)
+    assert set(names["wrong"]) <= set(names["served"].argsort()[:6])
+
+
+@pytest.mark.slow
 def test_relations(run):
     rows = run("relations")["drawn"]["as found, the default"]
     np.testing.assert_allclose(rows["paid"], rows["fare"] + rows["tip"], atol=0.011)

@@ -497,6 +497,7 @@ def test_log_densities_that_are_refused(log_density, message):
         ({"batch_size": 0}, "batch_size"),
         ({"learning_rate_init": 0}, "learning_rate_init"),
         ({"device": "abacus"}, "device"),
+        ({"callbacks": ["no"]}, "callbacks must be functions"),
     ],
 )
 def test_parameters_that_are_refused(parameters, message):
@@ -515,3 +516,44 @@ def test_requests_that_are_refused(fitted):
         fitted.evidence(99)
     with pytest.raises(ValueError, match="not fitted"):
         small().sample()
+
+
+def test_callbacks_are_told_of_each_step_and_change_nothing(fitted):
+    told = []
+    flow = clone(fitted).set_params(callbacks=[lambda flow, step: told.append((flow, step))])
+    flow.fit()
+    assert {told_flow for told_flow, _ in told} == {flow}
+    steps = [step for _, step in told]
+    assert [step.number for step in steps] == list(range(1, 21))
+    assert {step.max_iter for step in steps} == {20}
+    assert [step.loss for step in steps] == flow.loss_curve_ == fitted.loss_curve_
+    assert flow.log_evidence_ == fitted.log_evidence_
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_callback_ends_the_training(fitted):
+    """Without a warning; the weights are those of that moment, and all are told."""
+    told = []
+    callbacks = [lambda flow, step: step.number == 150, lambda flow, step: told.append(step)]
+    flow = small(callbacks=callbacks).fit()
+    assert flow.n_iter_ == len(flow.loss_curve_) == len(told) == 150
+    assert abs(flow.log_evidence_ - math.log(2 * math.pi)) < 0.1
+
+
+def test_an_error_in_a_callback_leaves_the_flow_as_it_was(fitted):
+    def fail(flow, step):
+        raise RuntimeError("on purpose")
+
+    flow = clone(fitted).fit()
+    before = dict(vars(flow))
+    with pytest.raises(RuntimeError, match="on purpose"):
+        flow.set_params(callbacks=[fail]).fit()
+    assert vars(flow) == {**before, "callbacks": [fail]}
+
+
+def test_steps_and_fits_are_logged(fitted, caplog):
+    with caplog.at_level("DEBUG", "skmaf"):
+        flow = small(max_iter=2).fit()
+    first, _, last = [record.message for record in caplog.records]
+    assert first == f"VariationalFlow: Step(number=1, max_iter=2, loss={flow.loss_curve_[0]})"
+    assert last == f"VariationalFlow fitted in 2 steps; log-evidence {flow.log_evidence_:.4f} nats"

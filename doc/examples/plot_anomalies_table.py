@@ -1,6 +1,6 @@
 """
-Anomalies in one table
-======================
+Anomalies in one table: why is a row an outlier?
+================================================
 
 A table is given, and nobody knows which of its rows are odd. `DensityOutlierDetector` scores each
 row by densities that have not seen it, says how often a row looks as odd, and names the cells that

@@ -1,6 +1,6 @@
 """
-Several fits are better than one
-================================
+Ensembles: several fits are better than one
+===========================================
 
 What a flow learns depends on its seed. `DensityEnsemble` fits several and mixes their densities in
 equal parts: they err in other places, so that the mixture is better than its members, and smoother.

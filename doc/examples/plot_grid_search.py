@@ -1,6 +1,6 @@
 """
-Grid search
-===========
+Tuning: a grid search
+=====================
 
 The defaults are meant to need no search. Where one is wanted, ``score`` is the held-out
 log-likelihood, so that `sklearn.model_selection.GridSearchCV` works as with any estimator. Rows of

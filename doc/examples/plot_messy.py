@@ -1,6 +1,6 @@
 """
-Columns as they come
-====================
+Mixed columns: categories, integers, missing values
+===================================================
 
 Categories, integers, prices with zeros, missing cells: columns are fitted as they are. Each kind
 has a density of its own, and rows that are drawn look like rows of the table.

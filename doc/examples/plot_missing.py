@@ -1,6 +1,6 @@
 """
-Missing cells
-=============
+Missing values: scored as they are, and imputed
+===============================================
 
 Rows with missing cells are fitted and scored as they are. ``impute`` draws each missing cell given
 what its row holds, several times if asked: the spread of the draws tells how uncertain a cell is,

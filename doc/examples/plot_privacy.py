@@ -1,6 +1,6 @@
 """
-Do synthetic rows give away real ones?
-======================================
+Privacy: do synthetic rows give away real ones?
+===============================================
 
 A model that remembers its rows draws copies of them. The distance to the closest record tells:
 drawn rows should be no nearer to the rows of the fit than other real rows are, which the fit has

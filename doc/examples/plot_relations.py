@@ -1,6 +1,6 @@
 """
-What holds in every row
-=======================
+Rules that every row keeps
+==========================
 
 In real tables totals are sums, ends come after beginnings, and a code has one name. A density comes
 near to that; rows that are drawn should keep it to the cent. `find_relations` finds what holds in

@@ -1,6 +1,6 @@
 """
-Fit here, score there
-=====================
+Save and load: fit here, score there
+====================================
 
 ``skmaf.save`` writes a fitted estimator to one file without code, ``skmaf.load`` reads it: on
 another machine, in another version of Python, with the same scores to the last bit. A file that was

@@ -1,4 +1,4 @@
-"""What is known after an epoch of training."""
+"""What is known after an epoch, or a step, of training."""
 
 from dataclasses import dataclass
 
@@ -34,3 +34,23 @@ class Epoch:
     loss: float
     validation_score: float | None
     best_validation_score: float | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a `VariationalFlow` that has ended, as callbacks are told of it.
+
+    Attributes
+    ----------
+    number : int
+        From 1 on.
+    max_iter : int
+        The last number that there can be.
+    loss : float
+        Mean of ``log q - log p`` over the draws of the step, in nats: what goes into
+        ``loss_curve_``.
+    """
+
+    number: int
+    max_iter: int
+    loss: float

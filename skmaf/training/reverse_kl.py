@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from ..flows.layers import Flow, base_log_prob
+from .epochs import Step
 from .optimiser import AdamW, schedule
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
@@ -43,7 +44,7 @@ def train_reverse_kl(
     batch_size: int,
     learning_rate: float,
     generator: torch.Generator,
-    on_step: Callable[[], object],
+    on_step: Callable[[Step], bool],
 ) -> ReverseKLHistory:
     """Bring the density q of ``flow`` close to p, in place; a KeyboardInterrupt ends it early.
 
@@ -65,7 +66,7 @@ def train_reverse_kl(
     generator : torch.Generator
         Governs the draws.
     on_step : callable
-        Called after each step.
+        Called after each step; the training ends where it returns True.
 
     Returns
     -------
@@ -81,7 +82,8 @@ def train_reverse_kl(
             # a rare draw, such as one where a norm is 0, has no gradient
             history.n_moves += adam.move_if_finite(learning_rate * schedule(step, n_steps))
             history.loss_curve.append(loss[1].item())
-            on_step()
+            if on_step(Step(step + 1, n_steps, history.loss_curve[-1])):
+                break
     except KeyboardInterrupt:
         history.interrupted = True
     return history
