@@ -28,8 +28,8 @@ from .table.codec import PassthroughCodec, TableCodec
 from .table.frames import as_table, fill_cells, stack_columns, take_rows
 
 if TYPE_CHECKING:
-    from .models.first_look import FirstLook
     from .inference.explanation import Explainer
+    from .models.first_look import FirstLook
 
 MIN_ROWS = 4  # two folds of two
 FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where no share is given
