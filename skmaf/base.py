@@ -18,6 +18,7 @@ from .persistence.state import PlainState
 from .streamed import by_blocks
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
+from .table.description import describe_columns
 from .table.frames import as_table, take_rows
 from .table.relation_search import column_keys
 
@@ -171,7 +172,8 @@ class FittedDensity(PlainState):
 
 
 class RowWriter(BaseEstimator):
-    """An estimator that gives rows like those of `fit`, in a container of the user's choice."""
+    """An estimator of rows, which says what it took their columns for, and gives rows like those of
+    `fit`, in a container of the user's choice."""
 
     def set_output(self, *, transform: str | None = None) -> "RowWriter":
         """Choose the form of the rows that are drawn or filled.
@@ -194,6 +196,29 @@ class RowWriter(BaseEstimator):
             # under this name `clone` keeps it
             self._sklearn_output_config = {"transform": transform}
         return self
+
+    def describe_columns(self) -> pd.DataFrame:
+        """What each column of X was taken for in `fit`, and what it held there.
+
+        Returns
+        -------
+        described : DataFrame of shape (n_features, 4)
+            A row for each column, by its name, or its position where X in `fit` was an array:
+            ``kind``, in words; the share of ``missing`` cells; the ``lowest`` and the ``highest``
+            value, in the units of X, None for categories. Where X was read in blocks, the last
+            three are those of a sample of its rows.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skmaf import MAFDensity
+        >>> X = pd.DataFrame({"size": [1.5, 2.0, 3.5, 2.5], "colour": ["red", "red", "blue", None]})
+        >>> density = MAFDensity(max_iter=5, early_stopping=False, random_state=0).fit(X)
+        >>> density.describe_columns().loc["colour", ["kind", "missing"]].tolist()
+        ['2 categories', 0.25]
+        """
+        check_is_fitted(self)
+        return describe_columns(self.columns_.columns, self.codec_)
 
     def _write(self, N: np.ndarray, rng: np.random.RandomState | None = None) -> Any:
         config = getattr(self, "_sklearn_output_config", {})
