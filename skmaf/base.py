@@ -20,6 +20,7 @@ from .table.codec import TableCodec
 from .table.constraints import RowConstraints
 from .table.description import describe_columns
 from .table.frames import as_table, take_rows
+from .table.labels import with_draws
 from .table.relation_search import column_keys
 
 if TYPE_CHECKING:
@@ -394,7 +395,9 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         -------
         X : ndarray or DataFrame of shape (n_draws * n_samples, n_features)
             The rows with their missing cells filled, all else as it was; with several draws, one
-            whole table below the other.
+            whole table below the other. The draw of a row, from 0 on, is then the first level,
+            "draw", of the index of a frame of pandas, before that of X, and the first column,
+            "draw", of another frame; where X has such a name, an underscore follows.
 
         Raises
         ------
@@ -410,5 +413,5 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         rng = np.random.RandomState(seed_from(random_state))
         fill_rows(rows, self.density_, self.constraints_, rng)
         shown = take_rows(X, np.tile(np.arange(len(N)), n_draws))
-        filled = self._write(rows, rng)
-        return self.codec_.restore(filled, shown, missing)
+        filled = self.codec_.restore(self._write(rows, rng), shown, missing)
+        return filled if n_draws == 1 else with_draws(filled, n_draws)
