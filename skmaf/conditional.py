@@ -306,7 +306,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         Returns
         -------
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_samples, n_targets)
-            In the units of y.
+            In the units of y; an array whatever X is.
 
         Raises
         ------
