@@ -132,7 +132,8 @@ def with_values(X: Any, columns: list[np.ndarray], changed: np.ndarray) -> Any:
 
 
 def _to_dtype(values: pd.Series, dtype: Any) -> pd.Series:
-    if pd.api.types.is_integer_dtype(dtype):  # into which numbers are put where they fit
+    # `_filled` widens categories, and integers where numbers are not whole
+    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_integer_dtype(dtype):
         return values
     try:
         return values.astype(dtype)
