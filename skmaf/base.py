@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import check_sample_weight
 from ._dask import a_number, draw_parts, lazy_on_dask
+from ._doc_link import DocumentedEstimator
 from ._validation import check_columns, check_count, seed_from, tagged, weigh
 from ._warnings import warn_user
 from .inference.drawing import draw_rows, fill_rows
@@ -136,7 +137,7 @@ def weighted_mean(scores: np.ndarray, sample_weight: Any) -> float:
     return float(np.average(scores, weights=weights))
 
 
-class FittedDensity(PlainState):
+class FittedDensity(DocumentedEstimator, PlainState):
     """An estimator that `fit` gives a codec, ``codec_``, and a density object, ``density_``."""
 
     codec_: TableCodec

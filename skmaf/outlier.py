@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import HasMethods, Interval, Options, StrOptions, fit_context
 from ._dask import a_number, lazy_on_dask
+from ._doc_link import DocumentedEstimator
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
@@ -55,7 +56,7 @@ def _a_label(detector: Any, X: Any) -> np.ndarray:
     return np.empty(0, dtype=int)
 
 
-class DensityOutlierDetector(OutlierMixin, PlainState):
+class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
     """Calls the rows of lowest density outliers [1]_.
 
     The rows are divided into folds, and a density is fitted without each. A row that `fit` saw is
