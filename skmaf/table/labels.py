@@ -25,11 +25,12 @@ def labelled(values: np.ndarray, X: Any, columns: pd.Index | None = None) -> Any
     container = container_of(X)
     if container == ARRAY:
         return values
+    if columns is None:
+        columns = X.columns if container == "pandas" else pd.Index(column_names(X) or [])
+    cells = values.reshape(len(values), len(columns))
     if container == "pandas":
-        columns = X.columns if columns is None else columns
-        return pd.DataFrame(values.reshape(len(X), len(columns)), X.index, columns)
-    names = list(map(_in_one, column_names(X) if columns is None else columns))
-    cells = values.reshape(len(values), len(names))
+        return pd.DataFrame(cells, X.index, columns)
+    names = [_in_one(name) for name in columns]
     return write_frame(container, dict(zip(names, cells.T)), [None] * len(names))
 
 
