@@ -28,8 +28,9 @@ def lazy_on_dask(outline: Callable[..., Any]) -> Callable[[Method], Method]:
     """Let a method whose argument ``X`` is rows return a collection of Dask where X is one.
 
     Of an array it is an array with the chunks of X; of a dataframe a Series or a dataframe with its
-    index and divisions, or an array where an answer has more than two dimensions. An argument ``y``
-    may be a collection as well. From an argument ``random_state`` each part gets a seed of its own.
+    index and divisions, or an array where an answer is one of more than two dimensions. An argument
+    ``y`` may be a collection as well. From an argument ``random_state`` each part gets a seed of
+    its own.
 
     Parameters
     ----------

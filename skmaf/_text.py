@@ -5,6 +5,7 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 EXACT_DIGITS = 5  # of a number that is not rounded
@@ -12,6 +13,7 @@ ROUNDED_DIGITS = 4  # of one that is
 GROUPED = 10_000  # from which on thousands are set apart
 LARGE = 1e15  # from which on numbers are written with a power of ten
 SMALL = 1e-6  # below which they are
+LABEL_WIDTH = 28  # letters of a cell
 
 
 def short(name: object, width: int) -> str:
@@ -31,6 +33,22 @@ def cell_text(value: object, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}\u2026"
 
 
+def cell_label(value: object, width: int = LABEL_WIDTH) -> str:
+    """A cell as a page shows it: dates without a time that is midnight, and no cell empty.
+
+    Parameters
+    ----------
+    value : object
+    width : int, default=28
+        How many letters of a text are shown.
+    """
+    if isinstance(value, str) and not value.strip():
+        return "(empty text)"
+    if isinstance(value, np.datetime64):
+        value = pd.Timestamp(value)
+    return cell_text(value, width).removesuffix(" 00:00:00")
+
+
 def number_text(number: Any) -> str:
     """A number as a person writes it: 35,060 and 0.00021, whole numbers with all their digits.
 
@@ -48,3 +66,8 @@ def number_text(number: Any) -> str:
         places = max(0, ROUNDED_DIGITS - 1 - exact.adjusted())
         exact = round(exact, places).normalize()
     return f"{exact:,f}" if size >= GROUPED else f"{exact:f}"
+
+
+def count(n: int, noun: str) -> str:
+    """A number and a noun, in the plural unless there is one."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import check_sample_weight
 from ._dask import a_number, draw_parts, lazy_on_dask
+from ._doc_link import DocumentedEstimator
 from ._validation import check_columns, check_count, seed_from, tagged, weigh
 from ._warnings import warn_user
 from .inference.drawing import draw_rows, fill_rows
@@ -18,7 +19,9 @@ from .persistence.state import PlainState
 from .streamed import by_blocks
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
+from .table.description import describe_columns
 from .table.frames import as_table, take_rows
+from .table.labels import with_draws
 from .table.relation_search import column_keys
 
 if TYPE_CHECKING:
@@ -134,7 +137,7 @@ def weighted_mean(scores: np.ndarray, sample_weight: Any) -> float:
     return float(np.average(scores, weights=weights))
 
 
-class FittedDensity(PlainState):
+class FittedDensity(DocumentedEstimator, PlainState):
     """An estimator that `fit` gives a codec, ``codec_``, and a density object, ``density_``."""
 
     codec_: TableCodec
@@ -171,7 +174,8 @@ class FittedDensity(PlainState):
 
 
 class RowWriter(BaseEstimator):
-    """An estimator that gives rows like those of `fit`, in a container of the user's choice."""
+    """An estimator of rows, which says what it took their columns for, and gives rows like those of
+    `fit`, in a container of the user's choice."""
 
     def set_output(self, *, transform: str | None = None) -> "RowWriter":
         """Choose the form of the rows that are drawn or filled.
@@ -194,6 +198,29 @@ class RowWriter(BaseEstimator):
             # under this name `clone` keeps it
             self._sklearn_output_config = {"transform": transform}
         return self
+
+    def describe_columns(self) -> pd.DataFrame:
+        """What each column of X was taken for in `fit`, and what it held there.
+
+        Returns
+        -------
+        described : DataFrame of shape (n_features, 4)
+            A row for each column, by its name, or its position where X in `fit` was an array:
+            ``kind``, in words; the share of ``missing`` cells; the ``lowest`` and the ``highest``
+            value, in the units of X, None for categories. Where X was read in blocks, the last
+            three are those of a sample of its rows.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skmaf import MAFDensity
+        >>> X = pd.DataFrame({"size": [1.5, 2.0, 3.5, 2.5], "colour": ["red", "red", "blue", None]})
+        >>> density = MAFDensity(max_iter=5, early_stopping=False, random_state=0).fit(X)
+        >>> density.describe_columns().loc["colour", ["kind", "missing"]].tolist()
+        ['2 categories', 0.25]
+        """
+        check_is_fitted(self)
+        return describe_columns(self.columns_.columns, self.codec_)
 
     def _write(self, N: np.ndarray, rng: np.random.RandomState | None = None) -> Any:
         config = getattr(self, "_sklearn_output_config", {})
@@ -369,7 +396,9 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         -------
         X : ndarray or DataFrame of shape (n_draws * n_samples, n_features)
             The rows with their missing cells filled, all else as it was; with several draws, one
-            whole table below the other.
+            whole table below the other. The draw of a row, from 0 on, is then the first level,
+            "draw", of the index of a frame of pandas, before that of X, and the first column,
+            "draw", of another frame; where X has such a name, an underscore follows.
 
         Raises
         ------
@@ -385,5 +414,5 @@ class TableDensityEstimator(DensityMixin, RowWriter, FittedDensity):
         rng = np.random.RandomState(seed_from(random_state))
         fill_rows(rows, self.density_, self.constraints_, rng)
         shown = take_rows(X, np.tile(np.arange(len(N)), n_draws))
-        filled = self._write(rows, rng)
-        return self.codec_.restore(filled, shown, missing)
+        filled = self.codec_.restore(self._write(rows, rng), shown, missing)
+        return filled if n_draws == 1 else with_draws(filled, n_draws)

@@ -26,10 +26,13 @@ from .table.codec import TableCodec
 from .table.column_kinds import check_declared, check_shown_kinds, declared_kinds
 from .table.constraints import RowConstraints
 from .table.frames import as_table, column_names, unwrapped
+from .table.labels import labelled, product_index
 from .table.periodic import is_periodic
 from .table.relation_search import column_keys
 from .table.schema import Schema
 from .training.budget import set_aside
+
+BOUNDS = ["lower", "upper"]
 
 
 class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
@@ -302,7 +305,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         Returns
         -------
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_samples, n_targets)
-            In the units of y.
+            In the units of y; an array whatever X is.
 
         Raises
         ------
@@ -316,11 +319,12 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         drawn = draw_rows(self.density_, self.constraints_, len(repeated), random_state, repeated)
         return self._shaped(drawn.reshape(len(context), n_samples, -1))
 
-    def _outline(self, *sizes: int) -> np.ndarray:
-        """Return an answer about no rows, with dimensions of some sizes after that of targets."""
-        return self._shaped(np.empty((0, len(self.columns_.columns), *sizes)), axis=1)
+    def _outline(self, X: Any, **along: Any) -> Any:
+        """Return an answer about no rows, with dimensions after that of targets."""
+        sizes = [len(names) for names in along.values()]
+        return self._labelled(np.empty((0, len(self.columns_.columns), *sizes)), X, **along)
 
-    @lazy_on_dask(lambda self, X: self._outline())
+    @lazy_on_dask(lambda self, X: self._shaped(np.empty((0, len(self.columns_.columns)))))
     def predict(self, X: Any) -> np.ndarray:
         """Conditional mean of the targets; for their median see `predict_quantiles`.
 
@@ -331,13 +335,13 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            In the units of y.
+            In the units of y; an array whatever X is, as of all regressors of scikit-learn.
         """
         means = self._predicted(X, lambda distribution, rows, j: distribution.means())
         return self._shaped(means)
 
-    @lazy_on_dask(lambda self, X, q: self._outline(*np.shape(q)))
-    def predict_quantiles(self, X: Any, q: Any) -> np.ndarray:
+    @lazy_on_dask(lambda self, X, q: self._outline(X, **_levels(q)))
+    def predict_quantiles(self, X: Any, q: Any) -> Any:
         """Conditional quantiles of each target.
 
         Parameters
@@ -348,8 +352,10 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
 
         Returns
         -------
-        quantiles : ndarray of shape (n_samples[, n_targets][, n_levels])
-            In the units of y; without the last dimension for a single number ``q``.
+        quantiles : ndarray of shape (n_samples[, n_targets][, n_levels]) or DataFrame
+            In the units of y; without the last dimension for a single number ``q``. Of a data
+            frame X, where there are several columns, they are one, as `predict_interval` gives: its
+            columns are the levels, the targets, or a pair of both.
 
         Raises
         ------
@@ -364,12 +370,11 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             )
         wanted = np.atleast_1d(levels)
         quantiles = self._predicted(X, lambda distribution, rows, j: distribution.quantiles(wanted))
-        if levels.ndim == 0:
-            return self._shaped(quantiles[:, 0])
-        return self._shaped(np.moveaxis(quantiles, 1, 2), axis=1)
+        quantiles = np.moveaxis(quantiles, 1, 2)
+        return self._labelled(quantiles if levels.ndim else quantiles[:, :, 0], X, **_levels(q))
 
-    @lazy_on_dask(lambda self, X, coverage: self._outline(2))
-    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+    @lazy_on_dask(lambda self, X, coverage: self._outline(X, bound=BOUNDS))
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> Any:
         """Central intervals of each target, which hold it with probability ``coverage`` at least.
 
         This is distributional conformal prediction (Chernozhukov et al. 2021): the interval lies
@@ -385,8 +390,12 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
 
         Returns
         -------
-        intervals : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2)
-            Lower and upper end, in the units of y. Each target has its coverage by itself.
+        intervals : ndarray of shape (n_samples, 2) or (n_samples, n_targets, 2) or DataFrame
+            Lower and upper end, in the units of y. Each target has its coverage by itself. Of a
+            data frame X they are one, with its index: of a y of one dimension with the columns
+            "lower" and "upper"; else with those of each target, called as in y or "y0", "y1" and so
+            on: in a MultiIndex of target and bound, or, of another library than pandas, as
+            "y0_lower".
 
         Raises
         ------
@@ -407,7 +416,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             )
         levels = 0.5 + np.outer(self.calibration_scores_[rank - 1], [-1, 1])
         ends = self._predicted(X, lambda distribution, rows, j: distribution.quantiles(levels[j]))
-        return self._shaped(np.moveaxis(ends, 1, 2), axis=1)
+        return self._labelled(np.moveaxis(ends, 1, 2), X, bound=BOUNDS)
 
     def _predicted(self, X: Any, function: Any) -> np.ndarray:
         """Return what a function of distributions gives for the rows; targets come last."""
@@ -417,6 +426,18 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     def _shaped(self, values: np.ndarray, axis: int = -1) -> np.ndarray:
         """Return values without the dimension of targets if y had none."""
         return values.squeeze(axis) if self._targets.is_1d else values
+
+    def _labelled(self, values: np.ndarray, X: Any, **along: Any) -> Any:
+        """Return answers about rows, shape (n, n_targets, ...), with names where X is a frame.
+
+        Those of one number for each row stay an array. ``along`` says what is along the dimensions
+        after that of targets.
+        """
+        values = self._shaped(values, axis=1)
+        if values.ndim == 1:
+            return values
+        levels = along if self._targets.is_1d else {"target": self._targets.names, **along}
+        return labelled(values, as_table(X, 0), product_index(levels))
 
     def __sklearn_tags__(self) -> Any:
         tags = tagged(super().__sklearn_tags__())
@@ -433,6 +454,17 @@ class _Targets:
     is_1d: bool
     declared: dict
     keys: list
+
+    @property
+    def names(self) -> list:
+        """What columns of answers are called."""
+        positions = list(range(len(self.keys)))
+        return [f"y{j}" for j in positions] if self.keys == positions else self.keys
+
+
+def _levels(q: Any) -> dict[str, np.ndarray]:
+    """Return what is along the last dimension of quantiles; nothing of a single level."""
+    return {"quantile": np.asarray(q, dtype=np.float64)} if np.ndim(q) else {}
 
 
 def _encoder(codec: TableCodec, N: np.ndarray, weights: np.ndarray) -> ContextEncoder:

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import false_discovery_control
 from sklearn import get_config
 from sklearn.base import OutlierMixin
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import HasMethods, Interval, Options, StrOptions, fit_context
 from ._dask import a_number, lazy_on_dask
+from ._doc_link import DocumentedEstimator
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
@@ -25,7 +27,17 @@ from .multiscale import MultiscaleDensity
 from .persistence.state import PlainState
 from .streamed import by_blocks, refuse_stream
 from .table.codec import PassthroughCodec, TableCodec
-from .table.frames import as_table, fill_cells, stack_columns, take_rows
+from .table.frames import (
+    ARRAY,
+    as_table,
+    container_of,
+    integers_as_floats,
+    stack_columns,
+    take_rows,
+    with_own_cells,
+    with_values,
+)
+from .table.labels import labelled
 
 if TYPE_CHECKING:
     from .inference.explanation import Explainer
@@ -47,19 +59,7 @@ def _a_label(detector: Any, X: Any) -> np.ndarray:
     return np.empty(0, dtype=int)
 
 
-def _gains(detector: Any, X: Any) -> Any:
-    """Return what `explain` gives of no rows."""
-    return X.astype(np.float64)
-
-
-def _values(detector: Any, X: Any) -> Any:
-    """Return what `expected_values` gives of no rows."""
-    dtypes = [X.dtype] if isinstance(X, np.ndarray) else X.dtypes
-    is_numbers = all(dtype.kind in "iuf" for dtype in dtypes)
-    return X.astype(np.float64 if is_numbers else object)
-
-
-class DensityOutlierDetector(OutlierMixin, PlainState):
+class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
     """Finds outliers: the rows of lowest density, with p-values and reasons.
 
     Where rows are rare, a row does not belong [1]_. The rows are divided into folds, and a density
@@ -470,8 +470,8 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
             self.offset_ = _best_threshold(np.asarray(self.score_samples(X)), np.asarray(y))
         return self
 
-    @lazy_on_dask(_gains)
-    def explain(self, X: Any) -> np.ndarray:
+    @lazy_on_dask(lambda self, X: labelled(np.empty(X.shape), X))
+    def explain(self, X: Any) -> Any:
         """How much the cells that make a row unlikely do so.
 
         These are few: the cell whose change to another value gains most is changed; then the next,
@@ -497,14 +497,22 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
 
         Returns
         -------
-        gains : ndarray of shape (n_samples, n_features)
-            In nats, not negative. Those of a row add up to what its log-density gains by all its
-            `expected_values`, where none of its cells is missing. Missing cells have a gain of 0.
+        gains : ndarray or DataFrame of shape (n_samples, n_features)
+            In nats, not negative; of a data frame X one of its kind, with its columns and index.
+            Those of a row add up to what its log-density gains by all its `expected_values`, where
+            none of its cells is missing. Missing cells have a gain of 0.
         """
-        return self.counterfactuals(X)[0]
+        X = as_table(X)
+        return labelled(self._search(X)[0], X)
 
-    @lazy_on_dask(_values)
-    def expected_values(self, X: Any) -> np.ndarray:
+    def _no_values(self, X: Any) -> Any:
+        """Return what `expected_values` gives of no rows."""
+        if isinstance(X, np.ndarray):
+            return X.astype(np.float64 if X.dtype.kind in "iuf" else object)
+        return self._expected(X, [np.empty(0)] * X.shape[1], np.empty(X.shape, dtype=bool))
+
+    @lazy_on_dask(_no_values)
+    def expected_values(self, X: Any) -> Any:
         """The rows with likely values in the cells that make them unlikely.
 
         Parameters
@@ -513,15 +521,26 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
 
         Returns
         -------
-        values : ndarray of shape (n_samples, n_features)
+        values : ndarray or DataFrame of shape (n_samples, n_features)
             In the units of X: where `explain` gives a gain, values that training rows hold in the
-            column, such as those of similar rows; elsewhere the row's own. With categories an array
-            of objects. Missing cells get a likely value, too.
+            column, such as those of similar rows; elsewhere the row's own. Missing cells get a
+            likely value, too. Of a data frame X one of its kind, with its columns, index and
+            dtypes; but integers are floats where rows in `fit` held other numbers. Else an array,
+            of objects where there are categories.
         """
-        return self.counterfactuals(X)[1]
+        X = as_table(X)
+        _, values, changed = self._search(X)
+        return self._expected(X, values, changed)
+
+    def _expected(self, X: Any, values: list[np.ndarray], changed: np.ndarray) -> Any:
+        """Return rows with values, as the codec has them, in the cells that are changed."""
+        decoded = [self.codec_.decode_column(j, x) for j, x in enumerate(values)]
+        if container_of(X) != ARRAY:
+            X = integers_as_floats(X, self._explainer.donors.fractional)
+        return with_values(X, decoded, changed)
 
     def counterfactuals(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Both what `explain` and what `expected_values` give, at the cost of one.
+        """Both what `explain` and what `expected_values` give, at the cost of one, as arrays.
 
         Parameters
         ----------
@@ -531,13 +550,18 @@ class DensityOutlierDetector(OutlierMixin, PlainState):
         -------
         gains, values : ndarray of shape (n_samples, n_features)
         """
+        X = as_table(X)
+        gains, values, changed = self._search(X)
+        decoded = [self.codec_.decode_column(j, x) for j, x in enumerate(values)]
+        return gains, with_own_cells(stack_columns(decoded), X, changed)
+
+    def _search(self, X: Any) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+        """Return gains, values as the codec has them, and which of these are not the rows' own."""
         rows = encode_rows(self, X)
         gains, values = self._explainer.counterfactuals(
             self.ensemble_.log_prob_of_variants(rows), rows, self.verbose
         )
-        decoded = [self.codec_.decode_column(j, x) for j, x in enumerate(values)]
-        # a category that no row of `fit` held has no name but in the row itself
-        return gains, fill_cells(stack_columns(decoded), as_table(X))
+        return gains, values, (gains > 0) | np.asarray(pd.isna(rows))
 
     def repair(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Deprecated: `counterfactuals`."""

@@ -18,6 +18,7 @@ from ._callbacks import teller
 from ._compat import Interval, StrOptions, fit_context
 from ._dask import a_number, lazy_on_dask
 from ._devices import pick_device
+from ._doc_link import DocumentedEstimator
 from ._families import ACTIVATION_NAMES, BIJECTOR_NAMES, FAMILIES
 from ._memory import BatchSize
 from ._torch import isolated_torch, threads_for
@@ -40,7 +41,7 @@ FEWEST_DRAWS = 100  # below which a tail of the importance weights cannot be jud
 MAX_K_HAT = 0.7  # beyond which importance sampling cannot be trusted
 
 
-class VariationalFlow(PlainState):
+class VariationalFlow(DocumentedEstimator, PlainState):
     """A flow that approximates an unnormalised density, such as the posterior of a Bayesian model.
 
     The flow q gets as close as it can to the density p in the reverse Kullback-Leibler divergence:

@@ -12,7 +12,6 @@ from skmaf.table.column_kinds import exact_column, find_columns, standardised_co
 from skmaf.table.columns import (
     ABSENT,
     UNSEEN,
-    Columns,
     Constant,
     Continuous,
     Discrete,
@@ -20,6 +19,7 @@ from skmaf.table.columns import (
     PointMasses,
     cauchy_log_density,
 )
+from skmaf.table.flow_space import Columns
 from skmaf.table.normal_mixture import NormalMixture
 from skmaf.table.transforms import Asinh, Log, Logit, NormalScores, SoftLogit
 

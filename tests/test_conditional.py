@@ -503,7 +503,7 @@ class TestTablesOfAllKinds:
         assert np.isfinite(density.predict(all_missing)).all()
         with pytest.warns(UserWarning, match="'new'.*fit did not see"):
             found = density.predict_interval(rows.assign(group="new"))
-        assert np.isfinite(found).all()
+        assert np.isfinite(found).all(axis=None)
 
     def test_polars(self):
         polars = pytest.importorskip("polars")

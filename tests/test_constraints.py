@@ -6,8 +6,9 @@ import pytest
 from scipy import stats
 
 from skmaf.inference.drawing import draw_rows, fill_rows
-from skmaf.table.columns import Columns, Continuous
+from skmaf.table.columns import Continuous
 from skmaf.table.constraints import RowConstraints
+from skmaf.table.flow_space import Columns
 from skmaf.table.missing import MissingPatterns
 from skmaf.table.relations import Determines, Order, Sum
 

@@ -136,6 +136,7 @@ def check_array(lazy, expected, chunks):
 def check_frame(lazy, expected, partitioned):
     """The numbers of the answer, and the index and divisions of the question."""
     assert lazy.divisions == partitioned.divisions
+    expected = np.asarray(expected)
     computed = lazy.compute()
     assert computed.index.equals(partitioned.compute().index)
     meta = lazy.partitions[0].compute()[:0]
@@ -299,15 +300,35 @@ def test_targets_in_dataframes(X):
     )
 
 
-def test_answers_of_three_dimensions_to_dataframes_are_arrays(X):
-    frame = pd.DataFrame(X[:, :1], columns=["a"])
-    regressor = ConditionalMAFDensity(**SMALL).fit(frame, X[:, 1:])
-    frame = frame[:30]
-    intervals = regressor.predict_interval(dd.from_pandas(frame, npartitions=3), 0.5)
-    assert isinstance(intervals, da.Array)
-    np.testing.assert_allclose(
-        intervals.compute(), regressor.predict_interval(frame, 0.5), **ROUNDING
-    )
+def test_intervals_and_quantiles_of_dataframes_have_names(X):
+    frame = pd.DataFrame(X[:, :1], columns=["a"])[:30]
+    rows = dd.from_pandas(frame, npartitions=3)
+    for targets in (X[:, 1], X[:, 1:]):
+        regressor = ConditionalMAFDensity(**SMALL).fit(frame, targets[:30])
+        intervals = regressor.predict_interval(rows, 0.5)
+        assert intervals.columns.equals(regressor.predict_interval(frame, 0.5).columns)
+        check_frame(intervals, regressor.predict_interval(frame, 0.5), rows)
+        for q in (0.5, [0.9, 0.1]):
+            quantiles = regressor.predict_quantiles(frame, q)
+            check_frame(regressor.predict_quantiles(rows, q), quantiles, rows)
+
+
+def test_draws_of_several_targets_are_arrays(X):
+    frame = pd.DataFrame(X[:, :1], columns=["a"])[:30]
+    regressor = ConditionalMAFDensity(**SMALL).fit(frame, X[:30, 1:])
+    drawn = regressor.sample(dd.from_pandas(frame, npartitions=3), 2, random_state=0)
+    assert isinstance(drawn, da.Array)
+    assert drawn.compute().shape == (30, 2, X.shape[1] - 1)
+
+
+def test_integers_whose_expected_values_are_not_whole(X):
+    """In all partitions alike, whether a value is changed there or not."""
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    detector = DensityOutlierDetector(KernelDensity(), n_folds=2, random_state=0).fit(frame)
+    whole = pd.DataFrame(np.repeat([[9], [0]], 4, axis=0) * [1, 1, 1], columns=list("abc"))
+    rows = dd.from_pandas(whole, npartitions=2)
+    assert set(detector.expected_values(rows).dtypes) == {np.dtype("float64")}
+    check_frame(detector.expected_values(rows), detector.expected_values(whole), rows)
 
 
 def test_scores_go_beside_the_rows_in_their_order(messy, messy_density):

@@ -263,7 +263,9 @@ def test_dates_and_durations_are_expected_as_such(unit):
     frame = pd.DataFrame({"day": day, "stay": day - day[0], "kind": rng.choice(["a", "b"], 60)})
     frame = frame.astype({"day": f"datetime64[{unit}]", "stay": f"timedelta64[{unit}]"})
     quick = MultiscaleDensity(max_iter=2, hidden_layer_sizes=(8,))
-    expected = fit(quick, frame).expected_values(frame[:5])
+    detector = fit(quick, frame)
+    assert detector.expected_values(frame[:5]).dtypes.equals(frame.dtypes)
+    expected = detector.counterfactuals(frame[:5])[1]
     assert all(isinstance(cell, pd.Timestamp) for cell in expected[:, 0])
     assert all(isinstance(cell, pd.Timedelta) for cell in expected[:, 1])
     np.testing.assert_array_equal(pd.DataFrame(expected)[2], frame["kind"][:5])

@@ -1,5 +1,7 @@
 """The HTML that notebooks show of estimators, as scikit-learn makes it."""
 
+import email.message
+
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,6 +15,7 @@ from skmaf import (
     MAFDensity,
     MultiscaleDensity,
     VariationalFlow,
+    _doc_link,
 )
 
 SMALL = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
@@ -39,6 +42,29 @@ def test_the_state_is_shown(estimator, rows):
     assert "<span>Fitted</span>" in shown
     assert "Not fitted" not in shown
     assert len(shown) < 300_000
+
+
+@pytest.mark.parametrize(
+    "estimator", [*ESTIMATORS[:-1], VariationalFlow(len, 2)], ids=lambda e: type(e).__name__
+)
+def test_a_link_to_the_page_of_the_class(estimator, monkeypatch):
+    """Where the package says where its documentation is, and only there."""
+    for address, is_linked in [("https://skmaf.example/doc", True), ("", False)]:
+        monkeypatch.setattr(_doc_link, "documentation_address", lambda address=address: address)
+        name = type(estimator).__name__
+        link = f'href="https://skmaf.example/doc/generated/skmaf.{name}.html"'
+        assert (link in estimator_html_repr(estimator)) == is_linked
+
+
+def test_the_address_is_that_of_the_metadata(monkeypatch):
+    declared = email.message.Message()
+    declared["Project-URL"] = "Source, https://skmaf.example/code"
+    declared["Project-URL"] = "Documentation, https://skmaf.example/doc/"
+    monkeypatch.setattr(_doc_link, "metadata", lambda name: declared)
+    address = _doc_link.documentation_address.__wrapped__
+    assert address() == "https://skmaf.example/doc"
+    del declared["Project-URL"]
+    assert address() == ""
 
 
 def test_of_a_flow_that_is_fitted_to_a_function():

@@ -9,7 +9,8 @@ from scipy import stats
 
 from skmaf.inference.imputation import fill
 from skmaf.table.column_kinds import exact_column, find_columns
-from skmaf.table.columns import Columns, Continuous
+from skmaf.table.columns import Continuous
+from skmaf.table.flow_space import Columns
 
 MEAN = np.array([1.0, -2.0, 0.5])
 COVARIANCE = np.array([[1.0, 0.8, -0.3], [0.8, 2.0, 0.1], [-0.3, 0.1, 0.5]])

@@ -18,7 +18,8 @@ from sklearn.neighbors import KernelDensity
 import skmaf
 from skmaf import DensityEnsemble, DensityOutlierDetector, MAFDensity, MultiscaleDensity
 from skmaf.models.isolation import Isolation
-from skmaf.table.columns import Columns, Constant, Continuous, Discrete, OneHot, PointMasses
+from skmaf.table.columns import Constant, Continuous, Discrete, OneHot, PointMasses
+from skmaf.table.flow_space import Columns
 from skmaf.table.heaped import CoarseGrid, Heaped
 from skmaf.table.normal_mixture import NormalMixture
 from skmaf.table.periodic import OnCircle, Periodic, TwoTurns

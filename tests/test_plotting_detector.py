@@ -159,8 +159,8 @@ def odd(iris):
 def test_bars_are_the_gains(pyplot, detector, odd):
     display = ExplanationDisplay.from_estimator(detector, odd)
     row = odd.to_frame().T
-    gains = detector.explain(row)[0]
-    expected = detector.expected_values(row)[0, 2]
+    gains = detector.explain(row).to_numpy()[0]
+    expected = detector.expected_values(row).iloc[0, 2]
     widths = [bar.get_width() for bar in display.bars_]
     np.testing.assert_allclose(widths, gains[gains > 0])
     assert display.features_.tolist() == [2]

@@ -209,7 +209,7 @@ def test_one_of_several_targets(pyplot, flats, rents):
             density, X, Y, feature="rooms", target=target, **DRAWS
         )
         rows = pd.DataFrame({"rooms": display.x_axis.numbers.astype(int)})
-        expected = density.predict_quantiles(rows, 0.5)[:, 1]
+        expected = density.predict_quantiles(rows, 0.5)["half"]
         np.testing.assert_allclose(display.median_line_.get_ydata(), expected)
         assert display.ax_.get_ylabel() == "half"
     with pytest.raises(ValueError, match="no column 'third': give a name or a position of 'rent'"):

@@ -189,8 +189,8 @@ def test_a_pipeline_takes_columns_by_name():
     found = detect(X, make_pipeline(encode, KernelDensity(bandwidth=0.5)))
     odd = pd.DataFrame({"kind": ["a"], "size": [9.0]})
     assert found.predict(odd) == -1
-    assert found.explain(odd)[0].argmax() == 1
-    assert found.expected_values(odd)[0, 0] == "a"
+    assert found.explain(odd).loc[0].idxmax() == "size"
+    assert found.expected_values(odd).loc[0, "kind"] == "a"
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -8,11 +8,11 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 from skmaf.report.association import associations, strongest_pairs
-from skmaf.report.columns import kind_text
 from skmaf.report.scale import scale_of
 from skmaf.report.simple_models import fit_mixtures, log_prob_of_columns
 from skmaf.report.words import decimal, mean_and_error, name_label, percent
 from skmaf.table.codec import TableCodec
+from skmaf.table.description import kind_text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from skmaf.models.torch_columns import standardised_values
-from skmaf.table.columns import Columns, Continuous
+from skmaf.table.columns import Continuous
+from skmaf.table.flow_space import Columns
 from skmaf.table.normal_mixture import NormalMixture
 from skmaf.table.periodic import TwoTurns
 from skmaf.table.transforms import Asinh, Log, Logit, NormalScores, SoftLogit, Transform

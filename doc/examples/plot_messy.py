@@ -27,8 +27,7 @@ customers = pd.DataFrame(
 )
 density = MAFDensity(n_layers=3, hidden_layer_sizes=(32, 32), max_iter=40, random_state=0)
 density.fit(customers)
-for name, column in zip(customers, density.columns_.columns):
-    print(f"{name}: {type(column).__name__}")
+print(density.describe_columns())
 
 # %%
 # Draws have the dtypes of the table, its categories and its missing cells.

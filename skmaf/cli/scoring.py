@@ -82,7 +82,7 @@ class Scorer:
             if y is not None and is_there.any():
                 log_density[is_there] = estimator.score_samples(X[is_there], y[is_there])
             mean = np.ravel(estimator.predict(X))
-            interval = estimator.predict_interval(X, COVERAGE).reshape(len(X), 2)
+            interval = np.asarray(estimator.predict_interval(X, COVERAGE)).reshape(len(X), 2)
         return np.column_stack([log_density, mean, interval])
 
     def _encode(self, X: pd.DataFrame) -> Any:

@@ -52,6 +52,15 @@ class Donors:
     scores: np.ndarray
     levels: list
 
+    @property
+    def fractional(self) -> list[int]:
+        """The columns of numbers that are not all whole."""
+        return [
+            j
+            for j, values in enumerate(self.values)
+            if values.dtype.kind == "f" and np.any(values % 1 != 0)
+        ]
+
     @classmethod
     def learn(cls, X: Any, categorical: Any = None) -> "Donors":
         """Return the donors of a training table.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..table.column_kinds import find_columns, standardised_column
-from ..table.columns import Columns
+from ..table.flow_space import Columns
 from .gaussian import Gaussian
 from .trend import Trend
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..table.column_kinds import Kind, find_columns, standardised_column
-from ..table.columns import Columns
 from ..table.cycles import Cycles
+from ..table.flow_space import Columns
 
 FAR = 20.0  # standard deviations at which values are cut: networks make nothing of farther ones
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from .._devices import pick_device
-from ..table.columns import Columns
+from ..table.flow_space import Columns
 
 if TYPE_CHECKING:
     from ..flows.layers import RowDensity

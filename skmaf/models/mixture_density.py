@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._validation import check_count, seed_from
-from ..table.columns import Columns
+from ..table.flow_space import Columns
 from .contract import ColumnDensity, check_context, refuse_no_rows
 
 

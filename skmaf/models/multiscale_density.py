@@ -20,7 +20,7 @@ from .._torch import isolated_torch, threads_for
 from .._validation import check_count, seed_from
 from ..flows import Flow, MixtureMADE
 from ..table.column_kinds import find_columns, standardised_column
-from ..table.columns import Columns
+from ..table.flow_space import Columns
 from ..training.hiding import Hiding
 from ..training.loop import History
 from ..training.noise import NoiseLevels

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.distributed
 
-from ..table.columns import Columns
+from ..table.flow_space import Columns
 from ..table.shards import gathered, with_clear_errors
 from ..training.hiding import Hiding
 from ..training.loop import Batch

@@ -11,7 +11,7 @@ from .._memory import BatchSize
 from .._torch import isolated_torch, threads_for
 from .._validation import check_count, seed_from
 from ..flows import TableFlow
-from ..table.columns import Columns
+from ..table.flow_space import Columns
 from .baseline import Baseline
 from .contract import ModulePrecisions, check_context, check_rows, finite_log_prob
 from .specs import FlowSpec

@@ -21,7 +21,7 @@ from ..table.column_kinds import (
     find_columns,
     with_few_circles,
 )
-from ..table.columns import Columns
+from ..table.flow_space import Columns
 from ..training.budget import Budget, hold_out, make_budget
 from ..training.checkpoint import Checkpoint, TrainingSlot
 from ..training.epochs import Epoch

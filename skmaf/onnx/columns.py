@@ -20,7 +20,6 @@ from ..table.columns import (
     SAME_VALUE,
     UNSEEN,
     Column,
-    Columns,
     Constant,
     Continuous,
     Discrete,
@@ -28,6 +27,7 @@ from ..table.columns import (
     PointMasses,
     moments,
 )
+from ..table.flow_space import Columns
 from ..table.heaped import CoarseGrid, Heaped
 from ..table.periodic import OnCircle, Periodic
 from .arrays import (

@@ -11,7 +11,7 @@ from torch import nn
 
 PACKAGE = __name__.split(".")[0]
 # where classes are now that files of earlier versions name elsewhere
-MOVED: dict[str, str] = {}
+MOVED: dict[str, str] = {"table.columns.Columns": "table.flow_space.Columns"}
 # of scikit-learn and torch: what they keep is numbers, names and arrays
 OTHERS = {
     "ColumnTransformer": "sklearn.compose",

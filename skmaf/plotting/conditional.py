@@ -180,8 +180,8 @@ class ConditionalDisplay:
         table = codec.decode(contexts)
         shape = (len(contexts), -1, len(names))
         drawn = estimator.sample(table, n_samples, random_state).reshape(shape)[:, :, k]
-        median = estimator.predict_quantiles(table, 0.5).reshape(shape)[:, 0, k]
-        interval = estimator.predict_interval(table, coverage).reshape(len(table), -1, 2)[:, k]
+        median = np.asarray(estimator.predict_quantiles(table, 0.5)).reshape(shape)[:, 0, k]
+        ends = np.asarray(estimator.predict_interval(table, coverage)).reshape(len(table), -1, 2)
         rows = None if y is None else np.column_stack([N[:, j], Y[:, k]])
         central = trimmed(drawn.ravel())
         shown = [central] if rows is None else [central, rows[:, 1]]
@@ -191,7 +191,7 @@ class ConditionalDisplay:
             y_axis=y_axis,
             density=_densities(y_axis, drawn),
             median=median,
-            interval=interval,
+            interval=ends[:, k],
             coverage=coverage,
             rows=rows,
             subsample=subsample,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .._text import cell_label
 from .charts import bar_path
 from .run import Run
-from .scale import cell_label
 from .words import name_label, nats
 
 MOST_ROWS = 20

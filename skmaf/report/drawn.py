@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._text import count
 from .association import MOST_COLUMNS, associations, strongest_pairs
 from .charts import bar_path, dot_path, step_path
 from .run import Run
 from .scale import Scale, scale_of
-from .words import count, name_label, percent
+from .words import name_label, percent
 
 MOST_MARGINALS = 24
 MOST_PAIRS = 6

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._text import count
 from .run import Run
-from .words import count, name_label, percent
+from .words import name_label, percent
 
 MOST_COLUMNS = 30
 MOST_PATTERNS = 12

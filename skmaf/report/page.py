@@ -8,6 +8,7 @@ from pathlib import PurePath
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .. import __version__
+from .._text import count
 from .anomalies import SCORES, anomalies_section
 from .assumptions import assumptions_section
 from .columns import CHART, columns_section
@@ -15,7 +16,7 @@ from .drawn import MARGINAL, PAIR, drawn_section
 from .missing import missing_section
 from .quality import CURVE, quality_section
 from .run import Run
-from .words import count, name_label
+from .words import name_label
 
 TEMPLATE = "page.html.jinja"
 TITLE_WIDTH = 80

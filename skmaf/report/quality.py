@@ -11,11 +11,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from ..table.columns import Columns, Constant
+from .._text import count
+from ..table.columns import Constant
+from ..table.flow_space import Columns
 from .charts import curve_path
 from .run import Run
 from .simple_models import NumbersMixture, fit_mixtures, log_prob_of_columns, without_grid
-from .words import count, decimal, mean_and_error, name_label, percent
+from .words import decimal, mean_and_error, name_label, percent
 
 FEWEST_ROWS = 10  # with all cells, to compare on; and to fit, for each column
 MOST_NAMED = 3

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from .._text import cell_text
+from .._text import cell_label
 from ..table.codec import TableCodec
 from ..table.grids import fine_grid_step
 
@@ -16,7 +15,6 @@ FEWEST_ROWS = 3  # to a value, in the mean, where each has a bar
 MOST_CATEGORIES = 12  # that have a bar each; all others share one
 TAILS = (0.01, 0.99)  # what lies far beyond these quantiles is shown at the ends
 FAR = 0.75  # of the distance between them
-LABEL_WIDTH = 28
 OTHERS = "others"
 
 
@@ -127,19 +125,3 @@ def _edges(x: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _texts(codec: TableCodec, j: int, numbers: np.ndarray) -> list[str]:
     return [cell_label(value) for value in codec.decode_column(j, numbers)]
-
-
-def cell_label(value: object, width: int = LABEL_WIDTH) -> str:
-    """Return a cell as a page shows it: dates without a time that is midnight, and no cell empty.
-
-    Parameters
-    ----------
-    value : object
-    width : int, default=28
-        How many letters of a text are shown.
-    """
-    if isinstance(value, str) and not value.strip():
-        return "(empty text)"
-    if isinstance(value, np.datetime64):
-        value = pd.Timestamp(value)
-    return cell_text(value, width).removesuffix(" 00:00:00")

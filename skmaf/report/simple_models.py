@@ -15,7 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import train_test_split
 
-from ..table.columns import Columns, Discrete, PointMasses, moments
+from ..table.columns import Discrete, PointMasses, moments
+from ..table.flow_space import Columns
 from ..table.grids import fine_grid_step
 
 MOST_ROWS = 20_000  # that a mixture is fitted to

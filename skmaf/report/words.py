@@ -29,11 +29,6 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if min(share, 1 - share) < 0.0995 else f"{share:.0%}"
 
 
-def count(n: int, noun: str) -> str:
-    """Return a number and a noun, in the plural unless there is one."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 def decimal(number: float, places: int) -> str:
     """Return a number with so many decimals and a minus sign that is read aloud."""
     if abs(number) >= LARGE or not math.isfinite(number):

@@ -41,6 +41,9 @@ class TableCodec:
         Of the matrix.
     feature_names : ndarray of object or None
         Names of the columns as scikit-learn keeps them.
+    summary : ndarray of shape (3, n_features) or None
+        Of each column the share of missing cells, and the lowest and the highest number or code;
+        None if they are not known, as in files of earlier versions.
     """
 
     schema: Schema
@@ -48,6 +51,7 @@ class TableCodec:
     has_missing: bool
     dtype: np.dtype
     feature_names: np.ndarray | None
+    summary: np.ndarray | None = None
 
     @classmethod
     def learn(
@@ -87,8 +91,11 @@ class TableCodec:
             raise ValueError(f"{schema.label(int(j))} has no value in any row: drop it.")
         _refuse_limits(declared, schema)
         check_declared(declared, N, schema)
-        has_missing = bool(np.isnan(N).any())
-        return cls(schema, declared, has_missing, N.dtype, get_feature_names(X)), N, findings
+        missing = np.isnan(N).mean(axis=0)
+        summary = np.stack([missing, np.fmin.reduce(N), np.fmax.reduce(N)])
+        has_missing = bool(missing.any())
+        names = get_feature_names(X)
+        return cls(schema, declared, has_missing, N.dtype, names, summary), N, findings
 
     @property
     def n_features(self) -> int:

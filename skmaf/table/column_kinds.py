@@ -20,7 +20,6 @@ from .calendar import Calendar, WithPhases
 from .columns import (
     SAME_VALUE,
     Column,
-    Columns,
     Constant,
     Continuous,
     Discrete,
@@ -30,6 +29,7 @@ from .columns import (
 )
 from .cycles import Cycles
 from .date_labels import LabelledLine, MonthlyLine, find_labels
+from .flow_space import Columns
 from .frames import column_names
 from .grids import fine_grid_step, grid_step, support
 from .heaped import Heaped, find_coarse_grid

@@ -3,6 +3,7 @@
 Frames of pandas are read as they are, since their extension types say more than narwhals does.
 """
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -107,13 +108,59 @@ def _as_objects(column: np.ndarray) -> np.ndarray:
     return pd.Series(column).astype(object).to_numpy() if is_time else column.astype(object)
 
 
-def fill_cells(values: np.ndarray, X: Any) -> np.ndarray:
-    """Return cells with those of a table where there are none."""
-    missing = pd.isna(values)
-    if missing.any():
-        own = stack_columns([column.to_numpy() for column in column_series(X)])
-        values = np.where(missing, own, values)
-    return values
+def with_values(X: Any, columns: list[np.ndarray], changed: np.ndarray) -> Any:
+    """Return a table with other values in some cells, and in its own dtypes where they can be.
+
+    Parameters
+    ----------
+    X : array or data frame of shape (n, n_features)
+    columns : list of ndarray of shape (n,)
+        Values of each column.
+    changed : ndarray of bool, shape (n, n_features)
+        Where they go; where a cell is missing, at least.
+    """
+    container = container_of(X)
+    if container == ARRAY:
+        return with_own_cells(stack_columns(columns), X, changed)
+    if container == "pandas":
+        series = [_to_dtype(pd.Series(x), X.dtypes.iloc[j]) for j, x in enumerate(columns)]
+        table = pd.DataFrame(dict(enumerate(series))).set_axis(X.columns, axis=1)
+    else:
+        cells = [x if x.dtype.kind in "iuf" else _as_objects(x) for x in columns]
+        table = write_frame(container, dict(zip(column_names(X) or [], cells)), [None] * len(cells))
+    return put_back(table, X, changed)
+
+
+def _to_dtype(values: pd.Series, dtype: Any) -> pd.Series:
+    # `_filled` widens categories, and integers where numbers are not whole
+    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_integer_dtype(dtype):
+        return values
+    try:
+        return values.astype(dtype)
+    except (TypeError, ValueError):
+        return values
+
+
+def with_own_cells(values: np.ndarray, X: Any, changed: np.ndarray) -> np.ndarray:
+    """Return cells with those of a table itself where they are not changed.
+
+    Among objects these may be categories that have no other name.
+    """
+    if values.dtype != object:
+        return values
+    own = stack_columns([column.to_numpy() for column in column_series(X)])
+    return np.where(changed, values, own)
+
+
+def integers_as_floats(X: Any, positions: Sequence[int]) -> Any:
+    """Return a data frame with columns at some positions as floats if they are of integers."""
+    names = [name for j, name in enumerate(column_names(X) or []) if j in positions]
+    if container_of(X) == "pandas":
+        integers = [name for name in names if pd.api.types.is_integer_dtype(X[name])]
+        return X.astype(dict.fromkeys(integers, np.float64))
+    frame = nw.from_native(X)
+    integers = [name for name in names if frame[name].dtype.is_integer()]
+    return frame.with_columns(nw.col(*integers).cast(nw.Float64)).to_native() if integers else X
 
 
 def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
