@@ -21,6 +21,12 @@ from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
 from .folds import Fold, fit_folds, learn_codec, make_folds
 from .inference.calibration import Calibration
+from .inference.threshold import (
+    best_threshold,
+    check_rate,
+    given_threshold,
+    threshold_of_rate,
+)
 from .models.estimator_density import EstimatorDensity
 from .models.fold_ensemble import FoldEnsemble
 from .multiscale import MultiscaleDensity
@@ -420,7 +426,7 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         ValueError
             If ``fdr`` is out of its range.
         """
-        _check_rate("fdr", fdr)
+        check_rate("fdr", fdr)
         return false_discovery_control(np.asarray(self.p_values(X))) <= fdr
 
     def set_threshold(
@@ -452,22 +458,14 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         if sum(wish is not None for wish in (rate, score, labelled)) != 1:
             raise ValueError("Give exactly one of rate, score and labelled.")
         if score is not None:
-            _check_score(score)
-            self.offset_ = float(score)
+            self.offset_ = given_threshold(score)
         elif rate is not None:
-            _check_rate("rate", rate)
-            finest = self.calibration_.finest_rate
-            if rate < finest:
-                raise ValueError(
-                    f"rate={rate} is finer than the calibration rows can tell: give {finest:.2g} "
-                    "or more."
-                )
-            self.offset_ = self.calibration_.threshold(rate)
+            self.offset_ = threshold_of_rate(self.calibration_, rate)
         else:
             if not isinstance(labelled, (tuple, list)) or len(labelled) != 2:
                 raise ValueError("labelled must be a tuple (X, y): rows, and a label for each.")
             X, y = labelled
-            self.offset_ = _best_threshold(np.asarray(self.score_samples(X)), np.asarray(y))
+            self.offset_ = best_threshold(np.asarray(self.score_samples(X)), np.asarray(y))
         return self
 
     @lazy_on_dask(lambda self, X: labelled(np.empty(X.shape), X))
@@ -592,27 +590,3 @@ def _takes_missing(estimator: Any) -> bool:
 
 def _routes() -> bool:
     return get_config()["enable_metadata_routing"]
-
-
-def _best_threshold(scores: np.ndarray, y: np.ndarray) -> float:
-    """Return the threshold of the highest balanced accuracy."""
-    from sklearn.metrics import roc_curve
-
-    if set(np.unique(y)) != {-1, 1}:
-        raise ValueError(
-            "Labels must be -1 for outliers and 1 for others, and hold both; got "
-            f"{np.unique(y)[:5]}."
-        )
-    false_alarms, found, thresholds = roc_curve(y == -1, -scores)
-    # an outlier is below the threshold, not at it
-    return float(np.nextafter(-thresholds[np.argmax(found - false_alarms)], np.inf))
-
-
-def _check_rate(name: str, rate: Any) -> None:
-    if not (isinstance(rate, Real) and 0 < float(rate) < 1):
-        raise ValueError(f"{name} must be a number between 0 and 1, got {rate!r}.")
-
-
-def _check_score(score: Any) -> None:
-    if not (isinstance(score, Real) and np.isfinite(float(score))):
-        raise ValueError(f"score must be a finite number, in nats, got {score!r}.")

@@ -165,11 +165,14 @@ def test_a_look_that_tells_no_rows_apart_has_no_say(densities):
 
 def test_the_more_rows_for_each_column_the_less_the_looks_say(densities, monkeypatch):
     made, X, held_out = densities
-    say = [multiscale_scores(False, made, X, held_out, seed=0)[0].weights]
-    monkeypatch.setattr("skmaf.models.multiscale_score.ROWS_PER_COLUMN", len(X) / 3 / 4)
-    say.append(multiscale_scores(False, made, X, held_out, seed=0)[0].weights)
+    X = np.where(np.arange(100)[:, None] % 9 == 0, 3 * X, X)  # some that the forest isolates
+    say = []
+    for rows_per_column in (1e9, len(X) / 3, len(X) / 12):
+        monkeypatch.setattr("skmaf.models.multiscale_score.ROWS_PER_COLUMN", rows_per_column)
+        say.append(multiscale_scores(False, made, X, held_out, seed=0)[0].weights)
     assert (say[0] > 0).all()
-    np.testing.assert_allclose(say[1], say[0] / 4)
+    np.testing.assert_allclose(say[1], say[0])
+    np.testing.assert_allclose(say[2], say[0] / 4)
 
 
 @pytest.mark.slow
