@@ -58,6 +58,8 @@ TYPICAL = 0.5  # share of rows below the score from which on nothing is to be ex
 TRUSTED = {"max_iter": 800}
 SCATTERED = {"max_iter": 800, "kernel_share": 0.0}
 ROBUST = {"max_iter": 300, "kernel_share": 0.0}
+FEW_COLUMNS = 12  # beyond which there is more to learn, and training but the short one is longer
+LONGEST = 2.0  # times
 
 
 def _a_label(detector: Any, X: Any) -> np.ndarray:
@@ -204,9 +206,11 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
             If there are under 4 rows, the density estimator rejects X, or a parameter is out of its
             range.
         """
+        from .models.robust_score import robust_scores
+
         refuse_stream(self, X)
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
-        fold_codec, N = learn_codec(self._fold_estimator(False), X)
+        fold_codec, N = learn_codec(self._fold_estimator(), X)
         codec: Any = fold_codec
         rows: Any = N
         if self.estimator is not None:
@@ -222,12 +226,14 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         look = self._first_look(X, codec, rows, order, weights, seed)
         folds = make_folds(look.trust, self.n_folds, seed)
         of_fit = None if sample_weight is None else weights
-        estimator = self._fold_estimator(look.sees_clusters)
+        estimator = self._fold_estimator(rows.shape[1], look.sees_clusters)
         estimators = fit_folds(self, estimator, rows, order, of_fit, fold_codec, folds, seed)
         folds = [folds[k] for k in estimators]
         held_out = [fold.held_out for fold in folds]
         densities = [self._density_of(estimator) for estimator in estimators.values()]
-        scores = self._scores_of_folds(look.sees_clusters, densities, rows, held_out, seed)
+        scores: list[Any] = densities
+        if self.estimator is None and look.sees_clusters:
+            scores = robust_scores(densities, rows, held_out, seed)
         ensemble = FoldEnsemble.of(scores, rows, held_out)
         calibration = self._calibrate(ensemble, rows, np.sort(np.concatenate(held_out)), weights)
         keep_fitted(
@@ -241,22 +247,6 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
             _explainer=self._learn_explainer(codec, rows, ensemble, folds, calibration),
         )
         return self
-
-    def _scores_of_folds(
-        self,
-        sees_clusters: bool,
-        densities: list[Any],
-        rows: Any,
-        held_out: list[np.ndarray],
-        seed: int,
-    ) -> list[Any]:
-        """Return what scores rows in each fold: its density, or what is made of it."""
-        from .models.multiscale_score import multiscale_scores
-
-        are_trusted = self.contamination == 0
-        if self.estimator is not None or not (are_trusted or sees_clusters):
-            return densities
-        return multiscale_scores(are_trusted, densities, rows, held_out, seed)
 
     def _density_of(self, estimator: Any) -> Any:
         """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""
@@ -315,14 +305,16 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
             categorical=[n is not None for n in codec.schema.n_categories] if is_default else None,
         )
 
-    def _fold_estimator(self, sees_clusters: bool) -> Any:
+    def _fold_estimator(self, n_columns: int = 1, sees_clusters: bool = False) -> Any:
         """Return the estimator of each fold, not fitted: that which was given, or the default."""
         if self.estimator is not None:
             return self.estimator
-        if self.contamination == 0:
-            density = MultiscaleDensity(**TRUSTED)
+        if sees_clusters:
+            density = MultiscaleDensity(**ROBUST)
         else:
-            density = MultiscaleDensity(**(ROBUST if sees_clusters else SCATTERED))
+            density = MultiscaleDensity(**(TRUSTED if self.contamination == 0 else SCATTERED))
+            longer = np.clip(n_columns / FEW_COLUMNS, 1, LONGEST)
+            density.set_params(max_iter=round(density.max_iter * longer))
         return density.set_fit_request(sample_weight=True) if _routes() else density
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -334,8 +326,7 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
-        fold_estimator = self._fold_estimator(False)
-        return router.add(estimator=fold_estimator, method_mapping=mapping)
+        return router.add(estimator=self._fold_estimator(), method_mapping=mapping)
 
     @lazy_on_dask(a_number)
     def score_samples(self, X: Any) -> np.ndarray:

@@ -67,6 +67,22 @@ def short(monkeypatch):
     monkeypatch.setattr("skmaf.outlier.SCATTERED", {"max_iter": 4, "kernel_share": 0.0})
 
 
+@pytest.mark.parametrize("n_columns, n_steps", [(3, 4), (12, 4), (18, 6), (30, 8)])
+@pytest.mark.parametrize("contamination", [0, "auto"])
+def test_more_columns_take_more_steps(n_columns, n_steps, contamination, short):
+    X = np.random.default_rng(0).standard_normal((200, n_columns))
+    detector = DensityOutlierDetector(contamination=contamination, random_state=0).fit(X)
+    assert {estimator.max_iter for estimator in detector.estimators_} == {n_steps}
+
+
+def test_where_anomalies_may_lie_together_training_stays_short(short):
+    X = np.random.default_rng(0).standard_normal((200, 30))
+    X[:12] = 4 + 0.01 * X[:12]
+    detector = DensityOutlierDetector(random_state=0).fit(X)
+    assert {estimator.max_iter for estimator in detector.estimators_} == {4}
+    assert detector.p_values(X[:12]).max() < 0.1
+
+
 @pytest.fixture(scope="module")
 def planted():
     """200 rows of a thin cloud, and 10 far from it in no single column."""

@@ -23,7 +23,7 @@ from ..models.isolation import Isolation
 from ..models.kernel import NEGLIGIBLE, Kernel
 from ..models.mixture_density import MixtureDensity
 from ..models.multiscale_density import MultiscaleTableDensity
-from ..models.multiscale_score import PooledScore, RobustScore
+from ..models.robust_score import RobustScore
 from ..models.table_density import TableDensity
 from .arrays import (
     as_number,
@@ -243,13 +243,6 @@ def _(density: MultiscaleTableDensity, X: Array) -> Array:
     rows = _rows_of(density, X)
     by_network, by_kernel = _log_prob_of_parts(density, rows)
     return log_mixture(by_network, by_kernel, density.kernel_share)
-
-
-@log_prob.register
-def _(density: PooledScore, X: Array) -> Array:
-    parts = _log_prob_of_parts(density.density, _rows_of(density.density, X))
-    mixed = log_mixture(*parts, density.density.kernel_share)
-    return (mixed + (parts[0] + parts[1]) / 2) / 2
 
 
 @log_prob.register

@@ -131,7 +131,7 @@ def _members(density: Any) -> Iterator[Any]:
     from ..models.estimator_density import EstimatorDensity
     from ..models.fold_ensemble import FoldEnsemble
     from ..models.mixture_density import MixtureDensity
-    from ..models.multiscale_score import PooledScore, RobustScore
+    from ..models.robust_score import RobustScore
 
     if isinstance(density, MixtureDensity):
         parts = list(density.members)
@@ -139,7 +139,7 @@ def _members(density: Any) -> Iterator[Any]:
         parts = list(density.densities)
     elif isinstance(density, EstimatorDensity):
         parts = [density.estimator.density_]
-    elif isinstance(density, (PooledScore, RobustScore)):
+    elif isinstance(density, RobustScore):
         parts = [density.density]
     else:
         yield density

@@ -1,14 +1,10 @@
-"""What scores rows in a fold of the detector: its density, pooled or with two robust looks.
+"""The score of rows in a table that may hold clusters of anomalies: a density and two robust looks.
 
-Rows that are trusted are scored by the mean of two log-densities: that of the mixture of network
-and kernel, which asks of a row to be likely by one of them, and that of their logarithmic pool
-[2]_, which asks for both.
-
-A table may hold anomalies. A density gives a few that lie together some of their due, however
-briefly it was trained. With much noise it sees how far a row is from the mass of the table, and a
-forest [1]_ how easily random cuts isolate it; neither sees much else. Each is put in nats by its
-spread over the rows, so that none of the three outweighs the others, and speaks against a row
-where it finds it odder than most, never for one. Where the forest isolates no rows from the rest,
+A density gives a few anomalies that lie together some of their due, however briefly it was trained.
+With much noise it sees how far a row is from the mass of the table, and a forest [1]_ how easily
+random cuts isolate it; neither sees much else. Each is put in nats by its spread over the rows, so
+that none of the three outweighs the others, and speaks against a row where it finds it odder than
+most, never for one. Where the forest isolates no rows from the rest,
 because its scores reach hardly farther on the odd side than on the other, both are silent: then
 oddness is not a matter of distance, and they would only blur what the density sees. And the more
 rows there are for each column, the more the density knows, and the less both have to say.
@@ -16,8 +12,6 @@ rows there are for each column, the more the density knows, and the less both ha
 References
 ----------
 .. [1] Liu, Ting and Zhou (2008). Isolation forest. ICDM.
-.. [2] Genest and Zidek (1986). Combining probability distributions: a critique and an annotated
-   bibliography. Statistical Science 1.
 """
 
 from collections.abc import Sequence
@@ -39,24 +33,6 @@ ROWS_PER_COLUMN = 200  # beyond which the looks have a smaller say, in proportio
 # zero, from the second on they are whole
 SILENT_REACH = 1.5
 FULL_REACH = 2.5
-
-
-@dataclass(frozen=True, eq=False)
-class PooledScore:
-    """The mean of the log-density and of the logarithmic pool of network and kernel.
-
-    Attributes
-    ----------
-    density : MultiscaleTableDensity
-    """
-
-    density: MultiscaleTableDensity
-
-    def log_prob(self, N: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
-        """Return the score of each row, in nats."""
-        check_context(context, len(N), n_context=0)
-        parts = self.density.log_prob_of_parts(N)
-        return (self.density.mixed(parts) + parts.mean(axis=0)) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,19 +74,16 @@ class RobustScore:
         return own, np.column_stack([coarse, isolation])
 
 
-def multiscale_scores(
-    are_trusted: bool,
+def robust_scores(
     densities: Sequence[MultiscaleTableDensity],
     N: np.ndarray,
     held_out: Sequence[np.ndarray],
     seed: int,
-) -> list[Any]:
+) -> list[RobustScore]:
     """Return what scores rows in each fold.
 
     Parameters
     ----------
-    are_trusted : bool
-        Whether the rows are known to be normal.
     densities : sequence of MultiscaleTableDensity
         For each fold.
     N : ndarray of shape (n, n_features)
@@ -119,17 +92,6 @@ def multiscale_scores(
         see.
     seed : int
     """
-    if are_trusted:
-        return [PooledScore(density) for density in densities]
-    return _robust_scores(densities, N, held_out, seed)
-
-
-def _robust_scores(
-    densities: Sequence[MultiscaleTableDensity],
-    N: np.ndarray,
-    held_out: Sequence[np.ndarray],
-    seed: int,
-) -> list[RobustScore]:
     scores = []
     for k, (density, rows) in enumerate(zip(densities, held_out)):
         seen = _without_missing(density, np.delete(N, rows, axis=0))
