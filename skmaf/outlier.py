@@ -58,8 +58,8 @@ TYPICAL = 0.5  # share of rows below the score from which on nothing is to be ex
 TRUSTED = {"max_iter": 800}
 SCATTERED = {"max_iter": 800, "kernel_share": 0.0}
 ROBUST = {"max_iter": 300, "kernel_share": 0.0}
-FEW_COLUMNS = 12  # beyond which there is more to learn, and training but the short one is longer
-LONGEST = 2.0  # times
+FEW_COLUMNS = 8  # beyond which there is more to learn, and training but the short one is longer
+LONGEST = 2.25  # times
 
 
 def _a_label(detector: Any, X: Any) -> np.ndarray:
