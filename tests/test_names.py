@@ -270,3 +270,23 @@ def test_draws_of_rows_without_names(density, holes):
     with pytest.warns(UserWarning, match="valid feature names"):
         drawn = density.impute(holes.to_numpy()[:2], n_draws=2)
     assert drawn.index.tolist() == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "int64[pyarrow]", "polars"])
+def test_whole_cells_become_floats_where_a_fraction_is_filled_in(dtype):
+    """`fit` saw fractions; the rows to fill have whole numbers in a column that holds only such."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"first": rng.normal(3, 2, 100), "second": rng.normal(size=100)})
+    X.loc[::9, "first"] = np.nan
+    holes = pd.DataFrame({"first": pd.array([1, None, 3], dtype="Int64"), "second": [0.5, 1, 2]})
+    if dtype == "polars":
+        polars = pytest.importorskip("polars")
+        X = polars.from_pandas(X)
+        holes = polars.from_pandas(holes)
+    else:
+        holes = holes.astype({"first": dtype})
+    parameters = {"max_iter": 2, "early_stopping": False, "hidden_layer_sizes": (8,)}
+    density = MAFDensity(n_layers=1, random_state=0, **parameters).fit(X)
+    first = density.impute(holes, random_state=0)["first"].to_list()
+    assert first[0] == 1 and first[2] == 3
+    assert first[1] != round(first[1])

@@ -187,7 +187,10 @@ def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
         name = frame.columns[j]
         if missing[:, j].any():
             kept = nw.new_series("kept", ~missing[:, j], nw.Boolean, backend=frame.implementation)
-            column = column.zip_with(kept, frame[name].cast(column.dtype))
+            values = frame[name]
+            if column.dtype.is_integer() and not _are_whole(values.to_numpy()[missing[:, j]]):
+                column = column.cast(nw.Float64)
+            column = column.zip_with(kept, values.cast(column.dtype))
         frame = frame.with_columns(column.alias(name))
     return frame.to_native()
 
@@ -229,7 +232,14 @@ def _filled(column: pd.Series, values: pd.Series, missing: np.ndarray) -> pd.Ser
         dtype = pd.CategoricalDtype([*categories, *new], column.cat.ordered)
         column = column.astype(dtype)
         values = values.where(missing, None).astype(dtype)
+    elif pd.api.types.is_integer_dtype(column) and not _are_whole(values.to_numpy()[missing]):
+        column = column.astype("Float64")
     return column.where(~missing, values)
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    """Return whether a column of integers can hold all of some numbers."""
+    return bool(np.all(values == np.floor(values)))
 
 
 def take_rows(X: Any, positions: np.ndarray) -> Any:
