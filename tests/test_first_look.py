@@ -41,9 +41,12 @@ def test_a_small_cluster_among_odd_rows_that_lie_alone_does_not_count(n_searched
     assert (found.trust[:1000] == 1).all()
 
 
-def test_copies_of_one_odd_row_do_not_count():
-    X = np.vstack([cloud(500, d=8), np.full((10, 8), 4.0)])
-    assert (look(X).trust[-10:] == 0).all()
+@pytest.mark.parametrize("n_copies", [5, 10])
+def test_copies_of_one_odd_row_do_not_count(n_copies):
+    X = np.vstack([cloud(500, d=8), np.full((n_copies, 8), 4.0)])
+    found = look(X)
+    assert not found.sees_clusters
+    assert (found.trust[-n_copies:] == 0).all()
 
 
 @pytest.mark.parametrize("n, sees_clusters", [(199, True), (200, False)])

@@ -34,10 +34,9 @@ ODD_SHARE = 0.1  # of the rows: those that are rather odd
 ODDEST_SHARE = 0.05  # whose neighbours are looked at
 N_NEIGHBOURS = 10
 TOGETHER = 0.55  # share of odd rows among the neighbours, from which on odd rows lie together
-# a row is in a cluster of odd rows if this share of its few nearest neighbours is odd, and they are
-# as close as such neighbours are in the midst of the table
-N_NEAREST = 5
-ODD_NEAREST = 0.8
+# a row with so many nearest neighbours that are all odd, and as close as such are in the midst of the
+# table, lies in a cluster of odd rows
+N_NEAREST = 4
 SEARCHED_ROWS = 5000  # for neighbours, at most
 MEASURED_ROWS = 1000  # that say how close neighbours are in the midst of the table
 # of a category, from which on it is no accident, and most of its rows are to be learned from
@@ -130,8 +129,7 @@ def _odd_rows(Z: np.ndarray, place: np.ndarray, seed: int) -> tuple[np.ndarray, 
     usual_distances, _ = nearest.kneighbors(Z[searched[:MEASURED_ROWS]])
     is_near = distances[:, N_NEAREST] <= np.median(usual_distances[:, N_NEAREST])
     are_odd = place[searched[neighbours[:, 1:]]] > 1 - ODD_SHARE
-    has_odd_nearest = are_odd[:, :N_NEAREST].mean(axis=1) >= ODD_NEAREST
-    return odd, is_near & has_odd_nearest, float(are_odd.mean())
+    return odd, is_near & are_odd[:, :N_NEAREST].all(axis=1), float(are_odd.mean())
 
 
 def tail_oddness(Z: np.ndarray) -> np.ndarray:
