@@ -182,6 +182,9 @@ def _filled(column: pd.Series, values: pd.Series, missing: np.ndarray) -> pd.Ser
         dtype = pd.CategoricalDtype([*categories, *new], column.cat.ordered)
         column = column.astype(dtype)
         values = values.where(missing, None).astype(dtype)
+    elif isinstance(values.dtype, pd.CategoricalDtype):
+        # pandas 2 cannot put categories among numbers
+        values = pd.Series(np.asarray(values), index=values.index)
     return column.where(~missing, values)
 
 
