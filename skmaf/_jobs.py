@@ -13,6 +13,9 @@ from ._torch import available_threads
 def run_jobs(tasks: Iterable[Any], n_jobs: int | None, **hints: Any) -> Iterator[Any]:
     """Yield the results of tasks in their order, each when it is there.
 
+    Take them all, up to the end of the iterator: in a ``zip`` it comes first. Where another one
+    ends before it, joblib may warn of results that nobody took.
+
     Parameters
     ----------
     tasks : iterable of what `joblib.delayed` gives

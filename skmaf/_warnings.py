@@ -21,7 +21,7 @@ LIBRARIES = {
 }
 
 
-def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
+def warn_user(message: str | Warning, category: type[Warning] = UserWarning) -> None:
     """Warn at the innermost line of the stack that belongs to no library named above."""
     stacklevel = 1
     frame = inspect.currentframe()
@@ -38,7 +38,7 @@ def at_user_line() -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     for warning in caught:
-        warn_user(str(warning.message), warning.category)
+        warn_user(warning.message)  # an instance: not all classes make one of a text
 
 
 def _is_library(frame: FrameType) -> bool:

@@ -12,7 +12,14 @@ from threadpoolctl import threadpool_limits
 
 from skmaf import MAFDensity
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+# of the pages and the code of a checkout: a wheel is tested without
+collect_ignore = []
+if not (ROOT / "pyproject.toml").exists():
+    collect_ignore += [f"test_{name}.py" for name in ("doc", "doc_command", "examples", "readme")]
+    collect_ignore += ["test_fuzz.py", "test_style.py"]
 
 # the same examples on every run: a test that fails now and then is a defect
 settings.register_profile(

@@ -11,14 +11,15 @@ import matplotlib
 import pytest
 
 DOC = Path(__file__).parents[1] / "doc"
-
-
 PAGES = {path.stem for path in DOC.glob("*.rst") if ">>> " in path.read_text("utf-8")}
+NEEDED = {"onnx": ("ndonnx", "onnxruntime")}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", sorted(PAGES - {"integrations", "onnx"}))
+@pytest.mark.parametrize("page", sorted(PAGES - {"integrations"}))
 def test_pages(page):
+    for library in NEEDED.get(page, ()):
+        pytest.importorskip(library, reason=f"needs {library}, of the extra 'test'")
     results = doctest.testfile(str(DOC / f"{page}.rst"), module_relative=False)
     assert results.attempted > 0
     assert results.failed == 0

@@ -6,7 +6,6 @@ import importlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -418,14 +417,6 @@ def test_a_file_is_served_without_torch_and_skmaf(fitted, rows, tmp_path):
     np.save(paths[1], rows)
     subprocess.run([sys.executable, "-c", SERVE, *map(str, paths)], check=True)
     assert_close(np.load(paths[2]), fitted.score_samples(rows), 1e-9)
-
-
-@pytest.mark.slow
-def test_the_page_of_the_documentation():
-    page = Path(__file__).parents[1] / "doc" / "onnx.rst"
-    results = doctest.testfile(str(page), module_relative=False)
-    assert results.attempted >= 10
-    assert results.failed == 0
 
 
 def test_the_docstring():

@@ -17,7 +17,10 @@ from skmaf import (
     MAFClassifier,
     MAFDensity,
     MultiscaleDensity,
+    folds,
 )
+from skmaf._jobs import run_jobs
+from skmaf.models import fold_ensemble, multiscale_density
 
 SMALL = {"n_layers": 2, "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
 
@@ -159,6 +162,25 @@ def test_jobs_within_jobs_share_the_cores():
         assert len({process for process, _, _ in places}) == 1
         assert os.getpid() not in {process for process, _, _ in places}
         np.testing.assert_array_equal(scores, places_of_folds(seed)[1])
+
+
+@pytest.mark.parametrize("estimator", [MAFDensity, MultiscaleDensity])
+def test_jobs_are_drawn_to_their_end(monkeypatch, estimator):
+    """Joblib warns of results that nobody took, now and then, where its generator is dropped."""
+    calls = []
+
+    def watched(tasks, n_jobs, **hints):
+        calls.append("begun")
+        yield from run_jobs(tasks, n_jobs, **hints)
+        calls.append("ended")
+
+    for module in (folds, fold_ensemble, multiscale_density):
+        monkeypatch.setattr(module, "run_jobs", watched)
+    X = table()
+    density = estimator(hidden_layer_sizes=(8,), max_iter=1)
+    DensityOutlierDetector(density, n_folds=2, random_state=0).fit(X).score_samples(X)
+    assert calls.count("begun") >= 2
+    assert calls.count("ended") == calls.count("begun")
 
 
 # Jobs within jobs, on a machine that joblib takes for one of some cores: when each fit of a fold

@@ -52,7 +52,7 @@ def settings():
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
         torch.is_autocast_enabled("cpu"),
-        torch.get_default_device().type,
+        torch.empty(0).device.type,
         torch.get_default_dtype(),
     )
 

@@ -149,7 +149,7 @@ def settings():
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
         torch.get_default_dtype(),
-        torch.get_default_device(),
+        torch.empty(0).device,
         torch.is_autocast_enabled("cpu"),
         torch.get_num_threads(),
     )

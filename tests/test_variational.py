@@ -366,7 +366,7 @@ def test_what_is_set_in_torch_has_no_say(ambient, expected):
             torch.is_grad_enabled(),
             torch.is_inference_mode_enabled(),
             torch.is_autocast_enabled("cpu"),
-            torch.get_default_device(),
+            torch.empty(0).device,
             torch.get_default_dtype(),
         )
 

@@ -279,8 +279,8 @@ class DiscreteMADE(nn.Module):
         high = torch.ones_like(codes)
         for i, code in enumerate(codes):
             cumulative = self._cumulative(i, logits, mixtures)
-            cumulative = F.pad(cumulative, (0, 0, 0, 1), value=1.0)
-            cumulative = F.pad(cumulative, (0, 0, 1, 0))
+            one = cumulative.new_ones(1, len(code))
+            cumulative = torch.cat([torch.zeros_like(one), cumulative, one])
             position = _positions(code).clamp(min=0).long()[None]
             present = code != ABSENT
             low[i] = torch.where(present, cumulative.gather(0, position)[0], low[i])

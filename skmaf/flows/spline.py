@@ -141,7 +141,8 @@ class Spline(Bijector):
         # the sum over the bins before is cheaper, forward and back, than gathering from all knots
         place = (sizes[:, :-1] * before).sum(1)
         size = sizes.gather(1, index.expand(2, 1, *value.shape))[:, 0]
-        raw = F.pad(params[2 * n :], (0, 0, 0, 0, 1, 1)).gather(0, torch.cat([index, index + 1]))
+        end = params.new_zeros(1, *value.shape)
+        raw = torch.cat([end, params[2 * n :], end]).gather(0, torch.cat([index, index + 1]))
         slopes = F.softplus(raw + self.slope_offset) + self.min_slope
         return _Bin(place, size, slopes, index, before, shares)
 

@@ -34,8 +34,8 @@ ODD_SHARE = 0.1  # of the rows: those that are rather odd
 ODDEST_SHARE = 0.05  # whose neighbours are looked at
 N_NEIGHBOURS = 10
 TOGETHER = 0.55  # share of odd rows among the neighbours, from which on odd rows lie together
-# a row with so many nearest neighbours that are all odd, and as close as such are in the midst of the
-# table, lies in a cluster of odd rows
+# nearest neighbours, all of them odd, and as close as such are in the midst of the table, that show
+# a row to lie in a cluster of odd rows
 N_NEAREST = 4
 SEARCHED_ROWS = 5000  # for neighbours, at most
 MEASURED_ROWS = 1000  # that say how close neighbours are in the midst of the table

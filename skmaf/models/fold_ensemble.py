@@ -106,7 +106,7 @@ class FoldEnsemble:
         )
         log_probs = run_jobs(tasks, n_jobs, require="sharedmem")
         total = np.zeros(len(speakers))
-        for positions, log_prob in zip(filter(len, asked), log_probs):
+        for log_prob, positions in zip(log_probs, filter(len, asked)):
             total[positions] += log_prob
         return total / speakers.sum(axis=1)
 

@@ -375,7 +375,7 @@ def fit_multiscale_densities(
     bar = tqdm(total=len(drafts), desc="Densities", unit="fold", disable=not verbose)
     densities: dict[int, tuple[MultiscaleTableDensity, History]] = {}
     try:
-        for group, of_group in zip(groups, trained):
+        for of_group, group in zip(trained, groups):
             densities |= dict(zip(group, of_group))
             bar.update(len(group))
     except KeyboardInterrupt:

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 
 import sklearn
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import InconsistentVersionWarning
 
 from .. import __version__
 from .._warnings import warn_user
@@ -102,7 +101,7 @@ def load(path: str | os.PathLike) -> Any:
 
     Warns
     -----
-    InconsistentVersionWarning
+    UserWarning
         If a step of scikit-learn was saved with another version of it.
 
     Examples
@@ -236,6 +235,5 @@ def _warn_of_versions(path: Path, versions: set[str]) -> None:
     for saved in sorted(versions - {sklearn.__version__}):
         warn_user(
             f"{path} holds steps of scikit-learn {saved}, and this is {sklearn.__version__}, which "
-            "may read them otherwise: install that version, or fit and save them anew.",
-            InconsistentVersionWarning,
+            "may read them otherwise: install that version, or fit and save them anew."
         )

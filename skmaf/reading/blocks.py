@@ -200,7 +200,7 @@ def _text_table(
 def _named_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return rows named by their first column, those without a name by their number."""
     names = frame.iloc[:, 0].astype(object)
-    names = names.where(names.notna(), frame.index)
+    names = names.where(names.notna(), frame.index.to_series())
     return frame.iloc[:, 1:].set_axis(pd.Index(names, name=""), axis=0)
 
 

@@ -97,7 +97,7 @@ def _truth_values(column: pd.Series, expected: ExpectedColumn) -> pd.Series:
 
 def _dates(column: pd.Series, expected: ExpectedColumn) -> pd.Series:
     cells = _without_placeholders(column.astype(object), frozenset())
-    if not cells.map(lambda cell: isinstance(cell, str), na_action="ignore").fillna(True).all():
+    if not cells.dropna().map(lambda cell: isinstance(cell, str)).all():
         return cells
     dates = pd.to_datetime(cells, format="ISO8601", errors="coerce")
     wrong = np.flatnonzero(dates.isna() & cells.notna())

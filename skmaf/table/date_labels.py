@@ -142,7 +142,8 @@ class MonthlyLine(LabelledLine):
     def _rank(self, days: np.ndarray, months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which one days are among those of their label in the month, of how many."""
         first = months.astype("M8[D]").astype(np.int64)
-        length = (months + 1).astype("M8[D]").astype(np.int64) - first
+        after = (months + np.timedelta64(1, "M")).astype("M8[D]")
+        length = after.astype(np.int64) - first
         if "weekday" not in self.names:
             return days - first, length
         rank, first_of_label = np.divmod(days - first, 7)

@@ -232,6 +232,9 @@ def _filled(column: pd.Series, values: pd.Series, missing: np.ndarray) -> pd.Ser
         dtype = pd.CategoricalDtype([*categories, *new], column.cat.ordered)
         column = column.astype(dtype)
         values = values.where(missing, None).astype(dtype)
+    elif isinstance(values.dtype, pd.CategoricalDtype):
+        # pandas 2 cannot put categories among numbers
+        values = pd.Series(np.asarray(values), index=values.index)
     elif pd.api.types.is_integer_dtype(column) and not _are_whole(values.to_numpy()[missing]):
         column = column.astype("Float64")
     return column.where(~missing, values)
@@ -366,11 +369,20 @@ def _to_series(column: nw.Series) -> pd.Series:
     return pd.Series(column.to_list(), dtype=dtype)
 
 
+def _dtype_of_durations(cells: np.ndarray) -> Any:
+    """Return the dtype of durations of pandas, which not all libraries find; else None."""
+    present = [cell for cell in cells if cell is not None]
+    if not present or not all(isinstance(cell, pd.Timedelta) for cell in present):
+        return None
+    return nw.Duration("ns" if any(cell.nanoseconds for cell in present) else "us")
+
+
 def _new_series(name: str, values: np.ndarray, dtype: Any, backend: Any) -> nw.Series:
     if values.dtype == object:
         is_mixed = len({type(cell) for cell in values if cell is not None}) > 1
         if dtype is None and is_mixed:  # of one column most libraries want cells of one type
             values = np.array([cell if cell is None else str(cell) for cell in values], object)
+        dtype = dtype or _dtype_of_durations(values)
         return nw.new_series(name, values.tolist(), dtype, backend=backend)
     series = nw.new_series(name, values, nw.Float64, backend=backend)
     missing = np.isnan(values)

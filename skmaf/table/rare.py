@@ -4,11 +4,11 @@ No column is refused for what it holds: names, free text and long lists of categ
 this one rule, and a column of which nothing else is left says nothing of a row.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 MAX_CATEGORIES = 1000
 FEW_CATEGORIES = 20  # however few rows there are
@@ -98,8 +98,8 @@ def group_rare(
     is_declared : bool
         Whether the user says that they are categories: up to `MAX_CATEGORIES` then stay apart.
     """
-    counts = pd.Series(cells, dtype=object).value_counts().reindex(list(values), fill_value=0)
-    counts = counts.to_numpy()
+    counted = Counter(cells.tolist())
+    counts = np.array([counted[value] for value in values], dtype=np.int64)
     most = MAX_CATEGORIES if is_declared else max(FEW_CATEGORIES, len(cells) / 2)
     if len(counts) <= MAX_CATEGORIES and (counts > 0).sum() <= most:
         return list(values), None

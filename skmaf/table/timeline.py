@@ -155,7 +155,7 @@ class Timeline:
         if pd.Period in types:
             return pd.PeriodIndex(cells).to_timestamp().to_numpy()
         if types & {datetime, pd.Timestamp}:
-            return pd.to_datetime(pd.Series(cells), utc=True).dt.tz_localize(None).to_numpy()
+            return _in_utc(pd.Series(cells)).dt.tz_localize(None).to_numpy()
         return np.array(cells.tolist(), dtype="M8[us]")
 
     def encode(self, cells: np.ndarray, label: str) -> np.ndarray:
@@ -194,7 +194,7 @@ class Timeline:
         instants = instants + self.is_end * DAY
         whole = instants.astype(f"M8[{self.unit}]")
         start = whole.astype(instants.dtype)
-        length = (whole + 1).astype(instants.dtype) - start
+        length = (whole + np.timedelta64(1, self.unit)).astype(instants.dtype) - start
         with np.errstate(invalid="ignore", divide="ignore"):
             fraction = np.where(instants == start, 0.0, (instants - start) / length)
         return (whole.astype(np.int64) - self.origin) + fraction
@@ -278,6 +278,13 @@ def _zone_of(cells: np.ndarray, label: str) -> tzinfo | None:
     if len(zones) > 1 and None in zones:
         raise ValueError(f"{label} holds dates with and without a time zone: give all of them one.")
     return zones.pop() if len(zones) == 1 else pd.Timestamp(0, tz="UTC").tzinfo
+
+
+def _in_utc(cells: pd.Series) -> pd.Series:
+    try:
+        return pd.to_datetime(cells, utc=True)
+    except pd.errors.OutOfBoundsDatetime:  # before pandas 3 in nanoseconds, of 1677 to 2262
+        return cells.astype("datetime64[us, UTC]")
 
 
 def _to_local(instants: np.ndarray, zone: tzinfo | None) -> np.ndarray:
