@@ -394,6 +394,8 @@ class ConditionalSession(Session):
         q = np.sort(self.rng.random(4))
         quantiles = self.call(self.estimator.predict_quantiles, X, q)
         if quantiles is not None:
+            # a row of quantiles for each target of each row; frames have them side by side
+            quantiles = np.asarray(quantiles, dtype=float).reshape(-1, len(q))
             self.check(np.isfinite(quantiles).all(), "predict_quantiles: not finite")
             self.check((np.diff(quantiles, axis=-1) >= 0).all(), "predict_quantiles: they cross")
 
@@ -401,8 +403,9 @@ class ConditionalSession(Session):
         X, _ = self.rows(5)
         ends = self.call(self.estimator.predict_interval, X, float(self.rng.random()))
         if ends is not None:
+            ends = np.asarray(ends, dtype=float).reshape(-1, 2)
             self.check(np.isfinite(ends).all(), "predict_interval: not finite")
-            self.check((ends[..., 0] <= ends[..., 1]).all(), "predict_interval: ends cross")
+            self.check((ends[:, 0] <= ends[:, 1]).all(), "predict_interval: ends cross")
 
     def step_sample(self):
         X, _ = self.rows(5)
