@@ -206,8 +206,6 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
             If there are under 4 rows, the density estimator rejects X, or a parameter is out of its
             range.
         """
-        from .models.robust_score import robust_scores
-
         refuse_stream(self, X)
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         fold_codec, N = learn_codec(self._fold_estimator(), X)
@@ -231,10 +229,7 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         folds = [folds[k] for k in estimators]
         held_out = [fold.held_out for fold in folds]
         densities = [self._density_of(estimator) for estimator in estimators.values()]
-        scores: list[Any] = densities
-        if self.estimator is None and look.sees_clusters:
-            scores = robust_scores(densities, rows, held_out, seed)
-        ensemble = FoldEnsemble.of(scores, rows, held_out)
+        ensemble = self._ensemble(densities, rows, held_out, look.sees_clusters, seed)
         calibration = self._calibrate(ensemble, rows, np.sort(np.concatenate(held_out)), weights)
         keep_fitted(
             self,
@@ -247,6 +242,21 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
             _explainer=self._learn_explainer(codec, rows, ensemble, folds, calibration),
         )
         return self
+
+    def _ensemble(
+        self,
+        densities: list[Any],
+        rows: Any,
+        held_out: list[np.ndarray],
+        sees_clusters: bool,
+        seed: int,
+    ) -> FoldEnsemble:
+        """Return what scores rows: densities, with two more looks where there may be clusters."""
+        from .models.robust_score import robust_scores
+
+        if self.estimator is None and sees_clusters:
+            return FoldEnsemble.of(robust_scores(densities, rows, held_out, seed), rows, held_out)
+        return FoldEnsemble.of(densities, rows, held_out)
 
     def _density_of(self, estimator: Any) -> Any:
         """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""

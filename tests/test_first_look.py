@@ -67,6 +67,14 @@ def test_few_rows_all_count():
     assert (look(np.zeros((20, 2))).trust == 1).all()
 
 
+@pytest.mark.parametrize("n", [40, 4000])
+def test_rows_of_which_none_is_the_oddest_can_be_looked_at(n):
+    """The rarest of three values is shared by a fifth of the rows."""
+    found = look(np.repeat([0.0, 1.0, 5.0], [n // 2, n // 2 - n // 5, n // 5])[:, None])
+    assert found.sees_clusters
+    assert (found.trust[-n // 5 :] < 1).all()
+
+
 def test_missing_cells_and_rare_categories_can_be_looked_at():
     X = cloud(180)
     X[::7, 1] = np.nan

@@ -82,10 +82,13 @@ class FirstLook:
         forest = IsolationForest(random_state=seed).fit(Z)
         oddness = rankdata(-forest.score_samples(Z)) + rankdata(tail_oddness(Z))
         place = _places(oddness, N, n_categories)
-        odd, in_clusters, share_together = _odd_rows(Z, place, seed)
-        n_odd = min(len(odd), ODDEST_SHARE * len(N))
-        if n_odd < N_NEIGHBOURS or share_together >= TOGETHER:
-            return cls(np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1), True)
+        graded = cls(np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1), True)
+        odd = np.flatnonzero(place > 1 - ODDEST_SHARE)
+        if min(len(odd), ODDEST_SHARE * len(N)) < N_NEIGHBOURS:
+            return graded
+        in_clusters, share_together = _how_they_lie(odd, Z, place, seed)
+        if share_together >= TOGETHER:
+            return graded
         trust = np.ones(len(N))
         trust[odd[in_clusters]] = 0
         return cls(trust, False)
@@ -102,11 +105,14 @@ def _places(oddness: np.ndarray, N: np.ndarray, n_categories: list[int | None]) 
     return place
 
 
-def _odd_rows(Z: np.ndarray, place: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return which rows are the oddest, and how they lie together.
+def _how_they_lie(
+    odd: np.ndarray, Z: np.ndarray, place: np.ndarray, seed: int
+) -> tuple[np.ndarray, float]:
+    """Return how the oddest rows lie.
 
     Parameters
     ----------
+    odd : ndarray of int, shape (n_odd,)
     Z : ndarray of shape (n, n_values)
         Rows in flow space.
     place : ndarray of shape (n,)
@@ -115,21 +121,19 @@ def _odd_rows(Z: np.ndarray, place: np.ndarray, seed: int) -> tuple[np.ndarray, 
 
     Returns
     -------
-    odd : ndarray of int, shape (n_odd,)
     in_clusters : ndarray of bool, shape (n_odd,)
         Which of them lie in a cluster of odd rows.
     share_together : float
         Share of odd rows among their neighbours.
     """
-    odd = np.flatnonzero(place > 1 - ODDEST_SHARE)
     searched = np.random.RandomState(seed).permutation(len(Z))[:SEARCHED_ROWS]
-    n_neighbours = min(N_NEIGHBOURS + 1, len(searched))  # the first is the row itself, if searched
-    nearest = NearestNeighbors(n_neighbors=n_neighbours).fit(Z[searched])
+    # the first is the row itself, if searched
+    nearest = NearestNeighbors(n_neighbors=N_NEIGHBOURS + 1).fit(Z[searched])
     distances, neighbours = nearest.kneighbors(Z[odd])
     usual_distances, _ = nearest.kneighbors(Z[searched[:MEASURED_ROWS]])
     is_near = distances[:, N_NEAREST] <= np.median(usual_distances[:, N_NEAREST])
     are_odd = place[searched[neighbours[:, 1:]]] > 1 - ODD_SHARE
-    return odd, is_near & are_odd[:, :N_NEAREST].all(axis=1), float(are_odd.mean())
+    return is_near & are_odd[:, :N_NEAREST].all(axis=1), float(are_odd.mean())
 
 
 def tail_oddness(Z: np.ndarray) -> np.ndarray:

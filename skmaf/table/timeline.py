@@ -194,7 +194,7 @@ class Timeline:
         instants = instants + self.is_end * DAY
         whole = instants.astype(f"M8[{self.unit}]")
         start = whole.astype(instants.dtype)
-        length = (whole + np.timedelta64(1, self.unit)).astype(instants.dtype) - start
+        length = (whole + np.array(1, dtype=f"m8[{self.unit}]")).astype(instants.dtype) - start
         with np.errstate(invalid="ignore", divide="ignore"):
             fraction = np.where(instants == start, 0.0, (instants - start) / length)
         return (whole.astype(np.int64) - self.origin) + fraction
