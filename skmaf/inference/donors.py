@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sklearn.covariance import ledoit_wolf
 
 from .._validation import columns
-from ..table.frames import take_rows
+from ..table.frames import are_whole, take_rows
 
 KEPT_ROWS = 2000  # of the training rows, at most
 N_NEAREST = 8  # training rows whose values are considered
@@ -58,7 +58,7 @@ class Donors:
         return [
             j
             for j, values in enumerate(self.values)
-            if values.dtype.kind == "f" and np.any(values % 1 != 0)
+            if values.dtype.kind == "f" and not are_whole(values)
         ]
 
     @classmethod

@@ -5,7 +5,7 @@ learn little find rows odd: a forest, which isolates rows by random cuts [1]_, a
 columns, each by itself [2]_. Neither takes a small cluster for normal. Where the rows that they
 find odd lie together, these have less of a say in the fit, and the oddest none. Where odd rows lie
 each by itself, none vouches for another, and a density that learns from them all knows more: then
-only those have no say that lie among others that are odd. What a row is this does not say yet: the
+only those have no say that lie in small, tight clusters. What a row is this does not say yet: the
 density scores it, too.
 
 A category that some rows have is known by its name, and its rows are judged among each other, too:
@@ -50,7 +50,7 @@ class FirstLook:
     Attributes
     ----------
     trust : ndarray of shape (n,)
-        How much each row is to count in a fit, from 0 to 1; equal for equal rows.
+        How much each row is to count in a fit, from 0 to 1; 1 for all rows if they are few.
     sees_clusters : bool
         Whether odd rows lie together, or there are too few of them to tell.
     """

@@ -140,11 +140,7 @@ class MultiscaleTableDensity:
         log_prob : ndarray of shape (n,), float64
         """
         check_context(context, len(N), n_context=0)
-        return self.mixed(self.log_prob_of_parts(N))
-
-    def mixed(self, log_prob_of_parts: np.ndarray) -> np.ndarray:
-        """Return the log-density of each row, of what `log_prob_of_parts` gives."""
-        by_network, by_kernel = log_prob_of_parts
+        by_network, by_kernel = self.log_prob_of_parts(N)
         if self.kernel_share == 0:
             return by_network
         return np.logaddexp(

@@ -4,10 +4,10 @@ A density gives a few anomalies that lie together some of their due, however bri
 With much noise it sees how far a row is from the mass of the table, and a forest [1]_ how easily
 random cuts isolate it; neither sees much else. Each is put in nats by its spread over the rows, so
 that none of the three outweighs the others, and speaks against a row where it finds it odder than
-most, never for one. Where the forest isolates no rows from the rest,
-because its scores reach hardly farther on the odd side than on the other, both are silent: then
-oddness is not a matter of distance, and they would only blur what the density sees. And the more
-rows there are for each column, the more the density knows, and the less both have to say.
+most, never for one. Where the forest isolates no rows from the rest, because its scores reach
+hardly farther on the odd side than on the other, both are silent: then oddness is not a matter of
+distance, and they would only blur what the density sees. And the more rows there are for each
+column, the more the density knows, and the less both have to say.
 
 References
 ----------

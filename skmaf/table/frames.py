@@ -188,7 +188,7 @@ def put_back(table: Any, X: Any, missing: np.ndarray) -> Any:
         if missing[:, j].any():
             kept = nw.new_series("kept", ~missing[:, j], nw.Boolean, backend=frame.implementation)
             values = frame[name]
-            if column.dtype.is_integer() and not _are_whole(values.to_numpy()[missing[:, j]]):
+            if column.dtype.is_integer() and not are_whole(values.to_numpy()[missing[:, j]]):
                 column = column.cast(nw.Float64)
             column = column.zip_with(kept, values.cast(column.dtype))
         frame = frame.with_columns(column.alias(name))
@@ -235,14 +235,14 @@ def _filled(column: pd.Series, values: pd.Series, missing: np.ndarray) -> pd.Ser
     elif isinstance(values.dtype, pd.CategoricalDtype):
         # pandas 2 cannot put categories among numbers
         values = pd.Series(np.asarray(values), index=values.index)
-    elif pd.api.types.is_integer_dtype(column) and not _are_whole(values.to_numpy()[missing]):
+    elif pd.api.types.is_integer_dtype(column) and not are_whole(values.to_numpy()[missing]):
         column = column.astype("Float64")
     return column.where(~missing, values)
 
 
-def _are_whole(values: np.ndarray) -> bool:
+def are_whole(values: np.ndarray) -> bool:
     """Return whether a column of integers can hold all of some numbers."""
-    return bool(np.all(values == np.floor(values)))
+    return bool(np.all(values % 1 == 0))
 
 
 def take_rows(X: Any, positions: np.ndarray) -> Any:
