@@ -40,7 +40,7 @@ class Family:
 
 
 FAMILIES = {
-    "maf": Family(5, ("spline", "affine", "mixture"), "autoregressive"),
+    "maf": Family(3, ("spline", "affine", "mixture"), "autoregressive"),
     "made": Family(1, ("affine", "mixture", "spline"), "autoregressive"),
     "nice": Family(8, ("additive",), "coupling", scaled=True),
     "realnvp": Family(8, ("affine", "spline", "mixture"), "coupling"),

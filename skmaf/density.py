@@ -50,28 +50,29 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         with which "made" is the MADE MoG of [1]_. "auto" is "spline" for "maf", "additive", as its
         only one, for "nice", and else "affine".
     n_layers : int or "auto", default="auto"
-        Number of layers; "auto" is 5, 8 for couplings, 32 for planar and radial flows, and 1, as
-        its only number, for "made".
+        Number of layers; "auto" is 3, 5 for "iaf", 8 for couplings, 32 for planar and radial flows,
+        and 1, as its only number, for "made".
     hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Units of the hidden layers of each masked network; "auto" is (128, 128). With under 50 rows
+        Units of the hidden layers of each masked network; "auto" is (128, 256). With under 50 rows
         to a column "maf" also fits a small flow, of (32,) units and with 2 layers unless
         ``n_layers`` is set, and keeps the one that the held-out rows favour.
     activation : {"relu", "tanh", "silu"}, default="relu"
         Activation of the hidden units.
-    n_bins : int, default=8
+    n_bins : int, default=16
         Bins of the spline.
     alpha : float or "auto", default="auto"
-        Weight decay of AdamW; "auto" is 0.2 for up to 10,000 rows, and falls with their number.
+        Weight decay; "auto" is 0.2 for up to 15,000 rows, and falls with the square of their
+        number.
     batch_size : int or "auto", default="auto"
-        Rows of a minibatch; "auto" grows it with the table, from 256 to 1,024, and keeps it small
+        Rows of a minibatch; "auto" grows it with the table, from 128 to 1,024, and keeps it small
         where columns are many.
     learning_rate_init : float or "auto", default="auto"
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is
         0.01 for up to 40,000 rows, and falls with the root of their number to 0.005.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 4 steps of the optimiser for each row, at least 1,000 and at
-        most 4,000: many epochs of a small table, few of a large one, and not under 6, unless these
-        are over 12,000 steps. With more than 32 columns the steps become fewer, down to a tenth.
+        Number of epochs; "auto" makes 2 steps of the optimiser for each row, at least 500 and at
+        most 2,000: many epochs of a small table, few of a large one, and not under 4, unless these
+        are over 6,000 steps. With more than 32 columns the steps become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no
         longer get better, and to let a simple density share in where they say so (see Notes).

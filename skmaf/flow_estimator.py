@@ -60,7 +60,7 @@ class FlowEstimator(FittedDensity):
         n_layers: int | str = "auto",
         hidden_layer_sizes: tuple[int, ...] | str = "auto",
         activation: str = "relu",
-        n_bins: int = 8,
+        n_bins: int = 16,
         alpha: float | str = "auto",
         batch_size: int | str = "auto",
         learning_rate_init: float | str = "auto",

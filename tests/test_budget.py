@@ -63,10 +63,10 @@ def test_steps_grow_with_the_rows_to_a_limit():
         made = budget(n_rows)
         return made.n_epochs * max(1, round(n_rows / made.batch_size))
 
-    assert steps(50) == steps(200) == 1000
-    assert steps(500) == pytest.approx(2000, rel=0.05)
-    assert steps(10_000) == pytest.approx(4000, rel=0.05)
-    assert 4000 < steps(10**6) < 10_000
+    assert steps(50) == steps(200) == 500
+    assert steps(500) == pytest.approx(1000, rel=0.05)
+    assert steps(10_000) == pytest.approx(2000, rel=0.05)
+    assert 2000 < steps(10**6) < 5000
 
 
 def test_wide_tables_get_fewer_steps_and_smaller_batches():

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .specs import FlowSpec
 
-SIZES = (128, 128)
+SIZES = (128, 256)
 SMALL_SIZES = (32,)
 SMALL_LAYERS = 2
 ROWS_PER_COLUMN = 50  # from which none smaller is tried

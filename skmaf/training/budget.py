@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
     from ..flows.layers import RowDensity
 
-MIN_STEPS = 1000  # of the optimiser
-MAX_STEPS = 4000
-STEPS_PER_ROW = 4  # between these two
-MIN_EPOCHS = 6  # however many rows, but for those that make so many steps:
-ENOUGH_STEPS = 12_000
+MIN_STEPS = 500  # of the optimiser
+MAX_STEPS = 2000
+STEPS_PER_ROW = 2  # between these two
+MIN_EPOCHS = 4  # however many rows, but for those that make so many steps:
+ENOUGH_STEPS = 6000
 MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
 PEAK_RATE = 0.01  # up to this many rows:
 PEAK_RATE_ROWS = 40_000
 WEIGHT_DECAY = 0.2  # up to this many rows:
-WEIGHT_DECAY_ROWS = 10_000
+WEIGHT_DECAY_ROWS = 15_000
+FEW_ROWS = 10_000  # of which small batches suffice, and blur the rows a little
 MOST_SET_ASIDE = 1000  # rows: more would tell no more
 FEW_HELD_OUT = 50  # validation rows that are worth up to a fifth of the table
 
@@ -77,7 +78,7 @@ def make_budget(
     batch_size, max_iter, patience : int or "auto"
     learning_rate, alpha : float or "auto"
         Peak of the learning rate, and weight decay.
-    decay_rows : int, default=10_000
+    decay_rows : int, default=15_000
         Rows up to which weights decay in full, where ``alpha`` is "auto".
 
     Returns
@@ -92,7 +93,7 @@ def make_budget(
     if isinstance(learning_rate, str):
         learning_rate = PEAK_RATE * float(np.clip(np.sqrt(PEAK_RATE_ROWS / n_rows), 0.5, 1))
     if isinstance(alpha, str):
-        alpha = WEIGHT_DECAY * min(1, decay_rows / n_rows)
+        alpha = WEIGHT_DECAY * min(1, decay_rows / n_rows) ** 2
     if isinstance(patience, str):
         patience = max(10, max_iter // 10)
     return Budget(max_iter, batch_size, learning_rate, alpha, patience)
@@ -100,14 +101,15 @@ def make_budget(
 
 def auto_batch(n_rows: int) -> int:
     """Return how many rows make a batch where memory does not matter."""
-    return 2 ** int(np.clip(np.log2(n_rows / 160), 8, 10))
+    fewest = 7 if n_rows < FEW_ROWS else 8
+    return 2 ** int(np.clip(np.log2(n_rows / 160), fewest, 10))
 
 
 def auto_epochs(n_rows: int, n_columns: int, batch_size: int) -> int:
     """Return for how many epochs a flow of so many columns is trained."""
     n_steps = float(np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS))
     n_steps *= float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))
-    n_batches = max(1, n_rows / batch_size)
+    n_batches = max(1, round(n_rows / batch_size))
     fewest = int(np.clip(ENOUGH_STEPS / n_batches, 1, MIN_EPOCHS))
     return max(fewest, round(n_steps / n_batches))
 

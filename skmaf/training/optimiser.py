@@ -1,9 +1,9 @@
-"""AdamW with a warm-up, a cosine schedule and a moving average of the weights."""
+"""Muon and AdamW with a warm-up, a cosine schedule and a moving average of the weights."""
 
 import copy
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.optim.adamw import adamw
@@ -11,9 +11,12 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from .._memory import BatchSize
 from ..flows.layers import RowDensity
+from ..flows.masked import MaskedLinear, MaskedNetwork
+from .muon import Muon
 
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
 MAX_GRADIENT_NORM = 5.0
+MOST_UNITS = 256  # of a layer that Muon moves
 WARM_UP = 0.02  # share of the steps in which the learning rate climbs to its peak
 
 
@@ -31,8 +34,54 @@ def schedule(n_done: int, n_steps: int) -> float:
     return climb * (1 + math.cos(math.pi * n_done / n_steps)) / 2
 
 
+class Gradients:
+    """The gradients of weights.
+
+    Parameters
+    ----------
+    weights : iterable of tensor
+    """
+
+    def __init__(self, weights: Iterable[torch.Tensor]) -> None:
+        self.weights = list(weights)
+        self._batch_size = BatchSize()
+
+    def take(self, loss_of: Callable[[slice], torch.Tensor], n_rows: int) -> torch.Tensor:
+        """Compute the gradients anew, and return the loss.
+
+        Where memory does not suffice for all rows, gradients of parts of them are added up.
+
+        Parameters
+        ----------
+        loss_of : callable
+            Returns what some rows add to the loss, or to several losses.
+        n_rows : int
+        """
+
+        def compute(size: int) -> torch.Tensor:
+            self.forget()
+            losses = []
+            for start in range(0, max(1, n_rows), max(1, size)):
+                loss = loss_of(slice(start, start + size))
+                loss.sum().backward()
+                losses.append(loss.detach())
+            return sum(losses[1:], losses[0])
+
+        return self._batch_size.call(compute, n_rows)
+
+    def clip(self) -> bool:
+        """Clip the norm of all gradients together, and return whether it is finite."""
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
+        return bool(torch.isfinite(norm))
+
+    def forget(self) -> None:
+        """Set the gradients to None."""
+        for weight in self.weights:
+            weight.grad = None
+
+
 class AdamW:
-    """The optimiser AdamW, with its gradients clipped, by torch's function for it.
+    """The optimiser AdamW, by torch's function for it.
 
     The class of torch imports a compiler at its first use, which takes seconds.
 
@@ -49,48 +98,11 @@ class AdamW:
         self._means = [torch.zeros_like(weight) for weight in self.weights]
         self._squares = [torch.zeros_like(weight) for weight in self.weights]
         self._counts = [torch.zeros((), device=weight.device) for weight in self.weights]
-        self._batch_size = BatchSize()
 
     @property
     def moments(self) -> list[torch.Tensor]:
-        """Means and squares of gradients, and how many there were, which `step` moves in place."""
+        """Means and squares of gradients, and how many there were, which `move` moves in place."""
         return [*self._means, *self._squares, *self._counts]
-
-    def take_gradients(self, loss_of: Callable[[slice], torch.Tensor], n_rows: int) -> torch.Tensor:
-        """Compute the gradients of the weights anew, and return the loss.
-
-        Where memory does not suffice for all rows, gradients of parts of them are added up.
-
-        Parameters
-        ----------
-        loss_of : callable
-            Returns what some rows add to the loss, or to several losses.
-        n_rows : int
-        """
-
-        def compute(size: int) -> torch.Tensor:
-            self.zero_grad()
-            losses = []
-            for start in range(0, max(1, n_rows), max(1, size)):
-                loss = loss_of(slice(start, start + size))
-                loss.sum().backward()
-                losses.append(loss.detach())
-            return sum(losses[1:], losses[0])
-
-        return self._batch_size.call(compute, n_rows)
-
-    def move_if_finite(self, rate: float) -> bool:
-        """Clip the gradients and move the weights, unless these are not finite; return whether."""
-        norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
-        finite = bool(torch.isfinite(norm))
-        if finite:
-            self.move(rate)
-        return finite
-
-    def zero_grad(self) -> None:
-        """Forget the gradients of the weights."""
-        for weight in self.weights:
-            weight.grad = None
 
     @torch.no_grad()
     def move(self, rate: float) -> None:
@@ -145,6 +157,8 @@ class MovingAverage:
 class FlowOptimiser:
     """Moves a flow towards its training rows, and keeps a moving average of its weights.
 
+    Between hidden layers weights are moved by Muon, all others by AdamW.
+
     Parameters
     ----------
     flow : RowDensity
@@ -182,7 +196,15 @@ class FlowOptimiser:
     def restart(self, at_rate: float) -> None:
         """Forget moments and averages, and go on from the flow's weights at a share of the rate."""
         self.peak *= at_rate
-        self._adam = AdamW(self.flow.parameters(), self.weight_decay)
+        layers = hidden_layers(self.flow)
+        hidden = [layer.weight for layer in layers]
+        by_muon = set(map(id, hidden))
+        others = [weight for weight in self.flow.parameters() if id(weight) not in by_muon]
+        self._optimisers = [
+            Muon(hidden, [layer.mask for layer in layers], self.weight_decay),
+            AdamW(others, self.weight_decay),
+        ]
+        self._gradients = Gradients(self.flow.parameters())
         self.averaged = copy.deepcopy(self.flow)
         self._average = MovingAverage(list(self.averaged.parameters()))
 
@@ -204,8 +226,8 @@ class FlowOptimiser:
             tensor.copy_(value)
 
     def _tensors(self) -> list[torch.Tensor]:
-        weights = [weight.detach() for weight in self._adam.weights]
-        return [*weights, *self._adam.moments, *(w.detach() for w in self._average.weights)]
+        weights = [weight.detach() for weight in [*self._gradients.weights, *self._average.weights]]
+        return weights + [moment for each in self._optimisers for moment in each.moments]
 
     def step(
         self,
@@ -224,22 +246,35 @@ class FlowOptimiser:
             log_probs = self.flow.log_prob(x[rows], None if context is None else context[rows])
             return -(log_probs * weights[rows]).sum() / (n_rows or len(x))
 
-        loss = self._adam.take_gradients(loss_of, len(x))
+        loss = self._gradients.take(loss_of, len(x))
         if self.sum_over_processes is not None:
             loss = self._summed(loss, self.sum_over_processes)
-        rate = self.peak * schedule(self.n_done, self.n_steps)
-        if not torch.isfinite(loss) or not self._adam.move_if_finite(rate):
+        if not torch.isfinite(loss) or not self._gradients.clip():
             return math.nan
-        self._average.take(self._adam.weights)
+        for each in self._optimisers:
+            each.move(self.peak * schedule(self.n_done, self.n_steps))
+        self._average.take(self._gradients.weights)
         self.n_done += 1
         return loss.item()
 
     def _summed(self, loss: torch.Tensor, add_up: Callable[[torch.Tensor], None]) -> torch.Tensor:
         """Add up the gradients of all processes, and return the sum of their losses."""
-        gradients = [weight.grad for weight in self._adam.weights if weight.grad is not None]
+        weights = self._gradients.weights
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
         flat = torch.cat([loss.view(1), *(gradient.flatten() for gradient in gradients)])
         add_up(flat)
         sums = flat[1:].split([gradient.numel() for gradient in gradients])
         for gradient, total in zip(gradients, sums):
             gradient.copy_(total.view_as(gradient))
         return flat[0]
+
+
+def hidden_layers(flow: RowDensity) -> list[MaskedLinear]:
+    """Return the layers from one hidden layer to the next that Muon moves.
+
+    What an update takes grows with the cube of their units, whatever the batch: beyond some it
+    would take longer than all else.
+    """
+    networks = [module for module in flow.modules() if isinstance(module, MaskedNetwork)]
+    layers = [cast(MaskedLinear, layer) for network in networks for layer in network.hidden[1:]]
+    return [layer for layer in layers if max(layer.weight.shape) <= MOST_UNITS]

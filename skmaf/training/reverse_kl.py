@@ -8,7 +8,7 @@ import torch
 
 from ..flows.layers import Flow, base_log_prob
 from .epochs import Step
-from .optimiser import AdamW, schedule
+from .optimiser import AdamW, Gradients, schedule
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
 FIRST_WEIGHT = 0.01  # at the first step, as in the paper
@@ -72,15 +72,18 @@ def train_reverse_kl(
     -------
     ReverseKLHistory
     """
-    adam = AdamW(flow.parameters())
+    gradients = Gradients(flow.parameters())
+    adam = AdamW(gradients.weights)
     history = ReverseKLHistory()
     try:
         for step in range(n_steps):
             z = flow.tensor(torch.randn((batch_size, n_dims), generator=generator))
             weight = min(1.0, FIRST_WEIGHT + step / n_steps / ANNEALED)
-            loss = adam.take_gradients(partial(_losses, flow, log_density, z, weight), len(z))
+            loss = gradients.take(partial(_losses, flow, log_density, z, weight), len(z))
             # a rare draw, such as one where a norm is 0, has no gradient
-            history.n_moves += adam.move_if_finite(learning_rate * schedule(step, n_steps))
+            if gradients.clip():
+                adam.move(learning_rate * schedule(step, n_steps))
+                history.n_moves += 1
             history.loss_curve.append(loss[1].item())
             if on_step(Step(step + 1, n_steps, history.loss_curve[-1])):
                 break

@@ -15,7 +15,7 @@ from ..flows.mixture import MixtureMADE, MixtureStack
 from .hiding import Hiding
 from .loop import History
 from .noise import NoiseLevels, dequantise
-from .optimiser import MAX_GRADIENT_NORM, AdamW, MovingAverage, schedule
+from .optimiser import MAX_GRADIENT_NORM, AdamW, Gradients, MovingAverage, schedule
 
 CURVE_POINTS = 50  # of the loss curves
 
@@ -91,7 +91,8 @@ def train_side_by_side(
     """
     stack = MixtureStack(densities)
     batches = torch.stack([_batches(len(own.x), budget, generator) for own in rows], dim=1)
-    adam = AdamW(stack.networks.parameters(), budget.weight_decay)
+    gradients = Gradients(stack.networks.parameters())
+    adam = AdamW(gradients.weights, budget.weight_decay)
     averages = MovingAverage([weight.detach().clone() for weight in adam.weights])
     losses: list[torch.Tensor] = []
     interrupted = False
@@ -101,7 +102,7 @@ def train_side_by_side(
             x, context = noise.add(x, generator)
             x = _hide(rows, x, generator)
             loss = partial(_losses, stack, x, weights, context)
-            of_networks = adam.take_gradients(loss, x.shape[1])
+            of_networks = gradients.take(loss, x.shape[1])
             stack.networks.mask_gradients()
             _clip_each(adam.weights, of_networks)
             adam.move(budget.learning_rate * schedule(n_done, budget.n_steps))
