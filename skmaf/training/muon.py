@@ -63,9 +63,9 @@ class Muon:
             shape = update.shape
             update = orthogonal(update.view(-1, *shape[-2:])).view(len(masks), -1, *shape[-2:])
             update.mul_(masks[:, None])
-            torch._foreach_mul_(weights, 1 - rate * self.weight_decay)
             size = rate * UPDATE_SIZE * max(shape[-2:]) ** 0.5
-            torch._foreach_sub_(weights, list(update.view(shape)), alpha=size)
+            for weight, change in zip(weights, update.view(shape)):
+                weight.mul_(1 - rate * self.weight_decay).sub_(change, alpha=size)
 
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:

@@ -200,7 +200,7 @@ class FlowOptimiser:
         hidden = [layer.weight for layer in layers]
         by_muon = set(map(id, hidden))
         others = [weight for weight in self.flow.parameters() if id(weight) not in by_muon]
-        self._optimisers = [
+        self._optimisers: list[Muon | AdamW] = [
             Muon(hidden, [layer.mask for layer in layers], self.weight_decay),
             AdamW(others, self.weight_decay),
         ]
