@@ -118,7 +118,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     """
 
     # fewer than of other densities: a target may follow from X by what decay would blur
-    _decay_rows = 1000
+    _decay_rows = 2500
+    _small_batch = 256
 
     @property
     def given_(self) -> ContextEncoder:

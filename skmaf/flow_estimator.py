@@ -15,7 +15,7 @@ from .base import FittedDensity, keep_fitted, warn_if_interrupted
 from .models.specs import FlowSpec, TrainingSpec
 from .persistence.checkpoints import checkpoint_at, remove_checkpoint
 from .table.codec import TableCodec
-from .training.budget import WEIGHT_DECAY_ROWS
+from .training.budget import SMALL_BATCH, WEIGHT_DECAY_ROWS
 
 if TYPE_CHECKING:
     from .models.table_density import TableDensity
@@ -27,6 +27,7 @@ class FlowEstimator(FittedDensity):
     """An estimator with the parameters of `MAFDensity`, and a ``density_`` once it is fitted."""
 
     _decay_rows = WEIGHT_DECAY_ROWS
+    _small_batch = SMALL_BATCH
     _parameter_constraints = {
         "family": [StrOptions(set(FAMILIES))],
         "bijector": [StrOptions({"auto", *BIJECTOR_NAMES})],
@@ -146,6 +147,7 @@ class FlowEstimator(FittedDensity):
             tol=self.tol,
             device=self.device,
             decay_rows=self._decay_rows,
+            small_batch=self._small_batch,
             progress=type(self).__name__ if self.verbose else None,
             on_epoch=teller(self),
         )

@@ -15,7 +15,7 @@ from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
 from skmaf.cli import analysis, command, epochs, files, report
 from skmaf.table.codec import TableCodec
 from skmaf.training import budget
-from skmaf.training.budget import MIN_EPOCHS, auto_epochs
+from skmaf.training.budget import MIN_EPOCHS, auto_batch, auto_epochs
 
 QUICK = {"bijector": "affine", "n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 3}
 KERNEL = KernelDensity(bandwidth=0.5)
@@ -517,11 +517,11 @@ def epochs_of(table):
 def test_only_tables_that_take_long_are_trained_for_fewer_epochs():
     rng = np.random.default_rng(0)
     numbers = pd.DataFrame(rng.normal(size=(1500, 50)))
-    words = pd.DataFrame({"a": rng.integers(600, size=1500).astype(str), "b": numbers[0]})
+    words = rng.integers(1000, size=4000).astype(str)
+    words = pd.DataFrame({"a": words, "b": rng.normal(size=4000)})
     assert epochs_of(numbers.iloc[:500, :5]) == epochs_of(numbers.iloc[:200]) == "auto"
-    usual = auto_epochs(1500, 50, 256)
-    assert 0 < epochs_of(numbers) < usual
-    assert 0 < epochs_of(words) < auto_epochs(1500, 2, 256)
+    assert 0 < epochs_of(numbers) < auto_epochs(1500, 50, auto_batch(1500))
+    assert 0 < epochs_of(words) < auto_epochs(4000, 2, auto_batch(4000))
     assert epochs_of(pd.concat([numbers] * 100)) >= MIN_EPOCHS
 
 

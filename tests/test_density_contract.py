@@ -31,6 +31,7 @@ def closed_form(N):
 SMALL = {
     "n_layers": 2,
     "hidden_layer_sizes": (16,),
+    "n_bins": 8,
     "max_iter": 20,
     "early_stopping": False,
     "random_state": 0,

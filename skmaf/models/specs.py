@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..training.budget import WEIGHT_DECAY_ROWS
+from ..training.budget import SMALL_BATCH, WEIGHT_DECAY_ROWS
 from ..training.epochs import Epoch
 
 
@@ -30,6 +30,8 @@ class TrainingSpec:
     ----------
     decay_rows : int
         Rows up to which weights decay in full where ``alpha`` is "auto".
+    small_batch : int
+        Rows of a batch of a small table where ``batch_size`` is "auto".
     progress : str or None
         What to call the progress bar; None for none.
     on_epoch : callable or None
@@ -46,6 +48,7 @@ class TrainingSpec:
     tol: float
     device: str
     decay_rows: int = WEIGHT_DECAY_ROWS
+    small_batch: int = SMALL_BATCH
     progress: str | None = None
     # no part of what makes a fit another one
     on_epoch: Callable[[Epoch], bool] | None = field(default=None, repr=False)

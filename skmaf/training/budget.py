@@ -24,7 +24,8 @@ PEAK_RATE = 0.01  # up to this many rows:
 PEAK_RATE_ROWS = 40_000
 WEIGHT_DECAY = 0.2  # up to this many rows:
 WEIGHT_DECAY_ROWS = 15_000
-FEW_ROWS = 10_000  # of which small batches suffice, and blur the rows a little
+SMALL_BATCH = 128  # rows, up to this many rows of the table:
+SMALL_BATCH_ROWS = 10_000
 MOST_SET_ASIDE = 1000  # rows: more would tell no more
 FEW_HELD_OUT = 50  # validation rows that are worth up to a fifth of the table
 
@@ -64,6 +65,7 @@ def make_budget(
     alpha: float | str,
     patience: int | str,
     decay_rows: int = WEIGHT_DECAY_ROWS,
+    small_batch: int = SMALL_BATCH,
 ) -> Budget:
     """The budget of a training, with every "auto" replaced by a number that suits the table.
 
@@ -80,6 +82,8 @@ def make_budget(
         Peak of the learning rate, and weight decay.
     decay_rows : int, default=15_000
         Rows up to which weights decay in full, where ``alpha`` is "auto".
+    small_batch : int, default=128
+        Rows of a batch of a small table, where ``batch_size`` is "auto".
 
     Returns
     -------
@@ -87,7 +91,7 @@ def make_budget(
     """
     if isinstance(batch_size, str):
         # wide tables want memory: training keeps some hundred times the parameters of a batch
-        batch_size = int(min(auto_batch(n_rows), 8 * flow.batch_rows))
+        batch_size = int(min(auto_batch(n_rows, small_batch), 8 * flow.batch_rows))
     if isinstance(max_iter, str):
         max_iter = auto_epochs(n_rows, n_columns, batch_size)
     if isinstance(learning_rate, str):
@@ -99,10 +103,11 @@ def make_budget(
     return Budget(max_iter, batch_size, learning_rate, alpha, patience)
 
 
-def auto_batch(n_rows: int) -> int:
+def auto_batch(n_rows: int, small_batch: int = SMALL_BATCH) -> int:
     """Return how many rows make a batch where memory does not matter."""
-    fewest = 7 if n_rows < FEW_ROWS else 8
-    return 2 ** int(np.clip(np.log2(n_rows / 160), fewest, 10))
+    if n_rows < SMALL_BATCH_ROWS:
+        return small_batch
+    return 2 ** int(np.clip(np.log2(n_rows / 160), 8, 10))
 
 
 def auto_epochs(n_rows: int, n_columns: int, batch_size: int) -> int:
