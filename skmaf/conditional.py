@@ -30,7 +30,7 @@ from .table.labels import labelled, product_index
 from .table.periodic import is_periodic
 from .table.relation_search import column_keys
 from .table.schema import Schema
-from .training.budget import set_aside
+from .training.budget import CONDITIONAL, set_aside
 
 BOUNDS = ["lower", "upper"]
 
@@ -50,8 +50,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         The flow, as in `MAFDensity`; planar and radial flows have no conditional form.
     alpha, batch_size, learning_rate_init, max_iter, early_stopping, n_iter_no_change, tol,
     warm_start
-        The training, as in `MAFDensity`; but "auto" for ``alpha`` is 0.2 up to 1,000 rows, and
-        falls beyond.
+        The training, as in `MAFDensity`; but "auto" for ``alpha`` is 0.2 up to 2,500 rows only, for
+        ``batch_size`` 256 rows at least, and for ``max_iter`` twice as many steps.
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out for early stopping. As many more, up to 1,000, are set aside
         to calibrate the intervals, with early stopping or without.
@@ -117,9 +117,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
     True
     """
 
-    # fewer than of other densities: a target may follow from X by what decay would blur
-    _decay_rows = 2500
-    _small_batch = 256
+    _auto = CONDITIONAL
 
     @property
     def given_(self) -> ContextEncoder:

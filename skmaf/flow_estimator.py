@@ -15,7 +15,7 @@ from .base import FittedDensity, keep_fitted, warn_if_interrupted
 from .models.specs import FlowSpec, TrainingSpec
 from .persistence.checkpoints import checkpoint_at, remove_checkpoint
 from .table.codec import TableCodec
-from .training.budget import SMALL_BATCH, WEIGHT_DECAY_ROWS
+from .training.budget import ALL_COLUMNS
 
 if TYPE_CHECKING:
     from .models.table_density import TableDensity
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 class FlowEstimator(FittedDensity):
     """An estimator with the parameters of `MAFDensity`, and a ``density_`` once it is fitted."""
 
-    _decay_rows = WEIGHT_DECAY_ROWS
-    _small_batch = SMALL_BATCH
+    _auto = ALL_COLUMNS
     _parameter_constraints = {
         "family": [StrOptions(set(FAMILIES))],
         "bijector": [StrOptions({"auto", *BIJECTOR_NAMES})],
@@ -146,8 +145,7 @@ class FlowEstimator(FittedDensity):
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             device=self.device,
-            decay_rows=self._decay_rows,
-            small_batch=self._small_batch,
+            auto=self._auto,
             progress=type(self).__name__ if self.verbose else None,
             on_epoch=teller(self),
         )

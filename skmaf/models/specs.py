@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..training.budget import SMALL_BATCH, WEIGHT_DECAY_ROWS
+from ..training.budget import ALL_COLUMNS, Auto
 from ..training.epochs import Epoch
 
 
@@ -28,10 +28,8 @@ class TrainingSpec:
 
     Attributes
     ----------
-    decay_rows : int
-        Rows up to which weights decay in full where ``alpha`` is "auto".
-    small_batch : int
-        Rows of a batch of a small table where ``batch_size`` is "auto".
+    auto : Auto
+        What "auto" means.
     progress : str or None
         What to call the progress bar; None for none.
     on_epoch : callable or None
@@ -47,8 +45,7 @@ class TrainingSpec:
     n_iter_no_change: int | str
     tol: float
     device: str
-    decay_rows: int = WEIGHT_DECAY_ROWS
-    small_batch: int = SMALL_BATCH
+    auto: Auto = ALL_COLUMNS
     progress: str | None = None
     # no part of what makes a fit another one
     on_epoch: Callable[[Epoch], bool] | None = field(default=None, repr=False)

@@ -398,8 +398,7 @@ def _budget(part: RowDensity, n_rows: int, n_columns: int, training: TrainingSpe
         learning_rate=training.learning_rate_init,
         alpha=training.alpha,
         patience=training.n_iter_no_change,
-        decay_rows=training.decay_rows,
-        small_batch=training.small_batch,
+        auto=training.auto,
     )
 
 

@@ -22,12 +22,35 @@ ENOUGH_STEPS = 6000
 MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
 PEAK_RATE = 0.01  # up to this many rows:
 PEAK_RATE_ROWS = 40_000
-WEIGHT_DECAY = 0.2  # up to this many rows:
-WEIGHT_DECAY_ROWS = 15_000
-SMALL_BATCH = 128  # rows, up to this many rows of the table:
-SMALL_BATCH_ROWS = 10_000
+WEIGHT_DECAY = 0.2  # where rows are few
+SMALL_TABLE_ROWS = 10_000  # up to which batches are small
 MOST_SET_ASIDE = 1000  # rows: more would tell no more
 FEW_HELD_OUT = 50  # validation rows that are worth up to a fifth of the table
+
+
+@dataclass(frozen=True)
+class Auto:
+    """What "auto" means for one sort of density and another.
+
+    Attributes
+    ----------
+    decay_rows : int
+        Rows up to which weights decay in full.
+    small_batch : int
+        Rows of a batch of a small table.
+    length : float
+        How long to train, beside a density of all columns.
+    """
+
+    decay_rows: int
+    small_batch: int
+    length: float
+
+
+ALL_COLUMNS = Auto(decay_rows=15_000, small_batch=128, length=1.0)
+# a target may follow from what is given by what decay and small batches would blur, and its steps
+# are short
+CONDITIONAL = Auto(decay_rows=2500, small_batch=256, length=2.0)
 
 
 @dataclass(frozen=True)
@@ -64,8 +87,7 @@ def make_budget(
     learning_rate: float | str,
     alpha: float | str,
     patience: int | str,
-    decay_rows: int = WEIGHT_DECAY_ROWS,
-    small_batch: int = SMALL_BATCH,
+    auto: Auto = ALL_COLUMNS,
 ) -> Budget:
     """The budget of a training, with every "auto" replaced by a number that suits the table.
 
@@ -80,10 +102,8 @@ def make_budget(
     batch_size, max_iter, patience : int or "auto"
     learning_rate, alpha : float or "auto"
         Peak of the learning rate, and weight decay.
-    decay_rows : int, default=15_000
-        Rows up to which weights decay in full, where ``alpha`` is "auto".
-    small_batch : int, default=128
-        Rows of a batch of a small table, where ``batch_size`` is "auto".
+    auto : Auto, default=ALL_COLUMNS
+        What "auto" means.
 
     Returns
     -------
@@ -91,29 +111,29 @@ def make_budget(
     """
     if isinstance(batch_size, str):
         # wide tables want memory: training keeps some hundred times the parameters of a batch
-        batch_size = int(min(auto_batch(n_rows, small_batch), 8 * flow.batch_rows))
+        batch_size = int(min(auto_batch(n_rows, auto), 8 * flow.batch_rows))
     if isinstance(max_iter, str):
-        max_iter = auto_epochs(n_rows, n_columns, batch_size)
+        max_iter = auto_epochs(n_rows, n_columns, batch_size, auto)
     if isinstance(learning_rate, str):
         learning_rate = PEAK_RATE * float(np.clip(np.sqrt(PEAK_RATE_ROWS / n_rows), 0.5, 1))
     if isinstance(alpha, str):
-        alpha = WEIGHT_DECAY * min(1, decay_rows / n_rows) ** 2
+        alpha = WEIGHT_DECAY * min(1, auto.decay_rows / n_rows) ** 2
     if isinstance(patience, str):
         patience = max(10, max_iter // 10)
     return Budget(max_iter, batch_size, learning_rate, alpha, patience)
 
 
-def auto_batch(n_rows: int, small_batch: int = SMALL_BATCH) -> int:
+def auto_batch(n_rows: int, auto: Auto = ALL_COLUMNS) -> int:
     """Return how many rows make a batch where memory does not matter."""
-    if n_rows < SMALL_BATCH_ROWS:
-        return small_batch
+    if n_rows < SMALL_TABLE_ROWS:
+        return auto.small_batch
     return 2 ** int(np.clip(np.log2(n_rows / 160), 8, 10))
 
 
-def auto_epochs(n_rows: int, n_columns: int, batch_size: int) -> int:
+def auto_epochs(n_rows: int, n_columns: int, batch_size: int, auto: Auto = ALL_COLUMNS) -> int:
     """Return for how many epochs a flow of so many columns is trained."""
     n_steps = float(np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS))
-    n_steps *= float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))
+    n_steps *= auto.length * float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))
     n_batches = max(1, round(n_rows / batch_size))
     fewest = int(np.clip(ENOUGH_STEPS / n_batches, 1, MIN_EPOCHS))
     return max(fewest, round(n_steps / n_batches))
