@@ -8,7 +8,7 @@ not touched.
 """
 
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import process_time
 
@@ -23,37 +23,42 @@ from skmaf import MAFDensity
 from skmaf.training import optimiser
 
 HERE = Path(__file__).resolve().parent
-TABLES = ("energy", "concrete", "parkinsons", "elevators", "bike")
+TABLES = ("energy", "concrete")
 VARIANTS = {
     "defaults": {},
     "bijector='affine'": {"bijector": "affine"},
-    "n_bins=16": {"n_bins": 16},
-    "n_layers=3": {"n_layers": 3},
-    "n_layers=8": {"n_layers": 8},
-    "hidden_layer_sizes=(64, 64)": {"hidden_layer_sizes": (64, 64)},
+    "n_bins=8": {"n_bins": 8},
+    "n_bins=32": {"n_bins": 32},
+    "n_layers=2": {"n_layers": 2},
+    "n_layers=5": {"n_layers": 5},
+    "hidden_layer_sizes=(64, 128)": {"hidden_layer_sizes": (64, 128)},
+    "hidden_layer_sizes=(128, 128)": {"hidden_layer_sizes": (128, 128)},
     "hidden_layer_sizes=(256, 256)": {"hidden_layer_sizes": (256, 256)},
     "activation='silu'": {"activation": "silu"},
     "alpha=0": {"alpha": 0},
     "alpha=0.05": {"alpha": 0.05},
     "alpha=0.5": {"alpha": 0.5},
+    "batch_size=256": {"batch_size": 256},
     "batch_size=1024": {"batch_size": 1024},
     "learning_rate_init=0.003": {"learning_rate_init": 0.003},
     "learning_rate_init=0.03": {"learning_rate_init": 0.03},
     "a quarter of max_iter": "quarter",
-    "no moving average": "raw",
+    "AdamW alone, no Muon": ("MOST_UNITS", 0),
+    "no moving average": ("AVERAGE_DECAY", 0.0),
     "no baseline": "flow",
 }
 KEY = ["table", "variant", "seed"]
 
 
 @contextmanager
-def no_moving_average():
-    decay = optimiser.AVERAGE_DECAY
-    optimiser.AVERAGE_DECAY = 0.0
+def constant(name, value):
+    """Let a constant of the optimiser be another one."""
+    usual = getattr(optimiser, name)
+    setattr(optimiser, name, value)
     try:
         yield
     finally:
-        optimiser.AVERAGE_DECAY = decay
+        setattr(optimiser, name, usual)
 
 
 def measure(table, variant, seed, default_epochs):
@@ -64,10 +69,7 @@ def measure(table, variant, seed, default_epochs):
     start = process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if change == "raw":
-            with no_moving_average():
-                density.fit(table.fit)
-        else:
+        with constant(*change) if isinstance(change, tuple) else nullcontext():
             density.fit(table.fit)
     fit_time = process_time() - start
     if change == "flow":
