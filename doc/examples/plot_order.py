@@ -38,7 +38,7 @@ settings = {
 models = {
     "MADE": MAFDensity(family="made", **settings),
     "MADE with mixtures": MAFDensity(family="made", bijector="mixture", **settings),
-    "MAF, 5 layers": MAFDensity(bijector="affine", **settings),
+    "MAF, 5 layers": MAFDensity(bijector="affine", n_layers=5, **settings),
 }
 figure, axes = plt.subplots(2, 3, figsize=(9, 6), layout="constrained")
 for (name, model), (top, bottom) in zip(models.items(), axes.T):

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 
 MOMENTUM = 0.9
-UPDATE_SIZE = 0.4  # root mean square of an update of a square matrix, as a share of the rate
+UPDATE_SIZE = 0.2  # root mean square of an update of a square matrix, as a share of the rate
 # odd polynomials that one after the other take singular values from 0.01 to 1 to between 0.73 and
 # 1.27: each has, on what the one before leaves, the smallest largest error [3]_
 POLYNOMIALS = (
