@@ -3,6 +3,7 @@ import torch
 
 from skmaf.flows.families import make_flow
 from skmaf.flows.masked import MaskedLinear, MaskedNetwork
+from skmaf.training.budget import Budget
 from skmaf.training.muon import UPDATE_SIZE, Muon, orthogonal
 from skmaf.training.optimiser import MOST_UNITS, FlowOptimiser, hidden_layers
 
@@ -117,12 +118,14 @@ def test_what_lies_between_hidden_layers_is_moved_by_muon(sizes, n_moved):
     assert not ends & {id(layer) for layer in layers}
 
 
-def test_every_weight_is_moved():
+@pytest.mark.parametrize("muon", [True, False])
+def test_every_weight_is_moved(muon):
     flow = make_flow(
         3, hidden_layer_sizes=(6, 6), activation="relu", generator=generator(), n_layers=2, n_bins=3
     )
     before = [weight.detach().clone() for weight in flow.parameters()]
-    optimiser = FlowOptimiser(flow, 0.1, 0.0, n_steps=100)
+    budget = Budget(1, 50, learning_rate=0.1, weight_decay=0.0, patience=1, muon=muon)
+    optimiser = FlowOptimiser(flow, budget, n_steps=100)
     for _ in range(2):  # no gradient passes the last layer before it has moved
         optimiser.step(draw(50, 3), torch.ones(50))
     assert all((new != old).any() for new, old in zip(flow.parameters(), before))

@@ -24,6 +24,7 @@ PEAK_RATE = 0.01  # up to this many rows:
 PEAK_RATE_ROWS = 40_000
 WEIGHT_DECAY = 0.2  # where rows are few
 SMALL_TABLE_ROWS = 10_000  # up to which batches are small
+MUON_ROWS = 700  # from which on there is more to learn than Muon remembers of single rows
 MOST_SET_ASIDE = 1000  # rows: more would tell no more
 FEW_HELD_OUT = 50  # validation rows that are worth up to a fifth of the table
 
@@ -68,6 +69,8 @@ class Budget:
     weight_decay : float
     patience : int
         Epochs without a better validation score after which training stops.
+    muon : bool
+        Whether Muon moves the weights between hidden layers.
     """
 
     n_epochs: int
@@ -75,6 +78,7 @@ class Budget:
     learning_rate: float
     weight_decay: float
     patience: int
+    muon: bool = True
 
 
 def make_budget(
@@ -120,7 +124,7 @@ def make_budget(
         alpha = WEIGHT_DECAY * min(1, auto.decay_rows / n_rows) ** 2
     if isinstance(patience, str):
         patience = max(10, max_iter // 10)
-    return Budget(max_iter, batch_size, learning_rate, alpha, patience)
+    return Budget(max_iter, batch_size, learning_rate, alpha, patience, n_rows >= MUON_ROWS)
 
 
 def auto_batch(n_rows: int, auto: Auto = ALL_COLUMNS) -> int:

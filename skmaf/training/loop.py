@@ -179,7 +179,7 @@ def train(
     slot: TrainingSlot | None = None,
     stream: BatchStream | None = None,
 ) -> History:
-    """Train ``flow`` in place by AdamW on a cosine schedule, and leave it with the best weights.
+    """Train ``flow`` in place on a cosine schedule, and leave it with the best weights.
 
     The weights that are scored and kept are a moving average of those that the optimiser moves: it
     takes the noise of small batches out, as good in the middle of the schedule as at its end. It
@@ -275,8 +275,7 @@ class _Training:
         best = _Best(flow, validation)
         n_batches = max(1, round(len(batches) / budget.batch_size))
         n_steps = budget.n_epochs * n_batches
-        rates = (budget.learning_rate, budget.weight_decay)
-        optimiser = FlowOptimiser(flow, *rates, n_steps, batches.sum_over_processes)
+        optimiser = FlowOptimiser(flow, budget, n_steps, batches.sum_over_processes)
         history = History(best_score=best.score)
         return cls(optimiser, best, history, rows, batches, generator, n_batches)
 

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from .._memory import BatchSize
 from ..flows.layers import RowDensity
 from ..flows.masked import MaskedLinear, MaskedNetwork
+from .budget import Budget
 from .muon import Muon
 
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
@@ -157,15 +158,14 @@ class MovingAverage:
 class FlowOptimiser:
     """Moves a flow towards its training rows, and keeps a moving average of its weights.
 
-    Between hidden layers weights are moved by Muon, all others by AdamW.
+    Where the budget says so, Muon moves the weights between hidden layers; AdamW moves all others.
 
     Parameters
     ----------
     flow : RowDensity
         Moved in place.
-    learning_rate : float
-        The peak of the schedule.
-    weight_decay : float
+    budget : Budget
+        Its learning rate is the peak of the schedule.
     n_steps : int
         Steps of the whole schedule.
     sum_over_processes : callable, default=None
@@ -180,15 +180,14 @@ class FlowOptimiser:
     def __init__(
         self,
         flow: RowDensity,
-        learning_rate: float,
-        weight_decay: float,
+        budget: Budget,
         n_steps: int,
         sum_over_processes: Callable[[torch.Tensor], None] | None = None,
     ) -> None:
         self.flow = flow
         self.sum_over_processes = sum_over_processes
-        self.peak = learning_rate
-        self.weight_decay = weight_decay
+        self.budget = budget
+        self.peak = budget.learning_rate
         self.n_steps = n_steps
         self.n_done = 0
         self.restart(at_rate=1.0)
@@ -196,13 +195,14 @@ class FlowOptimiser:
     def restart(self, at_rate: float) -> None:
         """Forget moments and averages, and go on from the flow's weights at a share of the rate."""
         self.peak *= at_rate
-        layers = hidden_layers(self.flow)
+        decay = self.budget.weight_decay
+        layers = hidden_layers(self.flow) if self.budget.muon else []
         hidden = [layer.weight for layer in layers]
         by_muon = set(map(id, hidden))
         others = [weight for weight in self.flow.parameters() if id(weight) not in by_muon]
         self._optimisers: list[Muon | AdamW] = [
-            Muon(hidden, [layer.mask for layer in layers], self.weight_decay),
-            AdamW(others, self.weight_decay),
+            Muon(hidden, [layer.mask for layer in layers], decay),
+            AdamW(others, decay),
         ]
         self._gradients = Gradients(self.flow.parameters())
         self.averaged = copy.deepcopy(self.flow)
