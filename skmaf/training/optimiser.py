@@ -251,8 +251,9 @@ class FlowOptimiser:
             loss = self._summed(loss, self.sum_over_processes)
         if not torch.isfinite(loss) or not self._gradients.clip():
             return math.nan
+        rate = self.peak * schedule(self.n_done, self.n_steps)
         for each in self._optimisers:
-            each.move(self.peak * schedule(self.n_done, self.n_steps))
+            each.move(rate)
         self._average.take(self._gradients.weights)
         self.n_done += 1
         return loss.item()
