@@ -46,13 +46,13 @@ class MultiscaleDensity(TableDensityEstimator):
         Standard deviations of the noise, in those of a column.
     n_components : int, default=4
         Normals in the mixture of a column.
-    hidden_layer_sizes : tuple of int, default=(256, 256)
+    hidden_layer_sizes : tuple of int, default=(192, 192)
         Units of the hidden layers of the network. It takes the columns in a random order.
     kernel_share : float, default=0.5
         Share of the kernel density in the mixture. It takes anomalies among the training rows for
         normal at once, so 0 is better where there are such.
-    max_iter : int, default=7000
-        Steps of the optimiser, of 128 rows each. With more than 24 columns they become fewer, in
+    max_iter : int, default=2000
+        Steps of the optimiser, of 256 rows each. With more than 24 columns they become fewer, in
         proportion, down to a twentieth, and with fewer than 500 rows, down to 250.
     column_kinds : dict, default=None
         What columns are, by name or position: "categorical" for numbers that are names, or
@@ -128,9 +128,9 @@ class MultiscaleDensity(TableDensityEstimator):
         lowest_noise=0.05,
         highest_noise=2.5,
         n_components=4,
-        hidden_layer_sizes=(256, 256),
+        hidden_layer_sizes=(192, 192),
         kernel_share=0.5,
-        max_iter=7000,
+        max_iter=2000,
         column_kinds=None,
         relations="auto",
         device="auto",

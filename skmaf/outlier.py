@@ -55,9 +55,9 @@ TYPICAL = 0.5  # share of rows below the score from which on nothing is to be ex
 # of the default densities. Rows that are trusted are remembered one by one. Odd rows that lie each
 # by itself may be learned from, too, but for copies. A short training learns little of the few that
 # lie together, as anomalies may
-TRUSTED = {"max_iter": 800}
-SCATTERED = {"max_iter": 800, "kernel_share": 0.0}
-ROBUST = {"max_iter": 300, "kernel_share": 0.0}
+TRUSTED = {"max_iter": 400}
+SCATTERED = {"max_iter": 400, "kernel_share": 0.0}
+ROBUST = {"max_iter": 100, "kernel_share": 0.0}
 FEW_COLUMNS = 8  # beyond which there is more to learn, and training but the short one is longer
 LONGEST = 2.25  # times
 

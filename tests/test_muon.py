@@ -5,7 +5,7 @@ from skmaf.flows.families import make_flow
 from skmaf.flows.masked import MaskedLinear, MaskedNetwork
 from skmaf.training.budget import Budget
 from skmaf.training.muon import UPDATE_SIZE, Muon, orthogonal
-from skmaf.training.optimiser import MOST_UNITS, FlowOptimiser, hidden_layers
+from skmaf.training.optimiser import MOST_UNITS, FlowOptimiser, hidden_layers, muon_and_adamw
 
 
 def generator(seed=0):
@@ -91,6 +91,32 @@ def test_networks_side_by_side_move_as_each_of_them_alone():
     torch.testing.assert_close(stacked, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_with_an_interval_momentum_grows_in_each_step_and_weights_move_in_the_last():
+    mask = torch.ones(6, 9, dtype=torch.bool).tril()
+    [layer, other] = layers_of(mask, mask)
+    muon = Muon([layer.weight], [mask], weight_decay=0.1, interval=2)
+    before = layer.weight.detach().clone()
+    muon.move(0.1)
+    assert torch.equal(layer.weight, before)
+    muon.move(0.1)
+    twice = muon_of([other], 0.1)
+    other.weight.data.copy_(before)
+    other.weight.grad = layer.weight.grad.clone()
+    twice.move(0.0)
+    twice.move(0.2)
+    torch.testing.assert_close(muon.moments, twice.moments)
+    torch.testing.assert_close(layer.weight, other.weight)
+
+
+def test_weights_of_large_layers_are_left_to_adamw():
+    shapes = [(5, MOST_UNITS), (MOST_UNITS + 1, 5), (2, 5, 5), (2, 5, MOST_UNITS + 1)]
+    weights = [torch.zeros(shape) for shape in [(3, 3), *shapes]]
+    hidden = [(weight, torch.ones(weight.shape[-2:])) for weight in weights[1:]]
+    muon, adamw = muon_and_adamw(weights, hidden, 0.0)
+    assert [moment.shape[1:] for moment in muon.moments] == [shapes[0], shapes[2]]
+    assert [id(weight) for weight in adamw.weights] == [id(weights[k]) for k in (0, 2, 4)]
+
+
 def test_it_finds_the_least_squares():
     """Of a badly scaled problem, in few steps."""
     [layer] = layers_of(torch.ones(6, 6, dtype=torch.bool))
@@ -104,15 +130,13 @@ def test_it_finds_the_least_squares():
     torch.testing.assert_close(layer.weight.detach(), target, atol=0.05, rtol=0)
 
 
-@pytest.mark.parametrize(
-    "sizes, n_moved", [((8,), 0), ((8, 6), 1), ((8, 6, 4), 2), ((8, MOST_UNITS + 1), 0)]
-)
-def test_what_lies_between_hidden_layers_is_moved_by_muon(sizes, n_moved):
+@pytest.mark.parametrize("sizes, n_between", [((8,), 0), ((8, 6), 1), ((8, 6, 4), 2)])
+def test_hidden_layers_are_those_from_one_to_the_next(sizes, n_between):
     flow = make_flow(
         3, hidden_layer_sizes=sizes, activation="relu", generator=generator(), n_layers=2, n_bins=3
     )
     layers = hidden_layers(flow)
-    assert len(layers) == 2 * n_moved
+    assert len(layers) == 2 * n_between
     networks = [module for module in flow.modules() if isinstance(module, MaskedNetwork)]
     ends = {id(layer) for network in networks for layer in [network.hidden[0], network.output]}
     assert not ends & {id(layer) for layer in layers}

@@ -91,9 +91,9 @@ def noisy_rows(seed, n=40, scale=1.0):
     return NoisyRows(x, torch.ones(n), torch.zeros(1, 3), None)
 
 
-def train(rows, n_steps=30):
-    densities = [made(seed, 3, (20,)) for seed in range(len(rows))]
-    budget = StepBudget(n_steps, batch_size=16, learning_rate=0.02, weight_decay=0.01)
+def train(rows, muon, n_steps=30):
+    densities = [made(seed, 3, (20, 20)) for seed in range(len(rows))]
+    budget = StepBudget(n_steps, batch_size=16, learning_rate=0.02, weight_decay=0.01, muon=muon)
     generator = torch.Generator().manual_seed(0)
     return densities, train_side_by_side(densities, rows, budget, NOISE, generator)
 
@@ -102,19 +102,21 @@ def weights_of(density):
     return torch.cat([weight.detach().ravel() for weight in density.parameters()])
 
 
-def test_training_learns_and_leaves_masked_weights_alone():
-    densities, histories = train([noisy_rows(0), noisy_rows(1)], n_steps=200)
+@pytest.mark.parametrize("muon", [True, False])
+def test_training_learns_and_leaves_masked_weights_alone(muon):
+    densities, histories = train([noisy_rows(0), noisy_rows(1)], muon, n_steps=200)
     for density, history in zip(densities, histories):
         assert np.mean(history.loss_curve[-10:]) < history.loss_curve[0] - 0.2
         for layer in [*density.network.hidden, density.network.output]:
             assert (layer.weight[layer.mask == 0] == 0).all()
 
 
-def test_rows_of_one_density_have_no_say_in_another():
+@pytest.mark.parametrize("muon", [True, False])
+def test_rows_of_one_density_have_no_say_in_another(muon):
     """Not even rows whose gradients are clipped, or are no numbers."""
-    plain, _ = train([noisy_rows(0), noisy_rows(1)])
+    plain, _ = train([noisy_rows(0), noisy_rows(1)], muon)
     for scale in (1e4, torch.inf):
-        beside, histories = train([noisy_rows(0), noisy_rows(1, scale=scale)])
+        beside, histories = train([noisy_rows(0), noisy_rows(1, scale=scale)], muon)
         assert torch.equal(weights_of(plain[0]), weights_of(beside[0]))
         assert torch.isfinite(weights_of(beside[1])).all()
         assert np.isfinite(histories[0].loss_curve).all()

@@ -67,6 +67,11 @@ class NetworkStack(nn.Module):
         shape = (len(out), self.n_columns, self.n_params, out.shape[2])
         return out.view(shape).permute(2, 0, 1, 3)
 
+    @property
+    def hidden(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The weights between hidden layers, with their masks."""
+        return list(zip(self.weights, self.masks))[1:-1]
+
     @torch.no_grad()
     def mask_gradients(self) -> None:
         """Set the gradients of weights without a connection to zero."""

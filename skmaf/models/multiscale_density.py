@@ -29,13 +29,14 @@ from .contract import ModulePrecisions, check_context, check_rows, finite_log_pr
 from .kernel import Kernel
 from .specs import TableKnowledge
 
-BATCH_ROWS = 128
+BATCH_ROWS = 256
 SIDE_BY_SIDE = 3  # densities whose networks are trained together
-PEAK_RATE = 0.01
+PEAK_RATE = 0.015
 WEIGHT_DECAY = 0.01
 MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
-MANY_ROWS = 500  # up to which steps beyond the first ones become fewer: there is less to learn
+# up to which steps beyond the first ones become fewer, and Muon has no say: there is less to learn
+MANY_ROWS = 500
 ENOUGH_STEPS = 250
 N_NOISE_LEVELS = 5  # that are mixed, from the lowest to the highest
 N_GAP_LEVELS = 9  # at which the generalisation gap is measured
@@ -499,7 +500,8 @@ def _train_networks(drafts: list[_Draft], spec: MultiscaleSpec, seed: int) -> li
     n_rows = max(len(draft.rows.x) for draft in drafts)
     steps = max(min(spec.max_iter, ENOUGH_STEPS), spec.max_iter * min(1, n_rows / MANY_ROWS))
     n_steps = max(1, round(steps * np.clip(MANY_COLUMNS / n_columns, FEWEST_STEPS, 1)))
-    budget = StepBudget(n_steps, BATCH_ROWS, PEAK_RATE, WEIGHT_DECAY)
+    muon = n_rows >= MANY_ROWS
+    budget = StepBudget(n_steps, BATCH_ROWS, PEAK_RATE, WEIGHT_DECAY, muon)
     generator = torch.Generator().manual_seed(seed)
     networks = [draft.network for draft in drafts]
     rows = [draft.rows for draft in drafts]

@@ -40,12 +40,25 @@ class Muon:
     masks : sequence of tensor of shape (outputs, inputs)
         Which of the weights are in use; the others have no gradient, and only decay.
     weight_decay : float
+    interval : int, default=1
+        Weights move once in so many steps, by as much as in all of them.
+
+    Attributes
+    ----------
+    moments : list of tensor
+        The momentum of all weights of a shape, for each shape.
     """
 
     def __init__(
-        self, weights: Sequence[torch.Tensor], masks: Sequence[torch.Tensor], weight_decay: float
+        self,
+        weights: Sequence[torch.Tensor],
+        masks: Sequence[torch.Tensor],
+        weight_decay: float,
+        interval: int = 1,
     ) -> None:
         self.weight_decay = weight_decay
+        self.interval = interval
+        self._n_waiting = 0
         of_shape: dict[torch.Size, list[int]] = defaultdict(list)
         for k, weight in enumerate(weights):
             of_shape[weight.shape].append(k)
@@ -55,10 +68,14 @@ class Muon:
 
     @torch.no_grad()
     def move(self, rate: float) -> None:
-        """Move the weights by their gradients."""
+        """Move the weights by their gradients, in the last step of each interval."""
+        self._n_waiting = (self._n_waiting + 1) % self.interval
+        rate = rate * self.interval
         for weights, masks, momentum in zip(self._weights, self._masks, self.moments):
             gradients = torch.stack([weight.grad for weight in weights if weight.grad is not None])
             momentum.lerp_(gradients, 1 - MOMENTUM)
+            if self._n_waiting:
+                continue
             update = gradients.lerp_(momentum, MOMENTUM)
             shape = update.shape
             update = orthogonal(update.view(-1, *shape[-2:])).view(len(masks), -1, *shape[-2:])

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -195,16 +195,13 @@ class FlowOptimiser:
     def restart(self, at_rate: float) -> None:
         """Forget moments and averages, and go on from the flow's weights at a share of the rate."""
         self.peak *= at_rate
-        decay = self.budget.weight_decay
         layers = hidden_layers(self.flow) if self.budget.muon else []
-        hidden = [layer.weight for layer in layers]
-        by_muon = set(map(id, hidden))
-        others = [weight for weight in self.flow.parameters() if id(weight) not in by_muon]
-        self._optimisers: list[Muon | AdamW] = [
-            Muon(hidden, [layer.mask for layer in layers], decay),
-            AdamW(others, decay),
-        ]
         self._gradients = Gradients(self.flow.parameters())
+        self._optimisers = muon_and_adamw(
+            self._gradients.weights,
+            [(layer.weight, layer.mask) for layer in layers],
+            self.budget.weight_decay,
+        )
         self.averaged = copy.deepcopy(self.flow)
         self._average = MovingAverage(list(self.averaged.parameters()))
 
@@ -271,11 +268,34 @@ class FlowOptimiser:
 
 
 def hidden_layers(flow: RowDensity) -> list[MaskedLinear]:
-    """Return the layers from one hidden layer to the next that Muon moves.
-
-    What an update takes grows with the cube of their units, whatever the batch: beyond some it
-    would take longer than all else.
-    """
+    """Return the layers from one hidden layer to the next."""
     networks = [module for module in flow.modules() if isinstance(module, MaskedNetwork)]
-    layers = [cast(MaskedLinear, layer) for network in networks for layer in network.hidden[1:]]
-    return [layer for layer in layers if max(layer.weight.shape) <= MOST_UNITS]
+    return [cast(MaskedLinear, layer) for network in networks for layer in network.hidden[1:]]
+
+
+def muon_and_adamw(
+    weights: Sequence[torch.Tensor],
+    hidden: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    weight_decay: float,
+    interval: int = 1,
+) -> list[Muon | AdamW]:
+    """Return what moves the weights between hidden layers, Muon, and what moves the others, AdamW.
+
+    What an update by Muon takes grows with the cube of the units of a layer, whatever the batch:
+    larger ones, on which it would take longer than all else, are moved by AdamW, too.
+
+    Parameters
+    ----------
+    weights : sequence of tensor
+        All weights.
+    hidden : sequence of tuple (weight, mask)
+        Those of them between hidden layers, with masks as `Muon` takes them.
+    weight_decay : float
+    interval : int, default=1
+        Of `Muon`.
+    """
+    small = [(weight, mask) for weight, mask in hidden if max(weight.shape[-2:]) <= MOST_UNITS]
+    by_muon = [weight for weight, _ in small]
+    others = [weight for weight in weights if all(weight is not each for each in by_muon)]
+    muon = Muon(by_muon, [mask for _, mask in small], weight_decay, interval)
+    return [muon, AdamW(others, weight_decay)]

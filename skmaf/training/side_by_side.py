@@ -15,9 +15,10 @@ from ..flows.mixture import MixtureMADE, MixtureStack
 from .hiding import Hiding
 from .loop import History
 from .noise import NoiseLevels, dequantise
-from .optimiser import MAX_GRADIENT_NORM, AdamW, Gradients, MovingAverage, schedule
+from .optimiser import MAX_GRADIENT_NORM, Gradients, MovingAverage, muon_and_adamw, schedule
 
 CURVE_POINTS = 50  # of the loss curves
+MUON_INTERVAL = 2  # steps: each of its updates takes as long as half of a step
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +54,15 @@ class StepBudget:
     learning_rate : float
         The peak of the schedule.
     weight_decay : float
+    muon : bool
+        Whether Muon moves the weights between hidden layers.
     """
 
     n_steps: int
     batch_size: int
     learning_rate: float
     weight_decay: float
+    muon: bool
 
 
 def train_side_by_side(
@@ -68,7 +72,7 @@ def train_side_by_side(
     noise: NoiseLevels,
     generator: torch.Generator,
 ) -> list[History]:
-    """Train densities in place by AdamW on a cosine schedule, with noise of all levels on the rows.
+    """Train densities in place on a cosine schedule, with noise of all levels on the rows.
 
     They end with a moving average of the weights.
 
@@ -92,8 +96,9 @@ def train_side_by_side(
     stack = MixtureStack(densities)
     batches = torch.stack([_batches(len(own.x), budget, generator) for own in rows], dim=1)
     gradients = Gradients(stack.networks.parameters())
-    adam = AdamW(gradients.weights, budget.weight_decay)
-    averages = MovingAverage([weight.detach().clone() for weight in adam.weights])
+    hidden = stack.networks.hidden if budget.muon else []
+    optimisers = muon_and_adamw(gradients.weights, hidden, budget.weight_decay, MUON_INTERVAL)
+    averages = MovingAverage([weight.detach().clone() for weight in gradients.weights])
     losses: list[torch.Tensor] = []
     interrupted = False
     try:
@@ -104,9 +109,11 @@ def train_side_by_side(
             loss = partial(_losses, stack, x, weights, context)
             of_networks = gradients.take(loss, x.shape[1])
             stack.networks.mask_gradients()
-            _clip_each(adam.weights, of_networks)
-            adam.move(budget.learning_rate * schedule(n_done, budget.n_steps))
-            averages.take(adam.weights)
+            _clip_each(gradients.weights, of_networks)
+            rate = budget.learning_rate * schedule(n_done, budget.n_steps)
+            for each in optimisers:
+                each.move(rate)
+            averages.take(gradients.weights)
             losses.append(of_networks)
     except KeyboardInterrupt:
         if interrupt_ends_fit():
