@@ -53,7 +53,7 @@ class MultiscaleDensity(TableDensityEstimator):
         normal at once, so 0 is better where there are such.
     max_iter : int, default=2000
         Steps of the optimiser, of 256 rows each. With more than 24 columns they become fewer, in
-        proportion, down to a twentieth, and with fewer than 500 rows, down to 250.
+        proportion, down to a twentieth, and with fewer than 500 rows, down to 180.
     column_kinds : dict, default=None
         What columns are, by name or position: "categorical" for numbers that are names, or
         ``("periodic", 360)`` for angles, which become points on a circle.

@@ -59,7 +59,7 @@ TRUSTED = {"max_iter": 400}
 SCATTERED = {"max_iter": 400, "kernel_share": 0.0}
 ROBUST = {"max_iter": 100, "kernel_share": 0.0}
 FEW_COLUMNS = 8  # beyond which there is more to learn, and training but the short one is longer
-LONGEST = 2.25  # times
+LONGEST = 2.0  # times
 
 
 def _a_label(detector: Any, X: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from short_fits import shorten_detector
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
@@ -162,8 +163,7 @@ def test_false_alarms_are_no_more_than_promised(name, density, n_folds):
 @pytest.mark.parametrize("n_folds", [2, 5])
 def test_the_choice_of_noise_levels_raises_no_false_alarms(n_folds, monkeypatch):
     """Of the default density, whose noise levels validation rows choose, over 8 seeds."""
-    monkeypatch.setattr("skmaf.outlier.ROBUST", {"max_iter": 20, "kernel_share": 0.0})
-    monkeypatch.setattr("skmaf.outlier.SCATTERED", {"max_iter": 20, "kernel_share": 0.0})
+    shorten_detector(monkeypatch, 20)
     X = TABLES["breast cancer"]()
     alarms = []
     for seed in range(8):

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from short_fits import shorten_detector
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KernelDensity
 
 import skmaf
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
 from skmaf.cli import analysis, command, epochs, files, report
 from skmaf.table.codec import TableCodec
 from skmaf.training import budget
@@ -79,9 +80,7 @@ def read_scores(path):
 @pytest.mark.slow
 def test_example(capsys, tmp_path, monkeypatch):
     """No argument: the shipped table, with the real defaults but for fewer steps and folds."""
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 30)
-    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 30)
-    monkeypatch.setitem(outlier.TRUSTED, "max_iter", 30)
+    shorten_detector(monkeypatch, 30)
     monkeypatch.setattr(budget, "MIN_STEPS", 100)
     monkeypatch.setattr(budget, "MAX_STEPS", 200)
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_array
+from short_fits import shorten_detector
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import UnsetMetadataPassedError
@@ -21,7 +22,6 @@ from skmaf import (
     MAFClassifier,
     MAFDensity,
     MultiscaleDensity,
-    outlier,
 )
 
 SMALL = {
@@ -177,8 +177,7 @@ def test_routing_hands_weights_to_who_requests_them(X):
 
 
 def test_routing_of_the_default(X, monkeypatch):
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 1)
-    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 1)
+    shorten_detector(monkeypatch, 1)
     weights = np.linspace(0.5, 2, 60)
     plain = DensityOutlierDetector(random_state=0).fit(X, sample_weight=weights)
     with config_context(enable_metadata_routing=True):
@@ -243,8 +242,7 @@ def test_targets_may_be_tensors(X):
 
 @pytest.mark.parametrize("estimator", [None, MAFDensity(**SEEDED)])
 def test_the_messages_of_a_detector_name_itself(X, monkeypatch, estimator):
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 1)
-    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 1)
+    shorten_detector(monkeypatch, 1)
     detector = DensityOutlierDetector(estimator, random_state=0).fit(X)
     message = "X has 1 features, but DensityOutlierDetector is expecting 2 features as input"
     with pytest.raises(ValueError, match=message):

@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from short_fits import shorten_detector
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
@@ -631,8 +632,7 @@ def test_folds_of_a_detector_on_a_cluster(on_cluster, X):
 
 def test_default_folds_of_a_detector_on_a_cluster(on_cluster, X, monkeypatch):
     """Their networks were left untrained where they were trained in other processes."""
-    monkeypatch.setitem(skmaf.outlier.ROBUST, "max_iter", 5)
-    monkeypatch.setitem(skmaf.outlier.SCATTERED, "max_iter", 5)
+    shorten_detector(monkeypatch, 5)
 
     def fitted():
         return DensityOutlierDetector(n_folds=3, n_jobs=2, random_state=0).fit(X)

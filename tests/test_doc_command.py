@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from short_fits import shorten_detector
 
-import skmaf.outlier
 from skmaf.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -45,8 +45,7 @@ def run_in_shell(line):
 @pytest.mark.parametrize("page, n_commands", [("doc/command.rst", 12), ("README.md", 5)])
 def test_shell_lines(tmp_path, monkeypatch, capsys, page, n_commands):
     """With short trainings; those that are no pipes in this process, which is quicker."""
-    monkeypatch.setitem(skmaf.outlier.ROBUST, "max_iter", 20)
-    monkeypatch.setitem(skmaf.outlier.SCATTERED, "max_iter", 20)
+    shorten_detector(monkeypatch, 20)
     monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 30)
     monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 60)
     monkeypatch.setattr(sys, "argv", ["skmaf"])

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
+from short_fits import shorten_detector
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import scale
 
-from skmaf import DensityOutlierDetector, MultiscaleDensity, outlier
+from skmaf import DensityOutlierDetector, MultiscaleDensity
 from skmaf.inference.changes import Search
 from skmaf.inference.donors import KEPT_ROWS, OUTSIDE, Donors
 from skmaf.inference.explanation import LEARNING_ROWS, Explainer
@@ -284,8 +285,7 @@ def test_a_wrong_category(as_frame):
     else:
         detector = DensityOutlierDetector(random_state=0, n_folds=2)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(outlier.ROBUST, "max_iter", 40)
-            patch.setitem(outlier.SCATTERED, "max_iter", 40)
+            shorten_detector(patch, 40)
             detector.fit(X)
     gains, expected = detector.counterfactuals(rows)
     assert (gains[:, 0] > 0).all() and (gains > 0).sum() <= 6  # one row may have another reason

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from short_fits import shorten_detector
 from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
@@ -21,7 +22,6 @@ from skmaf import (
     MAFClassifier,
     MAFDensity,
     MultiscaleDensity,
-    outlier,
 )
 
 PACKAGE = str(Path(skmaf.__file__).parent)
@@ -180,8 +180,7 @@ def test_the_default_densities_stop_too(monkeypatch, rows, at, n_done):
     """Three are trained side by side, for 6 steps, and then two."""
     from skmaf.flows.mixture import MixtureStack
 
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 6)
-    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 6)
+    shorten_detector(monkeypatch, 6)
     genuine = MixtureStack.log_prob
     steps = []
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from short_fits import shorten_detector
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity, outlier
+from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
 
 
 @pytest.fixture(scope="module")
@@ -369,8 +370,7 @@ def test_detector_of_a_messy_table(penguins):
     small = penguins.sample(150, random_state=0)
     detector = DensityOutlierDetector(n_folds=2, random_state=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(outlier.ROBUST, "max_iter", 75)
-        patch.setitem(outlier.SCATTERED, "max_iter", 75)
+        shorten_detector(patch, 75)
         detector.fit(small)
     assert np.isfinite(detector.score_samples(penguins)).all()
     gentoo = penguins[(penguins["species"] == "Gentoo") & penguins["sex"].notna()].head(8)

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from short_fits import shorten_detector
 from sklearn.compose import make_column_transformer
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from skmaf import ConditionalMAFDensity, DensityOutlierDetector, MAFDensity, outlier
+from skmaf import ConditionalMAFDensity, DensityOutlierDetector, MAFDensity
 
 SMALL = {
     "n_layers": 1,
@@ -48,7 +49,7 @@ def odd(frame):
 @pytest.fixture(scope="module")
 def detector(frame):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(outlier.ROBUST, "max_iter", 20)
+        shorten_detector(patch, 20)
         return DensityOutlierDetector(n_folds=2, random_state=0).fit(frame)
 
 
@@ -150,7 +151,7 @@ def test_rare_categories_keep_their_names():
     X = pd.DataFrame({"word": words, "x": np.random.default_rng(0).normal(size=len(words))})
     detector = DensityOutlierDetector(n_folds=2, random_state=0)
     with pytest.MonkeyPatch.context() as patch, pytest.warns(UserWarning, match="count as one"):
-        patch.setitem(outlier.ROBUST, "max_iter", 1)
+        shorten_detector(patch, 1)
         detector.fit(X)
     rows = X[3:6]
     gains, values = detector.counterfactuals(rows)

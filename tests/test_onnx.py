@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from short_fits import shorten_detector
 from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KernelDensity
 
@@ -298,9 +299,7 @@ def detector(request):
     with pytest.MonkeyPatch.context() as patch:
         share = 0 if request.param == "clusters" else 2
         patch.setattr("skmaf.models.first_look.TOGETHER", share)
-        patch.setitem(skmaf.outlier.ROBUST, "max_iter", 10)
-        patch.setitem(skmaf.outlier.SCATTERED, "max_iter", 10)
-        patch.setitem(skmaf.outlier.TRUSTED, "max_iter", 10)
+        shorten_detector(patch, 10)
         return made[request.param].fit(mixed_table(200, 0, missing=True).drop(columns="angle"))
 
 

@@ -7,8 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-import skmaf.outlier
+from short_fits import shorten_detector
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,8 +20,7 @@ def blocks(language):
 @pytest.mark.slow
 def test_python_blocks_run(monkeypatch):
     """As they stand, one after the other, with default budgets of fewer steps."""
-    monkeypatch.setitem(skmaf.outlier.ROBUST, "max_iter", 40)
-    monkeypatch.setitem(skmaf.outlier.SCATTERED, "max_iter", 40)
+    shorten_detector(monkeypatch, 40)
     monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 50)
     monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 100)
     names = {}

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from html_tree import Tree, body_rows, cells, section
 from report_table import IMPOSSIBLE, RARE, SHIFTED, TOO_LARGE, planted_table
+from short_fits import shorten_detector
 from sklearn.neighbors import KernelDensity
 
 import skmaf
-from skmaf import DensityOutlierDetector, MAFDensity, outlier
+from skmaf import DensityOutlierDetector, MAFDensity
 from skmaf.cli import analysis, command, report_page
 
 QUICK = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 2}
@@ -173,8 +174,7 @@ def test_rows_that_are_left_out_are_so_in_python(tmp_path):
 @pytest.mark.slow
 def test_planted_errors_from_file_to_page(tmp_path, monkeypatch):
     """By the default detector, trained less: each error among the first rows, with its cell."""
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 100)
-    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 100)
+    shorten_detector(monkeypatch, 100)
     monkeypatch.setattr(analysis, "MAFDensity", functools.partial(MAFDensity, **QUICK))
     monkeypatch.setattr(analysis, "most_epochs", lambda X, codec: QUICK["max_iter"])
     path = tmp_path / "planted.csv"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from short_fits import shorten_detector
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -15,7 +16,6 @@ from skmaf import (
     MAFClassifier,
     MAFDensity,
     MultiscaleDensity,
-    outlier,
 )
 
 SMALL = {
@@ -29,7 +29,7 @@ SMALL = {
 
 @pytest.fixture(autouse=True)
 def routing(monkeypatch):
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 1)
+    shorten_detector(monkeypatch, 1)
     with config_context(enable_metadata_routing=True):
         yield
 

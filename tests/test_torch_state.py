@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 import torch
+from short_fits import shorten_detector
 
 from skmaf import (
     ConditionalMAFDensity,
@@ -13,7 +14,6 @@ from skmaf import (
     MAFDensity,
     MultiscaleDensity,
     VariationalFlow,
-    outlier,
 )
 
 SMALL = {"n_layers": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -118,8 +118,7 @@ def of_default_detector():
     """The default densities, which select their noise levels."""
     X, _ = table()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(outlier.ROBUST, "max_iter", 4)
-        patch.setitem(outlier.SCATTERED, "max_iter", 4)
+        shorten_detector(patch, 4)
         detector = DensityOutlierDetector(n_folds=2, random_state=0).fit(X)
     return [detector.score_samples(X), detector.p_values(X)]
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from short_fits import shorten_detector
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -17,7 +18,6 @@ from skmaf import (
     MAFDensity,
     MultiscaleDensity,
     VariationalFlow,
-    outlier,
 )
 
 TINY = {"n_layers": 1, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -97,8 +97,7 @@ def test_new_categories(models, name, method, arguments):
 
 
 def test_new_categories_of_a_detector_by_default(monkeypatch):
-    monkeypatch.setitem(outlier.ROBUST, "max_iter", 2)
-    monkeypatch.setitem(outlier.SCATTERED, "max_iter", 2)
+    shorten_detector(monkeypatch, 2)
     detector = DensityOutlierDetector(random_state=0).fit(X)
     with warnings.catch_warnings(record=True) as record:
         warnings.simplefilter("always")

@@ -37,7 +37,7 @@ MANY_COLUMNS = 24  # beyond which steps, each of them longer, become fewer
 FEWEST_STEPS = 0.05  # of max_iter
 # up to which steps beyond the first ones become fewer, and Muon has no say: there is less to learn
 MANY_ROWS = 500
-ENOUGH_STEPS = 250
+ENOUGH_STEPS = 180
 N_NOISE_LEVELS = 5  # that are mixed, from the lowest to the highest
 N_GAP_LEVELS = 9  # at which the generalisation gap is measured
 KERNEL_ROWS = 2000  # of the kernel density, at most
