@@ -6,7 +6,7 @@ the flows.
 
 from dataclasses import dataclass
 
-ACTIVATION_NAMES = ("relu", "silu", "tanh")
+ACTIVATION_NAMES = ("gelu", "relu", "silu", "tanh")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ FAMILIES = {
     "radial": Family(32, layer_type="radial", scaled=True),
 }
 BIJECTOR_NAMES = tuple(sorted({name for row in FAMILIES.values() for name in row.bijectors}))
+
+
+def default_activation(bijector: str | None) -> str:
+    """Return the activation for a bijector: what is smooth serves splines, and the others less."""
+    return "gelu" if bijector == "spline" else "relu"
 
 
 def resolve(family: str, bijector: str, n_layers: int | str) -> tuple[str | None, int]:

@@ -50,14 +50,14 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         with which "made" is the MADE MoG of [1]_. "auto" is "spline" for "maf", "additive", as its
         only one, for "nice", and else "affine".
     n_layers : int or "auto", default="auto"
-        Number of layers; "auto" is 3, 5 for "iaf", 8 for couplings, 32 for planar and radial flows,
-        and 1, as its only number, for "made".
+        Number of layers; "auto" is 3, but 2 of splines for 2,000 rows and more; 5 for "iaf", 8 for
+        couplings, 32 for planar and radial flows, and 1, as its only number, for "made".
     hidden_layer_sizes : tuple of int or "auto", default="auto"
         Units of the hidden layers of each masked network; "auto" is (128, 256). With under 50 rows
         to a column "maf" also fits a small flow, of (32,) units and with 2 layers unless
         ``n_layers`` is set, and keeps the one that the held-out rows favour.
-    activation : {"relu", "tanh", "silu"}, default="relu"
-        Activation of the hidden units.
+    activation : {"auto", "gelu", "relu", "silu", "tanh"}, default="auto"
+        Activation of the hidden units; "auto" is "gelu" [5]_ with splines, and else "relu".
     n_bins : int, default=16
         Bins of the spline.
     alpha : float or "auto", default="auto"
@@ -70,9 +70,10 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         Peak of the learning rate, which follows a cosine to 0 over ``max_iter`` epochs; "auto" is
         0.01 for up to 40,000 rows, and falls with the root of their number to 0.005.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes 2 steps of the optimiser for each row, at least 500 and at
-        most 2,000: many epochs of a small table, few of a large one, and not under 4, unless these
-        are over 6,000 steps. With more than 32 columns the steps become fewer, down to a tenth.
+        Number of epochs; "auto" makes 500 steps of the optimiser for up to 250 rows, 2,000 for
+        1,000 to 15,000, 3,000 for 40,000 and more: many epochs of a small table, few of a large
+        one, and not under 4, unless these are over 6,000 steps. With more than 32 columns the steps
+        become fewer, down to a tenth.
     early_stopping : bool, default=True
         Whether to hold out rows, to keep the weights that are best for them, to stop when they no
         longer get better, and to let a simple density share in where they say so (see Notes).
@@ -204,6 +205,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
     .. [3] Durkan, Bekasov, Murray and Papamakarios (2019). Neural spline flows. NeurIPS 32.
     .. [4] Smyth and Wolpert (1999). Linearly combining density estimators via stacking. Machine
            Learning 36.
+    .. [5] Hendrycks and Gimpel (2016). Gaussian error linear units. arXiv 1606.08415.
 
     Examples
     --------

@@ -8,7 +8,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ._callbacks import teller
 from ._compat import Interval, StrOptions
-from ._families import ACTIVATION_NAMES, BIJECTOR_NAMES, FAMILIES, resolve
+from ._families import (
+    ACTIVATION_NAMES,
+    BIJECTOR_NAMES,
+    FAMILIES,
+    default_activation,
+    resolve,
+)
 from ._validation import check_sizes
 from ._warnings import warn_user
 from .base import FittedDensity, keep_fitted, warn_if_interrupted
@@ -32,7 +38,7 @@ class FlowEstimator(FittedDensity):
         "bijector": [StrOptions({"auto", *BIJECTOR_NAMES})],
         "n_layers": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
-        "activation": [StrOptions(set(ACTIVATION_NAMES))],
+        "activation": [StrOptions({"auto", *ACTIVATION_NAMES})],
         "n_bins": [Interval(Integral, 2, 500, closed="both")],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -59,7 +65,7 @@ class FlowEstimator(FittedDensity):
         bijector: str = "auto",
         n_layers: int | str = "auto",
         hidden_layer_sizes: tuple[int, ...] | str = "auto",
-        activation: str = "relu",
+        activation: str = "auto",
         n_bins: int = 16,
         alpha: float | str = "auto",
         batch_size: int | str = "auto",
@@ -117,12 +123,13 @@ class FlowEstimator(FittedDensity):
         """Return the parameters that shape the flow, checked."""
         bijector, _ = resolve(self.family, self.bijector, self.n_layers)
         sizes = self.hidden_layer_sizes
+        is_open = self.activation == "auto"
         return FlowSpec(
             family=self.family,
             bijector=bijector or "auto",
             n_layers=self.n_layers,
             hidden_layer_sizes=sizes if isinstance(sizes, str) else check_sizes(sizes),
-            activation=self.activation,
+            activation=default_activation(bijector) if is_open else self.activation,
             n_bins=self.n_bins,
         )
 

@@ -66,6 +66,7 @@ def test_steps_grow_with_the_rows_to_a_limit():
     assert steps(50) == steps(200) == 500
     assert steps(500) == pytest.approx(1000, rel=0.05)
     assert steps(10_000) == pytest.approx(2000, rel=0.05)
+    assert steps(40_000) == pytest.approx(3000, rel=0.05)
     assert 2000 < steps(10**6) < 5000
 
 

@@ -5,7 +5,15 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from skmaf import MAFDensity
-from skmaf.models.capacity import ROWS_PER_COLUMN, SIZES, SMALL_LAYERS, SMALL_SIZES, candidates
+from skmaf.models.capacity import (
+    LAYERS_OF_MANY_ROWS,
+    MANY_ROWS,
+    ROWS_PER_COLUMN,
+    SIZES,
+    SMALL_LAYERS,
+    SMALL_SIZES,
+    candidates,
+)
 
 
 def spec(**parameters):
@@ -26,6 +34,16 @@ def test_what_the_user_sets_is_kept():
     assert sizes(candidates(spec(hidden_layer_sizes=[7]), 10, 10)) == [("auto", (7,))]
     assert {n_layers for n_layers, _ in sizes(candidates(spec(n_layers=4), 10, 10))} == {4}
     assert sizes(candidates(spec(family="realnvp"), 10, 10)) == [("auto", SIZES)]
+
+
+def test_splines_of_many_rows_have_fewer_layers():
+    assert sizes(candidates(spec(), MANY_ROWS - 1, 10)) == [("auto", SIZES)]
+    assert sizes(candidates(spec(), MANY_ROWS, 10)) == [(LAYERS_OF_MANY_ROWS, SIZES)]
+    assert sizes(candidates(spec(hidden_layer_sizes=[7]), MANY_ROWS, 10)) == [
+        (LAYERS_OF_MANY_ROWS, (7,))
+    ]
+    for other in spec(n_layers=4), spec(family="realnvp"), spec(bijector="affine"):
+        assert sizes(candidates(other, MANY_ROWS, 10)) == [(other.n_layers, SIZES)]
 
 
 def units(density):

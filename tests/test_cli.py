@@ -81,8 +81,7 @@ def read_scores(path):
 def test_example(capsys, tmp_path, monkeypatch):
     """No argument: the shipped table, with the real defaults but for fewer steps and folds."""
     shorten_detector(monkeypatch, 30)
-    monkeypatch.setattr(budget, "MIN_STEPS", 100)
-    monkeypatch.setattr(budget, "MAX_STEPS", 200)
+    monkeypatch.setattr(budget, "STEPS", (100, 200, 200, 200))
     monkeypatch.chdir(tmp_path)
     assert run() == 0
     out, err = capsys.readouterr()

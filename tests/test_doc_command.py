@@ -46,8 +46,7 @@ def run_in_shell(line):
 def test_shell_lines(tmp_path, monkeypatch, capsys, page, n_commands):
     """With short trainings; those that are no pipes in this process, which is quicker."""
     shorten_detector(monkeypatch, 20)
-    monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 30)
-    monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 60)
+    monkeypatch.setattr("skmaf.training.budget.STEPS", (30, 60, 60, 60))
     monkeypatch.setattr(sys, "argv", ["skmaf"])
     monkeypatch.chdir(tmp_path)
     for name in ("penguins.csv", "TABLE.csv", "NEW.csv"):

@@ -28,11 +28,10 @@ def degrees_of(order, n_columns):
     return degrees[torch.randperm(n_columns, generator=torch.Generator().manual_seed(n_columns))]
 
 
-def make_layer(bijector, degrees, hidden_sizes=(16, 12), activation="tanh"):
+def make_layer(bijector, degrees, hidden_sizes=(16, 12), activation="tanh", reach=None):
     generator = torch.Generator().manual_seed(0)
-    return MaskedLayer(
-        MaskedNetwork(degrees, bijector.n_params, hidden_sizes, activation, generator), bijector
-    )
+    network = MaskedNetwork(degrees, bijector.n_params, hidden_sizes, activation, generator)
+    return MaskedLayer(network, bijector, reach)
 
 
 def normal(*shape, seed=1):
@@ -67,6 +66,27 @@ def test_log_determinant_is_that_of_the_autograd_jacobian(bijector, order, n_col
         sign, expected = torch.linalg.slogdet(jacobian)
         assert sign == 1
         torch.testing.assert_close(log_det[i], expected, rtol=0, atol=1e-9)
+
+
+@every_bijector
+@every_order
+def test_within_a_reach_the_network_sees_columns(bijector, order, randomise):
+    """The log-determinant and the inverse are right, and no far value moves others far."""
+    layer = randomise(make_layer(bijector, degrees_of(order, 4), activation="relu", reach=1.5))
+    x = 2 * normal(4, 6)
+    z, log_det = layer(x)
+    for i in range(x.shape[1]):
+        jacobian = torch.autograd.functional.jacobian(
+            lambda column: layer(column[:, None])[0][:, 0], x[:, i]
+        )
+        torch.testing.assert_close(log_det[i], torch.linalg.slogdet(jacobian)[1])
+    torch.testing.assert_close(layer.inverse(z), (x, log_det), rtol=0, atol=1e-6)
+    first = layer.conditioner.order[0]
+    others = layer.conditioner.order[1:]
+    x[first] = 1e2
+    near = layer(x)[0][others]
+    x[first] = 1e8
+    torch.testing.assert_close(layer(x)[0][others], near)
 
 
 @pytest.mark.parametrize("bijector", ["affine", "spline"])

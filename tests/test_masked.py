@@ -96,6 +96,18 @@ def test_weights_are_drawn_from_the_generator():
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_the_first_layer_starts_wider_where_the_activation_is_smooth():
+    def first_and_second(activation):
+        generator = torch.Generator().manual_seed(0)
+        network = MaskedNetwork(torch.tensor([1, 2, 3]), 1, (8, 8), activation, generator)
+        return [layer.weight for layer in network.hidden]
+
+    first, second = first_and_second("relu")
+    wider, same = first_and_second("gelu")
+    torch.testing.assert_close(wider, masked.FIRST_SPREADS["gelu"] * first)
+    assert torch.equal(same, second)
+
+
 @pytest.mark.parametrize("activation", sorted(masked.ACTIVATIONS))
 @pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES)
 def test_an_incremental_pass_gives_the_parameters_of_a_whole_one(degrees, activation, randomise):

@@ -4,8 +4,10 @@ import torch
 from skmaf.flows.families import make_flow
 from skmaf.flows.masked import MaskedLinear, MaskedNetwork
 from skmaf.training.budget import Budget
-from skmaf.training.muon import UPDATE_SIZE, Muon, orthogonal
+from skmaf.training.muon import Muon, orthogonal
 from skmaf.training.optimiser import MOST_UNITS, FlowOptimiser, hidden_layers, muon_and_adamw
+
+UPDATE_SIZE = 0.2
 
 
 def generator(seed=0):
@@ -48,7 +50,8 @@ def test_matrices_have_no_say_in_each_other():
 
 
 def muon_of(layers, weight_decay=0.0):
-    return Muon([each.weight for each in layers], [each.mask for each in layers], weight_decay)
+    masks = [each.mask for each in layers]
+    return Muon([each.weight for each in layers], masks, weight_decay, UPDATE_SIZE)
 
 
 def layers_of(*masks):
@@ -86,7 +89,7 @@ def test_networks_side_by_side_move_as_each_of_them_alone():
     stacked.grad = torch.stack([layer.weight.grad for layer in layers])
     for layer in layers:
         muon_of([layer], 0.1).move(0.1)
-    Muon([stacked], [layers[0].mask], 0.1).move(0.1)
+    Muon([stacked], [layers[0].mask], 0.1, UPDATE_SIZE).move(0.1)
     expected = torch.stack([layer.weight.detach() for layer in layers])
     torch.testing.assert_close(stacked, expected, rtol=1e-5, atol=1e-6)
 
@@ -94,7 +97,7 @@ def test_networks_side_by_side_move_as_each_of_them_alone():
 def test_with_an_interval_momentum_grows_in_each_step_and_weights_move_in_the_last():
     mask = torch.ones(6, 9, dtype=torch.bool).tril()
     [layer, other] = layers_of(mask, mask)
-    muon = Muon([layer.weight], [mask], weight_decay=0.1, interval=2)
+    muon = Muon([layer.weight], [mask], weight_decay=0.1, update_size=0.2, interval=2)
     before = layer.weight.detach().clone()
     muon.move(0.1)
     assert torch.equal(layer.weight, before)
@@ -112,7 +115,7 @@ def test_weights_of_large_layers_are_left_to_adamw():
     shapes = [(5, MOST_UNITS), (MOST_UNITS + 1, 5), (2, 5, 5), (2, 5, MOST_UNITS + 1)]
     weights = [torch.zeros(shape) for shape in [(3, 3), *shapes]]
     hidden = [(weight, torch.ones(weight.shape[-2:])) for weight in weights[1:]]
-    muon, adamw = muon_and_adamw(weights, hidden, 0.0)
+    muon, adamw = muon_and_adamw(weights, hidden, 0.0, UPDATE_SIZE)
     assert [moment.shape[1:] for moment in muon.moments] == [shapes[0], shapes[2]]
     assert [id(weight) for weight in adamw.weights] == [id(weights[k]) for k in (0, 2, 4)]
 

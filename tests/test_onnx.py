@@ -179,6 +179,7 @@ FLOWS = {
     "realnvp": {"family": "realnvp"},
     "realnvp spline": {"family": "realnvp", "bijector": "spline"},
     "nice": {"family": "nice"},
+    "relu": {"activation": "relu"},
     "tanh": {"activation": "tanh"},
     "silu": {"activation": "silu", "hidden_layer_sizes": (8, 8)},
 }

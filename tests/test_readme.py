@@ -21,8 +21,7 @@ def blocks(language):
 def test_python_blocks_run(monkeypatch):
     """As they stand, one after the other, with default budgets of fewer steps."""
     shorten_detector(monkeypatch, 40)
-    monkeypatch.setattr("skmaf.training.budget.MIN_STEPS", 50)
-    monkeypatch.setattr("skmaf.training.budget.MAX_STEPS", 100)
+    monkeypatch.setattr("skmaf.training.budget.STEPS", (50, 100, 100, 100))
     names = {}
     for code in blocks("python"):
         exec(compile(code, "README.md", "exec"), names)

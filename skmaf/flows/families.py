@@ -59,6 +59,7 @@ def make_flow(
     n_layers: int | str = "auto",
     n_bins: int = 8,
     n_context: int = 0,
+    reach: float | None = None,
 ) -> Flow:
     """Make a flow of a family, which starts at the identity or close to it.
 
@@ -81,6 +82,8 @@ def make_flow(
         Bins of the spline.
     n_context : int, default=0
         Columns of the context that the density is conditional on.
+    reach : float or None, default=None
+        Of each `MaskedLayer`.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def make_flow(
     def masked(degrees: torch.Tensor, bijector: Bijector, sizes: Sequence[int]) -> MaskedLayer:
         n_params = bijector.n_params
         network = MaskedNetwork(degrees, n_params, sizes, activation, generator, n_context)
-        return MaskedLayer(network, bijector)
+        return MaskedLayer(network, bijector, reach)
 
     layers: list[Layer] = []
     if row.layer_type:

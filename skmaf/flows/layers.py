@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from .bijectors import Bijector
-from .masked import MaskedNetwork
+from .masked import MaskedNetwork, clipped_softly
 
 # numbers in one tensor of a pass: larger ones fall out of the cache, and the system has to fetch
 # their memory anew each time
@@ -79,14 +79,21 @@ class MaskedLayer(Layer):
     ----------
     conditioner : MaskedNetwork
     bijector : Bijector
+    reach : float or None, default=None
+        Bound within which the network sees columns, far ones pressed together: it knows little of
+        what lies beyond, where one far value would send the columns after it ever farther.
     """
 
     places: torch.Tensor
+    reach: float | None = None  # layers in files of before have none
 
-    def __init__(self, conditioner: MaskedNetwork, bijector: Bijector) -> None:
+    def __init__(
+        self, conditioner: MaskedNetwork, bijector: Bijector, reach: float | None = None
+    ) -> None:
         super().__init__()
         self.conditioner = conditioner
         self.bijector = bijector
+        self.reach = reach
         self.widest = conditioner.widest
         self.n_units = conditioner.n_units
         self.register_buffer("places", conditioner.order.argsort(), persistent=False)
@@ -98,7 +105,7 @@ class MaskedLayer(Layer):
         present: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Map columns towards the base distribution; return image and log-determinant."""
-        z, log_derivative = self.bijector.forward(x, self.conditioner(x, context))
+        z, log_derivative = self.bijector.forward(x, self.conditioner(self._seen(x), context))
         if present is not None:
             z = z * present
             log_derivative = log_derivative * present
@@ -118,17 +125,19 @@ class MaskedLayer(Layer):
         incremental = self.conditioner.incremental(z.shape[1], context)
         z = z[order]
         present = None if present is None else present[order]
+        images = []
         log_derivatives = []
         for group in incremental.groups:
             x, log_derivative = self.bijector.inverse(z[group], incremental.params())
             if present is not None:
                 x = x * present[group]
                 log_derivative = log_derivative * present[group]
-            incremental.feed(x)
+            incremental.feed(self._seen(x))
+            images.append(x)
             log_derivatives.append(log_derivative)
         # one sum at the end: a step of an incremental pass has little else to do
         log_det = torch.cat(log_derivatives).sum(0)
-        return incremental.values[0][self.conditioner.n_context :][self.places], log_det
+        return torch.cat(images)[self.places], log_det
 
     def inverse_of_many(self, z: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """Return what a layer of one column maps to each of ``z``, shape (values, rows)."""
@@ -137,6 +146,10 @@ class MaskedLayer(Layer):
     def forward_of_many(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """Return the images under a layer of one column, shape (values, rows)."""
         return self.bijector.forward(x, self._params_of_one(x, context))[0]
+
+    def _seen(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the network sees of columns."""
+        return x if self.reach is None else clipped_softly(x, self.reach)
 
     def _params_of_one(self, values: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         # a column alone sees nothing but the context

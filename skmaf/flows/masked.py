@@ -25,10 +25,13 @@ from torch import nn
 
 # in place: an incremental pass writes where it reads, and training keeps one tensor less
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "gelu": partial(torch.ops.aten.gelu_, approximate="tanh"),
     "relu": torch.relu_,
     "tanh": torch.tanh_,
     "silu": partial(F.silu, inplace=True),
 }
+# what is smooth bends little near 0: the first layer starts with larger weights, beside others
+FIRST_SPREADS = {"gelu": 2.0}
 
 BLOCK = 128  # rows of a staircase that are multiplied together
 
@@ -44,13 +47,15 @@ class MaskedLinear(nn.Module):
         Which connections there are.
     generator : torch.Generator
         Draws the initial weights.
+    spread : float, default=1.0
+        The largest of these times the root of the number of inputs.
     """
 
     mask: torch.Tensor
 
-    def __init__(self, mask: torch.Tensor, generator: torch.Generator) -> None:
+    def __init__(self, mask: torch.Tensor, generator: torch.Generator, spread: float = 1.0) -> None:
         super().__init__()
-        bound = 1 / math.sqrt(max(mask.shape[1], 1))
+        bound = spread / math.sqrt(max(mask.shape[1], 1))
         self.weight = nn.Parameter((2 * torch.rand(mask.shape, generator=generator) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(mask.shape[0], generator=generator) - 1) * bound)
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
@@ -173,8 +178,10 @@ class MaskedNetwork(nn.Module):
         input_degrees = degrees if input_degrees is None else input_degrees
         layers = [torch.cat([degrees.new_zeros(n_context), input_degrees])]
         layers += [hidden_degrees(size, self.n_groups, n_context > 0) for size in hidden_sizes]
+        spreads = [FIRST_SPREADS.get(activation, 1.0)] + [1.0] * len(hidden_sizes)
         self.hidden = nn.ModuleList(
-            MaskedLinear(above[:, None] >= below, generator) for below, above in pairwise(layers)
+            MaskedLinear(above[:, None] >= below, generator, spread)
+            for (below, above), spread in zip(pairwise(layers), spreads)
         )
         output_mask = degrees.repeat_interleave(n_params)[:, None] > layers[-1]
         self.output = MaskedLinear(output_mask, generator)
@@ -210,6 +217,11 @@ class MaskedNetwork(nn.Module):
     def incremental(self, n_rows: int, context: torch.Tensor | None = None) -> "IncrementalPass":
         """Start an incremental pass, which computes every hidden unit once."""
         return IncrementalPass(self, n_rows, context)
+
+
+def clipped_softly(x: torch.Tensor, reach: float) -> torch.Tensor:
+    """Return numbers, almost unchanged around 0, bounded by ``reach``."""
+    return reach * torch.tanh(x / reach)
 
 
 def hidden_degrees(size: int, n_groups: int, has_context: bool) -> torch.Tensor:

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .layers import RowDensity
-from .masked import MaskedNetwork
+from .masked import MaskedNetwork, clipped_softly
 from .stack import NetworkStack
 
 INITIAL_SPREAD = 1.5  # of the means of a mixture, in standard deviations of a column
@@ -119,11 +119,11 @@ class MixtureMADE(RowDensity):
         x = x.mT
         context = context.mT
         if not self.has_missing:
-            return self._log_probs(network(_clipped_softly(x), context), x, context).sum(-2)
+            return self._log_probs(network(clipped_softly(x, REACH), context), x, context).sum(-2)
         present = ~x.isnan()
         x = torch.where(present, x, 0.0)
         told = torch.cat([context, present.to(context.dtype)], dim=-2)
-        log_probs = self._log_probs(network(_clipped_softly(x), told), x, context)
+        log_probs = self._log_probs(network(clipped_softly(x, REACH), told), x, context)
         return torch.where(present, log_probs, 0.0).sum(-2)
 
     def _log_probs(
@@ -160,7 +160,7 @@ class MixtureMADE(RowDensity):
             cumulative = shares.softmax(0).cumsum(0)
             chosen = (cumulative[:-1] < chance[group]).sum(0, keepdim=True)
             x[group] = means.gather(0, chosen)[0] + variances.gather(0, chosen)[0].sqrt() * z[group]
-            incremental.feed(_clipped_softly(x[group]))
+            incremental.feed(clipped_softly(x[group], REACH))
         return x.T
 
     def _network_context(self, context: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
@@ -253,8 +253,3 @@ class MixtureStack(nn.Module):
         context : tensor of shape (densities, rows, 1)
         """
         return self.log_prob_by(self.networks, x, context)
-
-
-def _clipped_softly(x: torch.Tensor) -> torch.Tensor:
-    """Return cells, almost unchanged around 0, bounded by ``REACH``."""
-    return REACH * torch.tanh(x / REACH)

@@ -17,6 +17,7 @@ from .layers import Flow, RowDensity
 # times that the layers of the one network of discrete columns are wider than those of a flow,
 # which has several networks
 CODES_WIDTH_FACTOR = 4
+REACH = 4.0  # of layers; columns have a scale of about 1
 
 
 class CodesDensity(RowDensity):
@@ -288,6 +289,7 @@ def make_table_flow(
         activation=activation,
         generator=generator,
         n_context=n_flow_context,
+        reach=REACH,
         **shape,
     )
     return TableFlow(codes, ValuesDensity(flow, categories, presence_conditions, has_missing))

@@ -1,4 +1,7 @@
-"""Which flows to try on a table where their size is left open: a small one, too, of few rows.
+"""Which flows to try on a table where their size is left open.
+
+Steps of the optimiser take the less time the fewer layers there are, and many rows want more steps
+rather than a third layer.
 
 Of few rows for each column some tables want a flow of many weights and others one of few, and
 nothing but rows held out tells which. The small one takes little time beside the other.
@@ -8,6 +11,8 @@ from dataclasses import replace
 
 from .specs import FlowSpec
 
+MANY_ROWS = 2000  # from which on a flow of splines has fewer layers
+LAYERS_OF_MANY_ROWS = 2
 SIZES = (128, 256)
 SMALL_SIZES = (32,)
 SMALL_LAYERS = 2
@@ -20,7 +25,8 @@ def candidates(spec: FlowSpec, n_rows: int, n_columns: int) -> list[FlowSpec]:
     Parameters
     ----------
     spec : FlowSpec
-        With sizes or "auto" as the user has them; a family other than "maf" has one size.
+        With sizes and layers or "auto" as the user has them; a family other than "maf" has one
+        size, whatever the rows.
     n_rows : int
         Rows to train on.
     n_columns : int
@@ -31,6 +37,9 @@ def candidates(spec: FlowSpec, n_rows: int, n_columns: int) -> list[FlowSpec]:
     specs : list of FlowSpec
         Without "auto" in their hidden layers.
     """
+    has_splines = spec.family == "maf" and spec.bijector == "spline"
+    if spec.n_layers == "auto" and has_splines and n_rows >= MANY_ROWS:
+        spec = replace(spec, n_layers=LAYERS_OF_MANY_ROWS)
     if spec.hidden_layer_sizes != "auto":
         return [spec]
     specs = [replace(spec, hidden_layer_sizes=SIZES)]

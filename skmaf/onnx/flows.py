@@ -4,6 +4,7 @@ What each part does is said in ``flows``. Tensors are (rows, columns, parameters
 onnxruntime is fastest over the last axis.
 """
 
+import math
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import cast
@@ -51,6 +52,7 @@ from .arrays import (
 from .columns import FlowRows
 
 ACTIVATIONS = {
+    "gelu": lambda h: h * sigmoid(math.sqrt(8 / math.pi) * (h + 0.044715 * h * h * h)),
     "relu": lambda h: ndx.maximum(h, number(0.0, h)),
     "tanh": ndx.tanh,
     "silu": lambda h: h * sigmoid(h),
@@ -187,7 +189,8 @@ def _log_prob_of_flow(flow: Flow, z: Array, context: Array | None, present: Arra
     layers = cast(Sequence[MaskedLayer], flow.layers)
     total = number(0.0, z)
     for layer in layers:
-        inputs = z if context is None else ndx.concat([context, z], axis=1)
+        seen = z if layer.reach is None else clipped_softly(z, layer.reach)
+        inputs = seen if context is None else ndx.concat([context, seen], axis=1)
         z, log_derivative = forward(layer.bijector, z, outputs(layer.conditioner, inputs))
         total = total + log_derivative
         if present is not None:
@@ -213,6 +216,11 @@ def outputs(network: MaskedNetwork, inputs: Array) -> Array:
     for layer in cast(Sequence[MaskedLinear], network.hidden):
         h = ACTIVATIONS[network.activation](_linear(layer, h))
     return _by_column(network, _linear(network.output, h))
+
+
+def clipped_softly(x: Array, reach: float) -> Array:
+    """Return numbers, almost unchanged around 0, bounded by ``reach``."""
+    return reach * ndx.tanh(x / reach)
 
 
 def _linear(layer: MaskedLinear, h: Array) -> Array:
@@ -318,7 +326,7 @@ def log_probs_of_levels(network: MixtureMADE, x: Array, contexts: np.ndarray) ->
         is_present = ~ndx.isnan(x)
         x = ndx.where(is_present, x, number(0.0, x))
         present = as_number(is_present, x)
-    seen = REACH * ndx.tanh(x / REACH)
+    seen = clipped_softly(x, REACH)
     inputs = seen if present is None else ndx.concat([present, seen], axis=1)
     params = _outputs_of_levels(network.network, inputs, contexts.astype(np.float32))
     variances = np.square(network.noise.level(contexts.astype(np.float32)))

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from ..flows.layers import RowDensity
 
-MIN_STEPS = 500  # of the optimiser
-MAX_STEPS = 2000
-STEPS_PER_ROW = 2  # between these two
+# steps of the optimiser at some numbers of rows; in between on a line, beyond as at the ends
+ROWS = (250, 1000, 15_000, 40_000)
+STEPS = (500, 2000, 2000, 3000)
 MIN_EPOCHS = 4  # however many rows, but for those that make so many steps:
 ENOUGH_STEPS = 6000
 MANY_COLUMNS = 32  # beyond which steps, each of them longer, become fewer
@@ -136,7 +136,7 @@ def auto_batch(n_rows: int, auto: Auto = ALL_COLUMNS) -> int:
 
 def auto_epochs(n_rows: int, n_columns: int, batch_size: int, auto: Auto = ALL_COLUMNS) -> int:
     """Return for how many epochs a flow of so many columns is trained."""
-    n_steps = float(np.clip(STEPS_PER_ROW * n_rows, MIN_STEPS, MAX_STEPS))
+    n_steps = float(np.interp(n_rows, ROWS, STEPS))
     n_steps *= auto.length * float(np.clip(MANY_COLUMNS / max(1, n_columns), 0.1, 1))
     n_batches = max(1, round(n_rows / batch_size))
     fewest = int(np.clip(ENOUGH_STEPS / n_batches, 1, MIN_EPOCHS))

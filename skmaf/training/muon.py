@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 
 MOMENTUM = 0.9
-UPDATE_SIZE = 0.2  # root mean square of an update of a square matrix, as a share of the rate
 # odd polynomials that one after the other take singular values from 0.01 to 1 to between 0.73 and
 # 1.27: each has, on what the one before leaves, the smallest largest error [3]_
 POLYNOMIALS = (
@@ -40,6 +39,8 @@ class Muon:
     masks : sequence of tensor of shape (outputs, inputs)
         Which of the weights are in use; the others have no gradient, and only decay.
     weight_decay : float
+    update_size : float
+        Root mean square of an update of a square matrix, as a share of the rate.
     interval : int, default=1
         Weights move once in so many steps, by as much as in all of them.
 
@@ -54,9 +55,11 @@ class Muon:
         weights: Sequence[torch.Tensor],
         masks: Sequence[torch.Tensor],
         weight_decay: float,
+        update_size: float,
         interval: int = 1,
     ) -> None:
         self.weight_decay = weight_decay
+        self.update_size = update_size
         self.interval = interval
         self._n_waiting = 0
         of_shape: dict[torch.Size, list[int]] = defaultdict(list)
@@ -80,7 +83,7 @@ class Muon:
             shape = update.shape
             update = orthogonal(update.view(-1, *shape[-2:])).view(len(masks), -1, *shape[-2:])
             update.mul_(masks[:, None])
-            size = rate * UPDATE_SIZE * max(shape[-2:]) ** 0.5
+            size = rate * self.update_size * max(shape[-2:]) ** 0.5
             for weight, change in zip(weights, update.view(shape)):
                 weight.mul_(1 - rate * self.weight_decay).sub_(change, alpha=size)
 

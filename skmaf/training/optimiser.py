@@ -16,7 +16,8 @@ from .budget import Budget
 from .muon import Muon
 
 AVERAGE_DECAY = 0.99  # of the moving average of the weights, in the long run
-MAX_GRADIENT_NORM = 5.0
+MAX_GRADIENT_NORM = 1.0  # single rows of spikes throw weights back otherwise
+UPDATE_SIZE = 0.4  # of Muon
 MOST_UNITS = 256  # of a layer that Muon moves
 WARM_UP = 0.02  # share of the steps in which the learning rate climbs to its peak
 
@@ -70,9 +71,9 @@ class Gradients:
 
         return self._batch_size.call(compute, n_rows)
 
-    def clip(self) -> bool:
+    def clip(self, max_norm: float) -> bool:
         """Clip the norm of all gradients together, and return whether it is finite."""
-        norm = torch.nn.utils.clip_grad_norm_(self.weights, MAX_GRADIENT_NORM)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, max_norm)
         return bool(torch.isfinite(norm))
 
     def forget(self) -> None:
@@ -201,6 +202,7 @@ class FlowOptimiser:
             self._gradients.weights,
             [(layer.weight, layer.mask) for layer in layers],
             self.budget.weight_decay,
+            UPDATE_SIZE,
         )
         self.averaged = copy.deepcopy(self.flow)
         self._average = MovingAverage(list(self.averaged.parameters()))
@@ -246,7 +248,7 @@ class FlowOptimiser:
         loss = self._gradients.take(loss_of, len(x))
         if self.sum_over_processes is not None:
             loss = self._summed(loss, self.sum_over_processes)
-        if not torch.isfinite(loss) or not self._gradients.clip():
+        if not torch.isfinite(loss) or not self._gradients.clip(MAX_GRADIENT_NORM):
             return math.nan
         rate = self.peak * schedule(self.n_done, self.n_steps)
         for each in self._optimisers:
@@ -277,6 +279,7 @@ def muon_and_adamw(
     weights: Sequence[torch.Tensor],
     hidden: Sequence[tuple[torch.Tensor, torch.Tensor]],
     weight_decay: float,
+    update_size: float,
     interval: int = 1,
 ) -> list[Muon | AdamW]:
     """Return what moves the weights between hidden layers, Muon, and what moves the others, AdamW.
@@ -291,11 +294,12 @@ def muon_and_adamw(
     hidden : sequence of tuple (weight, mask)
         Those of them between hidden layers, with masks as `Muon` takes them.
     weight_decay : float
+    update_size : float
     interval : int, default=1
-        Of `Muon`.
+        These two are of `Muon`.
     """
     small = [(weight, mask) for weight, mask in hidden if max(weight.shape[-2:]) <= MOST_UNITS]
     by_muon = [weight for weight, _ in small]
     others = [weight for weight in weights if all(weight is not each for each in by_muon)]
-    muon = Muon(by_muon, [mask for _, mask in small], weight_decay, interval)
+    muon = Muon(by_muon, [mask for _, mask in small], weight_decay, update_size, interval)
     return [muon, AdamW(others, weight_decay)]

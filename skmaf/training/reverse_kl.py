@@ -11,6 +11,7 @@ from .epochs import Step
 from .optimiser import AdamW, Gradients, schedule
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
+MAX_GRADIENT_NORM = 5.0
 FIRST_WEIGHT = 0.01  # at the first step, as in the paper
 
 LogDensity = Callable[[torch.Tensor], torch.Tensor]
@@ -81,7 +82,7 @@ def train_reverse_kl(
             weight = min(1.0, FIRST_WEIGHT + step / n_steps / ANNEALED)
             loss = gradients.take(partial(_losses, flow, log_density, z, weight), len(z))
             # a rare draw, such as one where a norm is 0, has no gradient
-            if gradients.clip():
+            if gradients.clip(MAX_GRADIENT_NORM):
                 adam.move(learning_rate * schedule(step, n_steps))
                 history.n_moves += 1
             history.loss_curve.append(loss[1].item())
