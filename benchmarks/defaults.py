@@ -34,6 +34,7 @@ VARIANTS = {
     "hidden_layer_sizes=(64, 128)": {"hidden_layer_sizes": (64, 128)},
     "hidden_layer_sizes=(128, 128)": {"hidden_layer_sizes": (128, 128)},
     "hidden_layer_sizes=(256, 256)": {"hidden_layer_sizes": (256, 256)},
+    "activation='relu'": {"activation": "relu"},
     "activation='silu'": {"activation": "silu"},
     "alpha=0": {"alpha": 0},
     "alpha=0.05": {"alpha": 0.05},
@@ -44,6 +45,8 @@ VARIANTS = {
     "learning_rate_init=0.03": {"learning_rate_init": 0.03},
     "a quarter of max_iter": "quarter",
     "AdamW alone, no Muon": ("MOST_UNITS", 0),
+    "updates by Muon half as large": ("UPDATE_SIZE", 0.2),
+    "gradients clipped at 5": ("MAX_GRADIENT_NORM", 5.0),
     "no moving average": ("AVERAGE_DECAY", 0.0),
     "no baseline": "flow",
 }

@@ -72,7 +72,7 @@ def flow_change(rng):
         "bijector": ["affine", "spline", "auto"],
         "n_layers": [1, 2, "auto"],
         "hidden_layer_sizes": [(4,), (3, 5), (1,)],
-        "activation": ["relu", "tanh"],
+        "activation": ["auto", "relu", "tanh"],
         "n_bins": [2, 3, 16],
         "alpha": [0.0, 1e3, "auto"],
         "batch_size": [1, 7, 10**6, "auto"],

@@ -79,7 +79,7 @@ class VariationalFlow(DocumentedEstimator, PlainState):
         "radial".
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Units of the hidden layers of the network in each layer.
-    activation : {"relu", "silu", "tanh"}, default="tanh"
+    activation : {"gelu", "relu", "silu", "tanh"}, default="tanh"
         Activation of these.
     n_bins : int, default=8
         Bins of splines.
