@@ -75,8 +75,8 @@ class VariationalFlow(DocumentedEstimator, PlainState):
     bijector : str, default="auto"
         What a layer does to each column, as in `MAFDensity`.
     n_layers : int or "auto", default="auto"
-        Number of layers; "auto" is 8 for couplings, 5 for "iaf" and "maf", and 32 for "planar" and
-        "radial".
+        Number of layers; "auto" is 8 for couplings, 5 for "iaf", 3 for "maf", 1 for "made", and 32
+        for "planar" and "radial".
     hidden_layer_sizes : tuple of int, default=(64, 64)
         Units of the hidden layers of the network in each layer.
     activation : {"gelu", "relu", "silu", "tanh"}, default="tanh"

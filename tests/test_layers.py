@@ -52,12 +52,7 @@ def inverse_by_passes(layer, z):
     return x, log_derivative.sum(0)
 
 
-@every_bijector
-@every_order
-@every_width
-def test_log_determinant_is_that_of_the_autograd_jacobian(bijector, order, n_columns, randomise):
-    layer = randomise(make_layer(bijector, degrees_of(order, n_columns)))
-    x = 2 * normal(n_columns, 6)
+def assert_log_det_is_that_of_the_jacobian(layer, x):
     _, log_det = layer(x)
     for i in range(x.shape[1]):
         jacobian = torch.autograd.functional.jacobian(
@@ -70,16 +65,20 @@ def test_log_determinant_is_that_of_the_autograd_jacobian(bijector, order, n_col
 
 @every_bijector
 @every_order
+@every_width
+def test_log_determinant_is_that_of_the_autograd_jacobian(bijector, order, n_columns, randomise):
+    layer = randomise(make_layer(bijector, degrees_of(order, n_columns)))
+    assert_log_det_is_that_of_the_jacobian(layer, 2 * normal(n_columns, 6))
+
+
+@every_bijector
+@every_order
 def test_within_a_reach_the_network_sees_columns(bijector, order, randomise):
     """The log-determinant and the inverse are right, and no far value moves others far."""
     layer = randomise(make_layer(bijector, degrees_of(order, 4), activation="relu", reach=1.5))
     x = 2 * normal(4, 6)
+    assert_log_det_is_that_of_the_jacobian(layer, x)
     z, log_det = layer(x)
-    for i in range(x.shape[1]):
-        jacobian = torch.autograd.functional.jacobian(
-            lambda column: layer(column[:, None])[0][:, 0], x[:, i]
-        )
-        torch.testing.assert_close(log_det[i], torch.linalg.slogdet(jacobian)[1])
     torch.testing.assert_close(layer.inverse(z), (x, log_det), rtol=0, atol=1e-6)
     first = layer.conditioner.order[0]
     others = layer.conditioner.order[1:]

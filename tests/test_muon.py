@@ -97,7 +97,7 @@ def test_networks_side_by_side_move_as_each_of_them_alone():
 def test_with_an_interval_momentum_grows_in_each_step_and_weights_move_in_the_last():
     mask = torch.ones(6, 9, dtype=torch.bool).tril()
     [layer, other] = layers_of(mask, mask)
-    muon = Muon([layer.weight], [mask], weight_decay=0.1, update_size=0.2, interval=2)
+    muon = Muon([layer.weight], [mask], weight_decay=0.1, update_size=UPDATE_SIZE, interval=2)
     before = layer.weight.detach().clone()
     muon.move(0.1)
     assert torch.equal(layer.weight, before)

@@ -11,8 +11,8 @@ from .epochs import Step
 from .optimiser import AdamW, Gradients, schedule
 
 ANNEALED = 0.5  # share of the steps in which the weight of the log-density climbs to 1
-MAX_GRADIENT_NORM = 5.0
 FIRST_WEIGHT = 0.01  # at the first step, as in the paper
+MAX_GRADIENT_NORM = 5.0
 
 LogDensity = Callable[[torch.Tensor], torch.Tensor]
 

@@ -18,8 +18,8 @@ from .noise import NoiseLevels, dequantise
 from .optimiser import Gradients, MovingAverage, muon_and_adamw, schedule
 
 CURVE_POINTS = 50  # of the loss curves
-UPDATE_SIZE = 0.2  # of Muon
 MAX_GRADIENT_NORM = 5.0
+UPDATE_SIZE = 0.2  # of Muon
 MUON_INTERVAL = 2  # steps: each of its updates takes as long as half of a step
 
 
@@ -99,8 +99,9 @@ def train_side_by_side(
     batches = torch.stack([_batches(len(own.x), budget, generator) for own in rows], dim=1)
     gradients = Gradients(stack.networks.parameters())
     hidden = stack.networks.hidden if budget.muon else []
-    of_muon = UPDATE_SIZE, MUON_INTERVAL
-    optimisers = muon_and_adamw(gradients.weights, hidden, budget.weight_decay, *of_muon)
+    optimisers = muon_and_adamw(
+        gradients.weights, hidden, budget.weight_decay, UPDATE_SIZE, MUON_INTERVAL
+    )
     averages = MovingAverage([weight.detach().clone() for weight in gradients.weights])
     losses: list[torch.Tensor] = []
     interrupted = False
