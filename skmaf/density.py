@@ -79,7 +79,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         longer get better, and to let a simple density share in where they say so (see Notes).
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out; "auto" is a tenth, but up to a fifth where that is no more
-        than 50 rows.
+        than 50 rows, and 1,000 rows at most.
     n_iter_no_change : int or "auto", default="auto"
         Epochs without a better held-out score after which training stops; "auto" is a tenth of
         ``max_iter``, at least 10.

@@ -21,7 +21,7 @@ def budget(n_rows, n_columns=9, **changes):
 
 
 @pytest.mark.parametrize(
-    "n_rows, n", [(2, 1), (4, 1), (50, 10), (250, 50), (400, 50), (600, 60), (10_000, 1000)]
+    "n_rows, n", [(2, 1), (4, 1), (50, 10), (250, 50), (400, 50), (600, 60), (50_000, 1000)]
 )
 def test_validation_rows(n_rows, n):
     train, validation = hold_out(n_rows, "auto", torch.Generator())

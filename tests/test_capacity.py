@@ -8,11 +8,14 @@ from skmaf import MAFDensity
 from skmaf.models.capacity import (
     LAYERS_OF_MANY_ROWS,
     MANY_ROWS,
+    MOST_SPREAD,
     ROWS_PER_COLUMN,
     SIZES,
     SMALL_LAYERS,
     SMALL_SIZES,
+    SPREAD_ROWS,
     candidates,
+    first_spread,
 )
 
 
@@ -44,6 +47,27 @@ def test_splines_of_many_rows_have_fewer_layers():
     ]
     for other in spec(n_layers=4), spec(family="realnvp"), spec(bijector="affine"):
         assert sizes(candidates(other, MANY_ROWS, 10)) == [(other.n_layers, SIZES)]
+
+
+def test_networks_start_the_more_bent_the_more_rows_there_are():
+    assert first_spread("gelu", SPREAD_ROWS) == 1
+    assert first_spread("gelu", 8 * SPREAD_ROWS) == pytest.approx(2)
+    assert first_spread("gelu", 10**6) == MOST_SPREAD
+    assert first_spread("relu", 10) == first_spread("relu", 10**6) == 1
+
+
+def first_weights(X, **parameters):
+    untrained = {"max_iter": 1, "learning_rate_init": 1e-9, "early_stopping": False}
+    density = MAFDensity(hidden_layer_sizes=[50], random_state=0, **untrained, **parameters).fit(X)
+    return density.flow_.values.flow.layers[0].conditioner.hidden[0].weight.abs().max().item()
+
+
+def test_the_spread_reaches_the_flow():
+    """With 8 times as many rows first weights start twice as large, and with "relu" as large."""
+    X = np.random.default_rng(0).normal(size=(480, 3))
+    assert first_weights(X) == pytest.approx(2 * first_weights(X[:60]), rel=0.05)
+    relu = {"activation": "relu"}
+    assert first_weights(X, **relu) == pytest.approx(first_weights(X[:60], **relu), rel=0.05)
 
 
 def units(density):

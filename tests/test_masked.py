@@ -96,15 +96,16 @@ def test_weights_are_drawn_from_the_generator():
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_the_first_layer_starts_wider_where_the_activation_is_smooth():
-    def first_and_second(activation):
+def test_the_first_layer_alone_starts_wider_by_its_spread():
+    def first_and_second(spread):
         generator = torch.Generator().manual_seed(0)
-        network = MaskedNetwork(torch.tensor([1, 2, 3]), 1, (8, 8), activation, generator)
+        degrees = torch.tensor([1, 2, 3])
+        network = MaskedNetwork(degrees, 1, (8, 8), "gelu", generator, spread=spread)
         return [layer.weight for layer in network.hidden]
 
-    first, second = first_and_second("relu")
-    wider, same = first_and_second("gelu")
-    torch.testing.assert_close(wider, masked.FIRST_SPREADS["gelu"] * first)
+    first, second = first_and_second(1.0)
+    wider, same = first_and_second(2.0)
+    torch.testing.assert_close(wider, 2 * first)
     assert torch.equal(same, second)
 
 

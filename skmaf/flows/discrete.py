@@ -186,6 +186,8 @@ class DiscreteMADE(nn.Module):
         Draws the initial weights.
     n_context : int, default=0
         Columns of the context that the probabilities are conditional on.
+    spread : float, default=1.0
+        Of the initial weights of the `MaskedNetwork`.
     """
 
     def __init__(
@@ -195,6 +197,7 @@ class DiscreteMADE(nn.Module):
         activation: str,
         generator: torch.Generator,
         n_context: int = 0,
+        spread: float = 1.0,
     ) -> None:
         super().__init__()
         self.categories = categories
@@ -202,7 +205,7 @@ class DiscreteMADE(nn.Module):
         n_params = max(len(categories.log_shares), 3 * N_COMPONENTS)
         inputs = categories.feature_degrees(degrees)
         self.network = MaskedNetwork(
-            degrees, n_params, hidden_sizes, activation, generator, n_context, inputs
+            degrees, n_params, hidden_sizes, activation, generator, n_context, inputs, spread
         )
         with torch.no_grad():
             biases = self.network.output.bias.view(-1, n_params).T[: 3 * N_COMPONENTS]

@@ -60,6 +60,7 @@ def make_flow(
     n_bins: int = 8,
     n_context: int = 0,
     reach: float | None = None,
+    spread: float = 1.0,
 ) -> Flow:
     """Make a flow of a family, which starts at the identity or close to it.
 
@@ -84,6 +85,8 @@ def make_flow(
         Columns of the context that the density is conditional on.
     reach : float or None, default=None
         Of each `MaskedLayer`.
+    spread : float, default=1.0
+        Of the initial weights of each `MaskedNetwork`.
 
     Returns
     -------
@@ -106,7 +109,9 @@ def make_flow(
 
     def masked(degrees: torch.Tensor, bijector: Bijector, sizes: Sequence[int]) -> MaskedLayer:
         n_params = bijector.n_params
-        network = MaskedNetwork(degrees, n_params, sizes, activation, generator, n_context)
+        network = MaskedNetwork(
+            degrees, n_params, sizes, activation, generator, n_context, spread=spread
+        )
         return MaskedLayer(network, bijector, reach)
 
     layers: list[Layer] = []

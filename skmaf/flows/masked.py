@@ -30,8 +30,6 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "tanh": torch.tanh_,
     "silu": partial(F.silu, inplace=True),
 }
-# what is smooth bends little near 0: the first layer starts with larger weights, beside others
-FIRST_SPREADS = {"gelu": 2.0}
 
 BLOCK = 128  # rows of a staircase that are multiplied together
 
@@ -142,6 +140,8 @@ class MaskedNetwork(nn.Module):
         Columns of the context.
     input_degrees : tensor of int64 or None, default=None
         Degrees of the inputs, where these are not the columns themselves.
+    spread : float, default=1.0
+        Of the initial weights of the first layer, as `MaskedLinear` takes it.
 
     Attributes
     ----------
@@ -168,6 +168,7 @@ class MaskedNetwork(nn.Module):
         generator: torch.Generator,
         n_context: int = 0,
         input_degrees: torch.Tensor | None = None,
+        spread: float = 1.0,
     ) -> None:
         super().__init__()
         self.n_params = n_params
@@ -178,7 +179,7 @@ class MaskedNetwork(nn.Module):
         input_degrees = degrees if input_degrees is None else input_degrees
         layers = [torch.cat([degrees.new_zeros(n_context), input_degrees])]
         layers += [hidden_degrees(size, self.n_groups, n_context > 0) for size in hidden_sizes]
-        spreads = [FIRST_SPREADS.get(activation, 1.0)] + [1.0] * len(hidden_sizes)
+        spreads = [spread] + [1.0] * len(hidden_sizes)
         self.hidden = nn.ModuleList(
             MaskedLinear(above[:, None] >= below, generator, spread)
             for (below, above), spread in zip(pairwise(layers), spreads)

@@ -252,6 +252,7 @@ def make_table_flow(
     activation: str,
     generator: torch.Generator,
     n_context: int = 0,
+    spread: float = 1.0,
     **shape: Any,
 ) -> TableFlow:
     """Make a flow for a table with discrete columns and missing cells.
@@ -265,7 +266,7 @@ def make_table_flow(
         which the value is present; (-1, -1) if it always is.
     has_missing : bool
         Whether cells may be missing.
-    hidden_layer_sizes, activation, generator, **shape
+    hidden_layer_sizes, activation, generator, spread, **shape
         As those of `make_flow`. The one network of the discrete columns has layers
         ``CODES_WIDTH_FACTOR`` times as wide.
     n_context : int, default=0
@@ -279,7 +280,9 @@ def make_table_flow(
     n_flow_context = n_context
     if categories is not None:
         sizes = [CODES_WIDTH_FACTOR * size for size in hidden_layer_sizes]
-        codes = CodesDensity(DiscreteMADE(categories, sizes, activation, generator, n_context))
+        codes = CodesDensity(
+            DiscreteMADE(categories, sizes, activation, generator, n_context, spread)
+        )
         n_flow_context += categories.n_features
     if has_missing:
         n_flow_context += len(presence_conditions)
@@ -290,6 +293,7 @@ def make_table_flow(
         generator=generator,
         n_context=n_flow_context,
         reach=REACH,
+        spread=spread,
         **shape,
     )
     return TableFlow(codes, ValuesDensity(flow, categories, presence_conditions, has_missing))

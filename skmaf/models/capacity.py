@@ -1,10 +1,13 @@
-"""Which flows to try on a table where their size is left open.
+"""Which flows to try on a table where their size is left open, and how bent they start.
 
 Steps of the optimiser take the less time the fewer layers there are, and many rows want more steps
 rather than a third layer.
 
 Of few rows for each column some tables want a flow of many weights and others one of few, and
 nothing but rows held out tells which. The small one takes little time beside the other.
+
+A smooth network whose first weights are small is nearly linear, and one whose first weights are
+large bends at many places from the start: few rows want the one, and many the other.
 """
 
 from dataclasses import replace
@@ -17,6 +20,8 @@ SIZES = (128, 256)
 SMALL_SIZES = (32,)
 SMALL_LAYERS = 2
 ROWS_PER_COLUMN = 50  # from which none smaller is tried
+SPREAD_ROWS = 1500  # at which the first weights of a smooth network start as large as others
+MOST_SPREAD = 3.0
 
 
 def candidates(spec: FlowSpec, n_rows: int, n_columns: int) -> list[FlowSpec]:
@@ -47,3 +52,22 @@ def candidates(spec: FlowSpec, n_rows: int, n_columns: int) -> list[FlowSpec]:
         n_layers = SMALL_LAYERS if spec.n_layers == "auto" else spec.n_layers
         specs.append(replace(spec, hidden_layer_sizes=SMALL_SIZES, n_layers=n_layers))
     return specs
+
+
+def first_spread(activation: str, n_rows: int) -> float:
+    """Return how large the weights of first hidden layers start, beside those of others.
+
+    Parameters
+    ----------
+    activation : str
+    n_rows : int
+        Rows to train on.
+
+    Returns
+    -------
+    spread : float
+        For "gelu" it grows with the cube root of the rows; others start as wide on all tables.
+    """
+    if activation != "gelu":
+        return 1.0
+    return min((n_rows / SPREAD_ROWS) ** (1 / 3), MOST_SPREAD)

@@ -29,7 +29,7 @@ from ..training.hiding import Hiding
 from ..training.loop import History, WeightedRows, joined, train, weighted_rows
 from ..training.noise import dequantise
 from .baseline import Baseline, fit_baseline
-from .capacity import candidates
+from .capacity import candidates, first_spread
 from .contract import ModulePrecisions
 from .row_file import AllRows, RowStream
 from .specs import FlowSpec, TableKnowledge, TrainingSpec
@@ -158,10 +158,9 @@ class _Fit:
         """Return flows of the columns, of which held-out rows choose one."""
         specs = candidates(self.flow_spec, len(self.fitted), len(columns.owners))
         specs = specs if len(self.validation) else specs[:1]
-        has_missing = self.known.has_missing
-        return [
-            _new_flow(columns, spec, has_missing, self.n_context, self.generator) for spec in specs
-        ]
+        spread = first_spread(self.flow_spec.activation, len(self.fitted))
+        told = (self.known.has_missing, self.n_context, spread, self.generator)
+        return [_new_flow(columns, spec, *told) for spec in specs]
 
     def density(self, columns: Columns, flows: list[TableFlow]) -> tuple[TableDensity, History]:
         """Return the density of the flow, of those trained, that held-out rows favour."""
@@ -304,6 +303,7 @@ def _new_flow(
     spec: FlowSpec,
     has_missing: bool,
     n_context: int,
+    spread: float,
     generator: torch.Generator,
 ) -> TableFlow:
     """Return a flow of the columns, with the discrete ones before it."""
@@ -325,6 +325,7 @@ def _new_flow(
         bijector=spec.bijector,
         n_layers=spec.n_layers,
         n_bins=spec.n_bins,
+        spread=spread,
     )
 
 

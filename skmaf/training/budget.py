@@ -25,7 +25,7 @@ PEAK_RATE_ROWS = 40_000
 WEIGHT_DECAY = 0.2  # where rows are few
 SMALL_TABLE_ROWS = 10_000  # up to which batches are small
 MUON_ROWS = 700  # from which on there is more to learn than Muon remembers of single rows
-MOST_SET_ASIDE = 1000  # rows: more would tell no more
+MOST_SET_ASIDE = 1000  # rows, to validate or to calibrate: more would tell no more
 FEW_HELD_OUT = 50  # validation rows that are worth up to a fifth of the table
 
 
@@ -154,7 +154,7 @@ def hold_out(
     n_rows : int
     fraction : float or "auto"
         Share of the rows to hold out. "auto" is a tenth, but up to a fifth where that is no more
-        than 50 rows; 0 holds out no row.
+        than 50 rows, and 1,000 rows at most; 0 holds out no row.
     generator : torch.Generator
 
     Returns
@@ -168,7 +168,7 @@ def hold_out(
     if fraction == 0:
         return order, order[:0]
     if isinstance(fraction, str):
-        wanted = max(0.1 * n_rows, min(0.2 * n_rows, FEW_HELD_OUT))
+        wanted = min(max(0.1 * n_rows, min(0.2 * n_rows, FEW_HELD_OUT)), MOST_SET_ASIDE)
     else:
         wanted = fraction * n_rows
     n = min(max(1, round(wanted)), n_rows - 1)
