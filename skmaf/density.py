@@ -81,8 +81,8 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         Share of the rows to hold out; "auto" is a tenth, but up to a fifth where that is no more
         than 50 rows, and 1,000 rows at most.
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without a better held-out score after which training stops; "auto" is a tenth of
-        ``max_iter``, at least 10.
+        Epochs without a better held-out score after which training stops; "auto" is a twentieth
+        of ``max_iter``, at least 10. Those that fit the training rows worse, too, do not count.
     tol : float, default=1e-4
         What counts as better, in nats.
     warm_start : bool, default=False

@@ -144,6 +144,19 @@ def test_patience_ends_the_training():
     assert mean_log_prob(flow, x_val) == pytest.approx(max(scores), abs=1e-5)
 
 
+def test_epochs_that_fit_the_training_rows_worse_do_not_count_for_patience(monkeypatch):
+    """A training that was thrown back goes on, where one that fits too well has ended."""
+    settings = {"n_epochs": 300, "batch_size": 20, "patience": 25, "tol": 1e-3}
+    x = draw(20, 0)
+    x_val = draw(300, 1)
+    assert run(new_flow(), x, x_val, **settings).converged
+    # the same gradients, with losses that rise
+    disturb(monkeypatch, lambda step, log_prob: log_prob - 10 * step)
+    history = run(new_flow(), x, x_val, **settings)
+    assert not history.converged and len(history.loss_curve) == 300
+    assert np.argmax(history.validation_scores) < 200
+
+
 def test_gains_below_the_tolerance_do_not_count_for_patience():
     """But their weights do: the best ones come back all the same."""
     flow = new_flow()

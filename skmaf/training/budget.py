@@ -123,7 +123,7 @@ def make_budget(
     if isinstance(alpha, str):
         alpha = WEIGHT_DECAY * min(1, auto.decay_rows / n_rows) ** 2
     if isinstance(patience, str):
-        patience = max(10, max_iter // 10)
+        patience = max(10, max_iter // 20)
     return Budget(max_iter, batch_size, learning_rate, alpha, patience, n_rows >= MUON_ROWS)
 
 

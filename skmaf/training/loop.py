@@ -197,8 +197,9 @@ def train(
     steps : tensor that broadcasts to the rows
         Training rows are spread uniformly over these widths, anew in each epoch.
     budget : Budget
-        Training stops when ``budget.patience`` epochs in a row have not raised the validation score
-        by more than ``tol``.
+        Training stops when ``budget.patience`` epochs have fitted the training rows better since
+        the validation score last rose by more than ``tol``. One that fits them worse, too, was
+        thrown back, and may yet come to more.
     tol : float
     generator : torch.Generator
         Draws the order of the rows, their place in the steps, and the cells to hide.
@@ -294,7 +295,7 @@ class _Training:
             optimiser.restart(at_rate=0.5)
             return False
         self.history.loss_curve.append(loss)
-        self.best.compare(optimiser.averaged, tol)
+        self.best.compare(optimiser.averaged, tol, loss)
         if self.best.validation is not None:
             self.history.validation_scores.append(self.best.last_score)
             self.history.best_score = self.best.score
@@ -397,7 +398,7 @@ class _Best:
     score, last_score : float
         Score of the validation rows by these weights, and by those that were compared last.
     n_stale_epochs : int
-        Epochs since the score last rose by more than ``tol``.
+        Epochs of a smaller loss than when the score last rose by more than ``tol``.
     """
 
     def __init__(self, flow: RowDensity, validation: WeightedRows | None) -> None:
@@ -407,7 +408,8 @@ class _Best:
         self.state = copy.deepcopy(flow.state_dict())
         self._start = self.state
         self._last_rise = -math.inf  # the score when it last rose by more than `tol`
-        self.compare(flow, 0.0)
+        self._loss_then = math.inf
+        self.compare(flow, 0.0, math.inf)
 
     def go_back(self, flow: RowDensity, rows: WeightedRows) -> None:
         """Give ``flow`` the weights to go on from after a loss that was not finite.
@@ -437,8 +439,8 @@ class _Best:
         if self.validation is None:
             self.state = flow.state_dict()
 
-    def compare(self, flow: RowDensity, tol: float) -> None:
-        """Keep the weights of ``flow`` if they are the best."""
+    def compare(self, flow: RowDensity, tol: float, loss: float) -> None:
+        """Keep the weights of ``flow``, which had a loss, if they are the best."""
         if self.validation is None:
             self.state = flow.state_dict()  # the last weights, whatever they will be
             return
@@ -449,6 +451,7 @@ class _Best:
             self.state = copy.deepcopy(flow.state_dict())
         if self.last_score > self._last_rise + tol:
             self._last_rise = self.last_score
+            self._loss_then = loss
             self.n_stale_epochs = 0
-        else:
+        elif loss < self._loss_then:
             self.n_stale_epochs += 1
