@@ -303,7 +303,7 @@ def test_few_rows_are_fitted_as_well_as_by_simple_densities(name):
         simple = [stats.multivariate_normal(gaussian.location_, gaussian.covariance_).logpdf(test)]
         best = max(simple + [kernel.score_samples(test) for kernel in kernels], key=np.mean)
         density = MAFDensity(
-            n_layers=2, hidden_layer_sizes=(32,), max_iter=60, random_state=seed
+            n_layers=2, hidden_layer_sizes=(32,), max_iter=150, random_state=seed
         ).fit(train)
         differences.append(density.score(test) - best.mean())
         errors.append(stats.sem(best))

@@ -74,7 +74,7 @@ def test_samples_are_distributed_like_the_rows():
     X = np.column_stack(
         [x, np.where(rng.random(2000) < 0.5, 3, -3) + x, np.exp(0.5 * rng.standard_normal(2000))]
     )
-    sample = trained(batch_size=200).fit(X).sample(2000, random_state=0)
+    sample = trained().fit(X).sample(2000, random_state=0)
     for column, fresh in zip(X.T, sample.T):
         assert stats.ks_2samp(column, fresh).statistic < 0.1
     np.testing.assert_allclose(np.corrcoef(sample.T), np.corrcoef(X.T), atol=0.12)

@@ -12,7 +12,7 @@ from sklearn.datasets import make_moons
 
 from skmaf import DensityEnsemble, MAFDensity
 
-X, _ = make_moons(300, noise=0.1, random_state=0)
+X, _ = make_moons(600, noise=0.1, random_state=0)
 X_test, _ = make_moons(4000, noise=0.1, random_state=1)
 member = MAFDensity(n_layers=4, hidden_layer_sizes=(32,), max_iter=60, early_stopping=False)
 ensemble = DensityEnsemble(member, n_estimators=3, random_state=0).fit(X)
