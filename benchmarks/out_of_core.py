@@ -74,6 +74,10 @@ def opened(path, as_parquet):
     return np.load(path, mmap_mode="r")
 
 
+def in_memory(X):
+    return np.array(X) if isinstance(X, np.ndarray) else X.to_table().to_pandas()
+
+
 def peak_mb():
     """The largest resident set that the process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -124,7 +128,7 @@ def main():
         print(f"scored {n_scored:,} rows in {time.perf_counter() - start:.0f} s", flush=True)
         if args.compare:
             for seed in args.seeds:
-                fit_and_show("in memory", np.array(X), max_iter, imported_mb, seed)
+                fit_and_show("in memory", in_memory(X), max_iter, imported_mb, seed)
 
 
 if __name__ == "__main__":
