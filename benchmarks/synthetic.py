@@ -43,6 +43,7 @@ HERE = Path(__file__).resolve().parent
 MAX_ROWS = 5_000
 MAX_CATEGORIES = 255
 KEY = ["table", "tool", "seed"]
+FOLDERS = ("anomaly", "density")
 
 
 def load(path):
@@ -172,8 +173,11 @@ def measure(tool, frame, seed):
 
 def run(args):
     """Measure what the file does not have yet."""
-    files = args.frames.glob("*.csv") if args.frames else args.data.glob("*/*.npz")
-    paths = {path.name if args.frames else path.stem: path for path in sorted(files)}
+    if args.frames:
+        paths = {path.name: path for path in sorted(args.frames.glob("*.csv"))}
+    else:
+        files = [path for folder in FOLDERS for path in (args.data / folder).glob("*.npz")]
+        paths = {path.stem: path for path in sorted(files)}
     for seed in args.seeds:
         for name in args.tables or paths:
             frame = load(paths[name])

@@ -47,9 +47,9 @@ class Stopwatch:
         self.columns = find_columns(*args)
         return self.columns
 
-    def compare(self, best, flow, tol):
+    def compare(self, best, flow, tol, loss):
         """Takes the place of ``_Best.compare``, and calls it."""
-        compare(best, flow, tol)
+        compare(best, flow, tol, loss)
         now = process_time()
         seconds = now - self.started - self.paused
         if best.n_stale_epochs == 0:  # the weights just compared are those that are kept
@@ -72,7 +72,7 @@ def measure(table, seed, target):
     """Seconds until the target is passed (NaN if it never is), the score then, and the epochs."""
     density = MAFDensity(random_state=seed)
     watch = Stopwatch(table.test, target)
-    loop._Best.compare = lambda best, flow, tol: watch.compare(best, flow, tol)
+    loop._Best.compare = lambda best, *args: watch.compare(best, *args)
     table_fit.find_columns = watch.find_columns
     try:
         with warnings.catch_warnings():
