@@ -164,7 +164,8 @@ class MultiscaleTableDensity:
         N = check_rows(N, len(self.columns.columns))
         Z = self.columns.to_flow(N)
         by_network = self._network_log_probs(Z, self.noise_contexts)
-        log_probs = np.stack([_mean_density(by_network), self._kernel_log_prob(Z)])
+        by_kernel = _kernel_log_prob(self.kernel, Z) if self.kernel_share else np.zeros(len(Z))
+        log_probs = np.stack([_mean_density(by_network), by_kernel])
         return finite_log_prob(log_probs + self.columns.log_jacobian(N))
 
     @isolated_torch()
@@ -184,6 +185,26 @@ class MultiscaleTableDensity:
         of_levels = self._network_log_probs(self.columns.to_flow(N), self.noise_contexts)
         log_probs = np.concatenate([_mean_density(of_levels)[None], of_levels])
         return finite_log_prob(log_probs + self.columns.log_jacobian(N))
+
+    @isolated_torch()
+    def log_prob_of_kernel(self, N: np.ndarray, kernel: Kernel, scales: np.ndarray) -> np.ndarray:
+        """Return the log-densities of rows by another kernel, of values divided by scales.
+
+        Parameters
+        ----------
+        N : ndarray of shape (n, n_features)
+        kernel : Kernel
+        scales : ndarray of shape (n_values,)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n,), float64
+            In nats and units of N.
+        """
+        N = check_rows(N, len(self.columns.columns))
+        Z = self.columns.to_flow(N) / scales
+        log_jacobian = self.columns.log_jacobian(N) - ~np.isnan(Z) @ np.log(scales)
+        return finite_log_prob(_kernel_log_prob(kernel, Z) + log_jacobian)
 
     @isolated_torch()
     def sample(
@@ -253,17 +274,6 @@ class MultiscaleTableDensity:
         kernel = replace(self.kernel, bandwidths=self.noise.level(contexts))
         return replace(self, kernel=kernel, noise_contexts=contexts)
 
-    def _kernel_log_prob(self, Z: np.ndarray) -> np.ndarray:
-        """Return the log-density of rows of flow space by the kernel; 0 where it has no share."""
-        if not (self.kernel_share and Z.shape[1]):
-            return np.zeros(len(Z))
-        blocks = _whole_blocks(Z)
-        with threads_for(1):
-            parts = BatchSize(BLOCK_ROWS).batches(
-                lambda rows: self.kernel.log_prob(blocks[rows]), len(blocks)
-            )
-            return np.concatenate([part for _, part in parts])[: len(Z)]
-
     def _network_log_probs(self, Z: np.ndarray, contexts: np.ndarray) -> np.ndarray:
         """Return the network's log-density of rows of flow space at noise levels.
 
@@ -316,6 +326,16 @@ class MultiscaleTableDensity:
 def _mean_density(log_probs: np.ndarray) -> np.ndarray:
     """Return the logarithm of the mean density over the first axis."""
     return np.logaddexp.reduce(log_probs, axis=0) - np.log(len(log_probs))
+
+
+def _kernel_log_prob(kernel: Kernel, Z: np.ndarray) -> np.ndarray:
+    """Return the log-density of rows of flow space by a kernel; 0 where these have no columns."""
+    if Z.shape[1] == 0:
+        return np.zeros(len(Z))
+    blocks = _whole_blocks(Z)
+    with threads_for(1):
+        parts = BatchSize(BLOCK_ROWS).batches(lambda rows: kernel.log_prob(blocks[rows]), len(blocks))
+        return np.concatenate([part for _, part in parts])[: len(Z)]
 
 
 def _whole_blocks(Z: np.ndarray) -> np.ndarray:

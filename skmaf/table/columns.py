@@ -48,6 +48,11 @@ class Column(ABC):
         """Dimensions of flow space that hold standardised values of the column."""
 
     @property
+    def is_measure(self) -> bool:
+        """Whether standardised values may lie anywhere on a scale: two values alone do not."""
+        return True
+
+    @property
     def coded(self) -> list["Column"]:
         """What each code is of, with ``shares`` and ``numbers``: most often the column itself."""
         return [self] if self.n_codes else []
@@ -135,6 +140,10 @@ class Continuous(Column):
 
     n_codes = 0
     n_values = 1
+
+    @property
+    def is_measure(self) -> bool:
+        return not self.regular or self.grid is None or len(self.grid) > 2
 
     def values(self, x: np.ndarray) -> np.ndarray:
         t = self._transformed(x)
@@ -445,6 +454,7 @@ class OneHot(Column):
     shares: np.ndarray
 
     n_codes = 0
+    is_measure = False
 
     @property
     def n_values(self) -> int:

@@ -51,6 +51,12 @@ class Columns:
         of_values = positions.repeat([column.n_values for column in self.columns])
         return np.concatenate([of_codes, of_values])
 
+    @cached_property
+    def are_measures(self) -> np.ndarray:
+        """Which standardised values may lie anywhere on a scale, shape (n_values,)."""
+        parts = [[column.is_measure] * column.n_values for column in self.columns]
+        return np.array(sum(parts, []), dtype=bool)
+
     @property
     def discrete(self) -> list[Any]:
         """What has a code, in the order of the codes."""
