@@ -93,10 +93,11 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
 
     Notes
     -----
-    With one continuous target quantiles are those of the density, up to interpolation between
-    points a sixth of a standard deviation of base space apart; with one target of few values they
-    are exact. With several targets, or point masses, means and quantiles are those of 1,000 draws,
-    always the same ones.
+    Means, quantiles and intervals are those of targets as `sample` draws them: none is beyond the
+    ends that it keeps. With one continuous target quantiles are those of the density, up to
+    interpolation between points a sixth of a standard deviation of base space apart; with one
+    target of few values they are exact. With several targets, or point masses, means and quantiles
+    are those of 1,000 draws, always the same ones.
 
     References
     ----------
@@ -175,7 +176,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             checkpoint=self._open_checkpoint(),
         )
         predictor = Predictor.of(density, seed_from(self.random_state))
-        excess = predictor.excess(context[calibration], Y[calibration])
+        excess = predictor.excess(context[calibration], constraints, Y[calibration])
         found = {
             "context_encoder_": encoder,
             "calibration_scores_": np.sort(excess, axis=0),
@@ -418,9 +419,15 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         return self._labelled(np.moveaxis(ends, 1, 2), X, bound=BOUNDS)
 
     def _predicted(self, X: Any, function: Any) -> np.ndarray:
-        """Return what a function of distributions gives for the rows; targets come last."""
+        """Return numbers that a function of distributions gives for the rows; targets come last.
+
+        Like draws they go beyond no end of a target, though quantiles beyond all nodes may.
+        """
         check_is_fitted(self)
-        return self._predictor.apply(self._context(X), function)
+        numbers = self._predictor.apply(self._context(X), self.constraints_, function)
+        low, high = np.transpose([column.limits for column in self.columns_.columns])
+        ends = self.constraints_.ends
+        return np.clip(numbers, np.maximum(low, ends.lowest), np.minimum(high, ends.highest))
 
     def _shaped(self, values: np.ndarray, axis: int = -1) -> np.ndarray:
         """Return values without the dimension of targets if y had none."""

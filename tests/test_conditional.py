@@ -154,6 +154,25 @@ class TestTheDensityAndWhatFollowsFromIt:
         assert density.sample(X, 20, random_state=0).min() >= 0
         assert density.predict_interval(X[:10], 0.9).min() >= 0
 
+    @pytest.mark.parametrize("form", ["exact", "counts", "a pile", "two targets"])
+    def test_predictions_are_of_the_targets_that_are_drawn(self, form):
+        X, y = linear(300)
+        y = np.exp(0.4 * (y - 3))
+        y = {"counts": np.round(9 * y), "a pile": np.abs(X[:, 1])}.get(form, y)
+        Y = np.column_stack([y, 2 * y]) if form == "two targets" else y
+        density = small(max_iter=10).fit(X, Y)
+        X = X[:60]
+        drawn = density.sample(X, 400, random_state=0)
+        levels = density.predict_quantiles(X, [0.05, 0.5, 0.95])
+        results = [density.predict(X), levels, density.predict_interval(X, 0.9)]
+        assert all(result.min() >= 0 <= drawn.min() for result in results)
+        below = (drawn[..., None] <= np.expand_dims(levels, 1)).mean(axis=(0, 1))
+        assert below == pytest.approx(np.full(below.shape, [0.05, 0.5, 0.95]), abs=0.025)
+        error = drawn.std(axis=1) / 400**0.5
+        assert (np.abs(drawn.mean(axis=1) - density.predict(X)) < 6 * error).all()
+        if form == "two targets":  # which follow from each other in each draw
+            assert density.predict(X)[:, 1] == pytest.approx(2 * density.predict(X)[:, 0])
+
     def test_quantiles_rise(self, normal):
         X, _ = linear(50, seed=2)
         assert (

@@ -10,6 +10,8 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from ..table.columns import Continuous, Discrete
+from ..table.constraints import RowConstraints
+from .drawing import draw_rows
 from .prediction import BASE_NODES, INTERPOLATION, QUADRATURE_WEIGHTS, ConditionalDistribution
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ RowFunction = Callable[[ConditionalDistribution, slice, int], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Gives the distribution of each target by weighted nodes.
+    """Gives the distribution of each target by weighted nodes: that of targets that are drawn.
+
+    So methods take the constraints that these keep.
 
     Attributes
     ----------
@@ -54,47 +58,53 @@ class Predictor:
         nodes = np.sort(errors, axis=None).reshape(N_BASELINE_NODES, -1).mean(axis=1)
         return cls(density, seed, nodes)
 
-    def apply(self, context: np.ndarray, function: RowFunction) -> np.ndarray:
+    def apply(
+        self, context: np.ndarray, constraints: RowConstraints, function: RowFunction
+    ) -> np.ndarray:
         """Return what a function of distributions gives for all rows; targets come last."""
         parts = []
         for rows in gen_batches(
             len(context), max(1, BATCH_NUMBERS // (N_BASELINE_NODES + N_DRAWS))
         ):
-            distributions = self.distributions(context[rows])
+            distributions = self.distributions(context[rows], constraints)
             results = [function(each, rows, j) for j, each in enumerate(distributions)]
             parts.append(np.stack(results, axis=-1))
         return np.concatenate(parts)
 
-    def excess(self, context: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    def excess(self, context: np.ndarray, constraints: RowConstraints, Y: np.ndarray) -> np.ndarray:
         """Return how far from the median targets are, in probability, shape (n, n_targets)."""
-        return self.apply(context, lambda distribution, rows, j: distribution.excess(Y[rows, j]))
+        return self.apply(
+            context, constraints, lambda distribution, rows, j: distribution.excess(Y[rows, j])
+        )
 
-    def distributions(self, context: np.ndarray) -> list[ConditionalDistribution]:
+    def distributions(
+        self, context: np.ndarray, constraints: RowConstraints
+    ) -> list[ConditionalDistribution]:
         """Return the distribution of each target, given each row of the context."""
         columns = self.density.columns.columns
         if len(columns) == 1 and isinstance(columns[0], Discrete):
             return [self._of_categories(columns[0], context)]
         if len(columns) == 1 and isinstance(columns[0], Continuous):
-            return [self._of_quadrature(columns[0], context)]
-        drawn = np.stack(list(self.draws(context)))
+            return [self._of_quadrature(columns[0], context, constraints)]
+        drawn = np.stack(
+            [
+                draw_rows(self.density, constraints, N_DRAWS, self.seed, repeated)
+                for repeated in _repeated(context)
+            ]
+        )
         weights = np.full(drawn.shape[:2], 1 / N_DRAWS)
         return [
             ConditionalDistribution(values, weights, is_discrete=True)
             for values in np.moveaxis(drawn, 2, 0)
         ]
 
-    def draws(self, context: np.ndarray) -> Iterator[np.ndarray]:
-        """Return draws for each row, shape (N_DRAWS, n_targets)."""
-        for row in context:
-            repeated = np.tile(row, (N_DRAWS, 1))
-            yield self.density.sample(N_DRAWS, self.seed, context=repeated)
-
     def negative_entropies(self, context: np.ndarray) -> np.ndarray:
-        """Return the mean log-density of the draws of each row."""
-        of_row = zip(self.draws(context), context)
-        return np.array(
-            [self.density.log_prob(Y, np.tile(row, (N_DRAWS, 1))).mean() for Y, row in of_row]
-        )
+        """Return the mean log-density of draws of each row, which keep no constraints."""
+        means = []
+        for repeated in _repeated(context):
+            Y = self.density.sample(N_DRAWS, self.seed, context=repeated)
+            means.append(self.density.log_prob(Y, repeated).mean())
+        return np.array(means)
 
     def _of_categories(self, column: Any, context: np.ndarray) -> ConditionalDistribution:
         values = np.tile(column.categories, (len(context), 1))
@@ -107,8 +117,13 @@ class Predictor:
         weights = weights / weights.sum(axis=1, keepdims=True)
         return ConditionalDistribution(values, weights, is_discrete=True)
 
-    def _of_quadrature(self, column: Any, context: np.ndarray) -> ConditionalDistribution:
-        """Return nodes of base space taken through the flow, and those of the baseline."""
+    def _of_quadrature(
+        self, column: Any, context: np.ndarray, constraints: RowConstraints
+    ) -> ConditionalDistribution:
+        """Return nodes of base space taken through the flow, and those of the baseline.
+
+        They are mirrored as draws are, but not moved to a grid.
+        """
         values = self.density.from_base_nodes(BASE_NODES, context) @ INTERPOLATION
         weights = np.tile(QUADRATURE_WEIGHTS, (len(context), 1))
         baseline = self.density.baseline
@@ -118,4 +133,10 @@ class Predictor:
             share = baseline.share
             beside = np.full((len(context), N_BASELINE_NODES), share / N_BASELINE_NODES)
             weights = np.hstack([weights * (1 - share), beside])
-        return ConditionalDistribution(column.untransform(values), weights, is_discrete=False)
+        values = constraints.ends.mirrored(column.reflected(column.untransform(values)))
+        return ConditionalDistribution(values, weights, is_discrete=False)
+
+
+def _repeated(context: np.ndarray) -> Iterator[np.ndarray]:
+    """Return the context of the draws for each row."""
+    return (np.tile(row, (N_DRAWS, 1)) for row in context)

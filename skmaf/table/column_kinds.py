@@ -281,6 +281,7 @@ def _numbers(
         transform = Asinh.fit(x)
     elif isinstance(kind, tuple):
         transform = bounds_transform(*kind, x[is_other])
+        low, high = np.clip([low, high], *_limits(kind)).tolist()
     others = _continuous(x[is_other], weights[is_other], step, transform)
     decimals = exact_decimals_of(values) if others.regular else None
     others = replace(others, low=low, high=high, decimals=decimals)

@@ -65,6 +65,11 @@ class Column(ABC):
         """Return the standardised values, shape (n, `n_values`)."""
         return np.empty((len(x), 0))
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the largest value that may be drawn, infinite if there is none."""
+        return -np.inf, np.inf
+
     def copies(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the values whose densities add up to that of ``x``: of most columns x itself."""
         return (x,)
@@ -145,6 +150,10 @@ class Continuous(Column):
     def is_measure(self) -> bool:
         return not self.regular or self.grid is None or len(self.grid) > 2
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        return self.low, self.high
+
     def values(self, x: np.ndarray) -> np.ndarray:
         t = self._transformed(x)
         if self.is_step_stretched:
@@ -208,7 +217,7 @@ class Continuous(Column):
         Others are moved to the regular grid if there is one, and else stay where they are. Those
         beyond an edge are reflected by it.
         """
-        x = self._reflected(x)
+        x = self.reflected(x)
         if self.grid is None:
             return x
         if not self.regular:
@@ -224,7 +233,7 @@ class Continuous(Column):
         snapped = np.where(np.abs(x - nearest) <= self.step / 2, nearest, others)
         return np.clip(snapped, self.low, self.high)
 
-    def _reflected(self, x: np.ndarray) -> np.ndarray:
+    def reflected(self, x: np.ndarray) -> np.ndarray:
         """Return values between the edges, or within half a step of them on a regular grid."""
         half = self.step / 2 if self.regular else 0.0
         low = self.low - half
@@ -406,6 +415,11 @@ class PointMasses(Column):
     def points(self) -> np.ndarray:
         """The point masses, in order."""
         return self.categories[:-1]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        low, high = self.others.limits
+        return min(low, self.points[0]), max(high, self.points[-1])
 
     def _find(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return positions of the nearest point masses, and whether the values are these."""

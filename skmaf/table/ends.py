@@ -57,11 +57,14 @@ class Ends:
 
     def hold(self, N: np.ndarray, drawn: np.ndarray) -> None:
         """Mirror drawn cells that are beyond the ends, in place."""
+        N[drawn] = np.clip(self.mirrored(N), self.lowest, self.highest)[drawn]
+
+    def mirrored(self, N: np.ndarray) -> np.ndarray:
+        """Return cells, of which those beyond the mirrors are mirrored."""
+        low = self.lowest - self.halves
+        high = self.highest + self.halves
         with np.errstate(invalid="ignore", over="ignore"):
-            below = 2 * (self.lowest - self.halves) - N
-            above = 2 * (self.highest + self.halves) - N
-            mirrored = np.where(self.lowest > N, below, np.where(self.highest < N, above, N))
-        N[drawn] = np.clip(mirrored, self.lowest, self.highest)[drawn]
+            return np.where(low > N, 2 * low - N, np.where(high < N, 2 * high - N, N))
 
     def outside(self, N: np.ndarray) -> np.ndarray:
         """Return which cells are beyond the ends."""

@@ -107,6 +107,10 @@ class Heaped(Column):
         return cls(grid, label, rounds, others, column.decimals)
 
     @property
+    def limits(self) -> tuple[float, float]:
+        return self.rounds.limits
+
+    @property
     def coded(self) -> list[Column]:
         return [self.label]
 
