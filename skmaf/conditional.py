@@ -203,7 +203,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         Y, _ = without_weightless(Y, sample_weight)
         X, sample_weight = without_weightless(X, sample_weight)
         if is_warm:
-            self._check_n_targets(Y)
+            self._check_targets(y, Y)
             N = encode_rows(self, X)
             targets = self._targets
             of_targets, of_context = self._split_kinds(X, _named(y, Y))
@@ -229,10 +229,17 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         kinds = self.column_kinds or {}
         return {name: kinds[name] for name in kinds if name not in of_context}, of_context
 
-    def _check_n_targets(self, Y: np.ndarray) -> None:
+    def _check_targets(self, y: Any, Y: np.ndarray) -> None:
+        """Refuse other targets than those of `fit`; the name of a single one does not matter."""
         n_targets = len(self.columns_.columns)
         if Y.shape[1] != n_targets:
             raise ValueError(f"y has {Y.shape[1]} columns, and it had {n_targets} in fit.")
+        names = column_names(_named(y, Y))
+        if names is not None and n_targets > 1 and not self._targets.may_be_called(names):
+            raise ValueError(
+                f"The columns of y should match those that were passed during fit: y has {names}, "
+                f"and fit had {self._targets.keys}, in that order."
+            )
 
     def _context(self, X: Any) -> np.ndarray:
         N = encode_rows(self, X)
@@ -257,7 +264,8 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         Raises
         ------
         ValueError
-            If X or y do not fit what `fit` saw, or y holds what is no finite number.
+            If X or y do not fit what `fit` saw, names of several targets included, or y holds what
+            is no finite number.
         """
         context = self._context(X)
         if y is None:
@@ -265,7 +273,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         y = unwrapped("y", y)
         check_consistent_length(X, y)
         Y, _ = _read_targets(y, self)
-        self._check_n_targets(Y)
+        self._check_targets(y, Y)
         return self.density_.log_prob(Y, context)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -464,8 +472,16 @@ class _Targets:
     @property
     def names(self) -> list:
         """What columns of answers are called."""
-        positions = list(range(len(self.keys)))
-        return [f"y{j}" for j in positions] if self.keys == positions else self.keys
+        return self.keys if self._are_named else [f"y{j}" for j in range(len(self.keys))]
+
+    @property
+    def _are_named(self) -> bool:
+        return self.keys != list(range(len(self.keys)))
+
+    def may_be_called(self, names: list) -> bool:
+        """Return whether columns of these names may be these targets, in this order."""
+        are_keys = column_keys(names, len(names)) == self.keys
+        return are_keys or not (self._are_named or set(names) == set(self.keys))
 
 
 def _levels(q: Any) -> dict[str, np.ndarray]:

@@ -673,6 +673,36 @@ class TestBadInput:
         with pytest.raises(ValueError, match="y contains NaN"):
             quick.score(X, np.full(20, np.nan))
 
+    def test_other_names_of_targets_than_in_fit(self):
+        X, y = linear(60)
+        Y = pd.DataFrame({"a": y, "b": 2 - y})
+        density = small(max_iter=1, warm_start=True).fit(X, Y)
+        scores = density.score_samples(X, Y)
+        assert (density.score_samples(X, Y.to_numpy()) == scores).all()
+        for other in [Y[["b", "a"]], Y.rename(columns={"b": "c"})]:
+            message = re.escape(f"y has {list(other)}, and fit had ['a', 'b'], in that order")
+            for method in [density.score_samples, density.score, density.fit]:
+                with pytest.raises(ValueError, match=message):
+                    method(X, other)
+
+    def test_targets_that_are_called_by_their_positions(self):
+        X, y = linear(60)
+        Y = pd.DataFrame(np.column_stack([y, 2 - y]))
+        density = small(max_iter=1).fit(X, Y)
+        scores = density.score_samples(X, Y)
+        for other in [Y.to_numpy(), Y.set_axis(["a", "b"], axis=1)]:
+            assert (density.score_samples(X, other) == scores).all()
+        with pytest.raises(ValueError, match="y has .1, 0., and fit had .0, 1., in that order"):
+            density.score_samples(X, Y.set_axis([1, 0], axis=1))
+
+    def test_the_name_of_a_single_target_does_not_matter(self):
+        X, y = linear(60)
+        density = small(max_iter=1, warm_start=True).fit(X, pd.Series(y, name="a"))
+        scores = density.score_samples(X, y)
+        for other in [pd.Series(y, name="b"), pd.DataFrame({"c": y})]:
+            assert (density.score_samples(X, other) == scores).all()
+        assert density.fit(X, pd.Series(y, name="b")).n_iter_ == 2
+
     def test_other_columns_than_in_fit(self, quick):
         for method in [quick.predict, quick.sample, quick.score_samples, quick.predict_interval]:
             with pytest.raises(
