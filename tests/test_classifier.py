@@ -350,6 +350,12 @@ class TestTables:
         assert small().fit(X[:, :2], y).score(X[:, :2], y) > 0.9
         assert np.isfinite(small(max_iter=3).fit(X, y).predict_log_proba(X)).all()
 
+    def test_columns_that_are_all_constant(self):
+        classifier = small(max_iter=2).fit(np.ones((60, 2)), np.arange(60) % 3 == 0)
+        proba = classifier.predict_proba([[1, 1], [1, 7]])
+        assert proba == pytest.approx(np.tile([2 / 3, 1 / 3], (2, 1)))
+        assert (classifier.sample(3, random_state=0)[0] == 1).all()
+
     def test_column_that_is_constant_in_a_class(self):
         X, y = two_normals(200)
         X[~y, 1] = 0

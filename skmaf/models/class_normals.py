@@ -18,13 +18,13 @@ class ClassNormals:
     ----------
     columns : Columns
     means : ndarray of shape (n_classes, n_values)
-    errors : Gaussian
-        The distribution of rows off the mean of their class.
+    errors : Gaussian or None
+        The distribution of rows off the mean of their class; None if all columns are constant.
     """
 
     columns: Columns
     means: np.ndarray
-    errors: Gaussian
+    errors: Gaussian | None
 
     @classmethod
     def learn(
@@ -34,10 +34,14 @@ class ClassNormals:
         columns = find_columns(standardised_column, N, weights, n_categories)
         Z = columns.to_flow(N)
         trend = Trend.learn(Z, indicators, weights)
-        errors = Gaussian.learn(Z - trend.predict(indicators), weights)
+        errors = None
+        if columns.n_values:
+            errors = Gaussian.learn(Z - trend.predict(indicators), weights)
         return cls(columns, trend.predict(np.eye(indicators.shape[1])), errors)
 
     def log_probs(self, N: np.ndarray) -> np.ndarray:
         """Return the log-density of each row in each class, up to what is the same in all."""
+        if self.errors is None:
+            return np.zeros((len(N), len(self.means)))
         Z = self.columns.to_flow(N)
         return np.column_stack([self.errors.log_prob(Z - mean) for mean in self.means])
