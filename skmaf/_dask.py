@@ -93,8 +93,7 @@ def _ask_parts(
         of_parts["y"] = same.pop("y")
         _check_targets(X, of_parts["y"])
     if "random_state" in others:
-        n_parts = X.numblocks[0] if _is_array(X) else X.npartitions
-        of_parts["random_state"] = part_seeds(others["random_state"], n_parts)
+        of_parts["random_state"] = part_seeds(others["random_state"], _n_parts(X))
     model = shared_estimator(estimator)
     ask_all = _ask_chunks if _is_array(X) else _ask_partitions
     return ask_all(method, X, model, same, of_parts, empty)
@@ -107,7 +106,7 @@ def _ask_chunks(
 
     empty = np.asarray(empty)
     X = X.rechunk({1: -1})
-    if "y" in of_parts and not np.isnan(X.shape[0]):
+    if "y" in of_parts and _have_known_lengths(X, of_parts["y"]):
         of_parts["y"] = of_parts["y"].rechunk({0: X.chunks[0]})
     if "random_state" in of_parts:
         of_parts["random_state"] = da.from_array(of_parts["random_state"], chunks=1)
@@ -208,11 +207,23 @@ def _check_targets(X: Any, y: Any) -> None:
             f"X is a Dask {type(X).__name__}, and y is a {type(y).__name__}: give both as Dask "
             "arrays, or both as Dask dataframes."
         )
-    can_rechunk = _is_array(X) and not np.isnan(X.shape[0] + y.shape[0])
-    if not can_rechunk and X.npartitions != y.npartitions:
-        raise ValueError(
-            f"X has {X.npartitions} partitions, and y has {y.npartitions}: give both the same."
-        )
+    count: Callable[[Any], int] = _n_parts
+    what = "chunks of rows" if _is_array(X) else "partitions"
+    if _is_array(X) and _have_known_lengths(X, y):
+        count = len
+        what = "rows"
+    if count(X) != count(y):
+        raise ValueError(f"X has {count(X)} {what}, and y has {count(y)}: give both the same.")
+
+
+def _n_parts(rows: Any) -> int:
+    """Return in how many parts rows come; an array may be cut between its columns, too."""
+    return rows.numblocks[0] if _is_array(rows) else rows.npartitions
+
+
+def _have_known_lengths(X: Any, y: Any) -> bool:
+    """Return whether arrays say how many rows they have."""
+    return not np.isnan(X.shape[0] + y.shape[0])
 
 
 def _as_series(value: Any) -> pd.Series:

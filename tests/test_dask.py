@@ -498,6 +498,20 @@ def test_targets_come_in_the_parts_of_the_rows(X, regressor):
     frame = dd.from_pandas(pd.DataFrame(X), npartitions=3)
     with pytest.raises(ValueError, match="X has 3 partitions, and y has 2"):
         regressor.score_samples(frame[[0, 1]], frame[2].repartition(npartitions=2))
+    with pytest.raises(ValueError, match=f"X has {len(X)} rows, and y has {len(X) - 1}"):
+        regressor.score_samples(rows, rows[:-1, 0])
+
+
+def test_targets_of_unknown_chunk_sizes(X, regressor):
+    rows = da.from_array(X[:, :2], chunks=(50, 1))
+    targets = da.from_array(X[:, 2], chunks=50)
+    expected = regressor.score_samples(X[:, :2], X[:, 2])
+    some = rows[:, 0] < np.inf
+    for x, y in [(rows[some], targets[some]), (rows, targets[some]), (rows[some], targets)]:
+        np.testing.assert_allclose(regressor.score_samples(x, y).compute(), expected, **ROUNDING)
+    halves = targets.rechunk(25)
+    with pytest.raises(ValueError, match="X has 3 chunks of rows, and y has 5"):
+        regressor.score_samples(rows[some], halves[halves < np.inf])
 
 
 def test_threads_share_one_estimator(X, density, messy, detector):
