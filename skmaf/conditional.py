@@ -370,18 +370,18 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         ValueError
             If a level is not between 0 and 1.
         """
-        levels = np.asarray(q, dtype=np.float64)
-        is_inside = np.all((levels > 0) & (levels < 1))
-        if levels.ndim > 1 or levels.size == 0 or not is_inside:
-            raise ValueError(
-                f"q must be one or more levels between 0 and 1, both excluded, got {q!r}."
-            )
-        wanted = np.atleast_1d(levels)
-        quantiles = self._predicted(X, lambda distribution, rows, j: distribution.quantiles(wanted))
+        along = _levels(q)
+        levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
+        quantiles = self._predicted(X, lambda distribution, rows, j: distribution.quantiles(levels))
         quantiles = np.moveaxis(quantiles, 1, 2)
-        return self._labelled(quantiles if levels.ndim else quantiles[:, :, 0], X, **_levels(q))
+        return self._labelled(quantiles if along else quantiles[:, :, 0], X, **along)
 
-    @lazy_on_dask(lambda self, X, coverage: self._outline(X, bound=BOUNDS))
+    def _interval_outline(self, X: Any, coverage: float) -> Any:
+        """Return what `predict_interval` gives of no rows."""
+        self._reach(coverage)
+        return self._outline(X, bound=BOUNDS)
+
+    @lazy_on_dask(_interval_outline)
     def predict_interval(self, X: Any, coverage: float = 0.9) -> Any:
         """Central intervals of each target, which hold it with probability ``coverage`` at least.
 
@@ -412,6 +412,12 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             tell.
         """
         check_is_fitted(self)
+        levels = 0.5 + np.outer(self._reach(coverage), [-1, 1])
+        ends = self._predicted(X, lambda distribution, rows, j: distribution.quantiles(levels[j]))
+        return self._labelled(np.moveaxis(ends, 1, 2), X, bound=BOUNDS)
+
+    def _reach(self, coverage: float) -> np.ndarray:
+        """Return how far from the median intervals go, in probability, for each target."""
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage must be between 0 and 1, both excluded, got {coverage!r}.")
         n = len(self.calibration_scores_)
@@ -422,9 +428,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
                 f"coverage={coverage} cannot be told from {n} rows that calibrate: ask for at "
                 f"most {most}, or fit on more rows or with a larger validation_fraction."
             )
-        levels = 0.5 + np.outer(self.calibration_scores_[rank - 1], [-1, 1])
-        ends = self._predicted(X, lambda distribution, rows, j: distribution.quantiles(levels[j]))
-        return self._labelled(np.moveaxis(ends, 1, 2), X, bound=BOUNDS)
+        return self.calibration_scores_[rank - 1]
 
     def _predicted(self, X: Any, function: Any) -> np.ndarray:
         """Return numbers that a function of distributions gives for the rows; targets come last.
@@ -485,8 +489,18 @@ class _Targets:
 
 
 def _levels(q: Any) -> dict[str, np.ndarray]:
-    """Return what is along the last dimension of quantiles; nothing of a single level."""
-    return {"quantile": np.asarray(q, dtype=np.float64)} if np.ndim(q) else {}
+    """Return what is along the last dimension of quantiles; nothing of a single level.
+
+    Raises
+    ------
+    ValueError
+        If a level is not between 0 and 1.
+    """
+    levels = np.asarray(q, dtype=np.float64)
+    is_inside = np.all((levels > 0) & (levels < 1))
+    if levels.ndim > 1 or levels.size == 0 or not is_inside:
+        raise ValueError(f"q must be one or more levels between 0 and 1, both excluded, got {q!r}.")
+    return {"quantile": levels} if levels.ndim else {}
 
 
 def _encoder(codec: TableCodec, N: np.ndarray, weights: np.ndarray) -> ContextEncoder:

@@ -478,6 +478,18 @@ def test_wrong_rows_are_refused_at_once(X, messy, density, messy_density):
         messy_density.impute(rows, n_draws=2)
 
 
+def test_wrong_levels_are_refused_at_once(X, regressor):
+    rows = da.from_array(X[:, :2], chunks=(50, 2))
+    with pytest.raises(ValueError, match="q must be one or more levels between 0 and 1"):
+        regressor.predict_quantiles(rows, 1.5)
+    with pytest.raises(ValueError, match="coverage must be between 0 and 1"):
+        regressor.predict_interval(rows, 1.5)
+    with pytest.raises(ValueError, match="coverage=0.999 cannot be told"):
+        regressor.predict_interval(rows, coverage=0.999)
+    with pytest.raises(ValueError, match="n_samples must be a positive integer"):
+        regressor.sample(rows, 0)
+
+
 def test_fit_says_how_to_get_rows_into_memory(X, messy):
     array = da.from_array(X)
     frame = dd.from_pandas(messy, npartitions=2)
