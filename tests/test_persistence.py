@@ -42,6 +42,7 @@ from skmaf import (
     MultiscaleDensity,
     VariationalFlow,
 )
+from skmaf.persistence import classes
 from skmaf.persistence.archive import BEFORE_HASH, NO_HASH
 from skmaf.persistence.decoding import restored
 from skmaf.persistence.encoding import describe
@@ -552,6 +553,8 @@ HOSTILE = {
     "no estimator": put("root", {"list": []}),
     "own class": put_object("os.system", state={}),
     "other module": put_object("..os.path", state={}),
+    "command line": put_object("__main__.X", state={}),
+    "integration": put_object("pyod.DensityDetector", state={}),
     "function": put_object("persistence.files.save", state={}),
     "imported": put_object("density.np", state={}),
     "not of here": put_object("density.TransformerMixin", state={}),
@@ -580,6 +583,21 @@ def test_hostile_files_are_refused(name, content, path):
     path.write_bytes(forged(content, HOSTILE[name]))
     with pytest.raises(ValueError, match="density.skmaf"):
         skmaf.load(path)
+
+
+@pytest.mark.parametrize("name", ["__main__.X", "cli.model.Model", "pyod.DensityDetector"])
+def test_modules_without_classes_of_files_are_not_imported(name, monkeypatch):
+    monkeypatch.setattr(classes, "import_module", lambda path: pytest.fail(f"imports {path}"))
+    with pytest.raises(ValueError, match="knows no class"):
+        classes.class_of(name)
+
+
+def test_files_may_name_all_estimators():
+    public = [getattr(skmaf, name) for name in skmaf.__all__]
+    estimators = [kind for kind in public if isinstance(kind, type)]
+    estimators = [kind for kind in estimators if issubclass(kind, BaseEstimator)]
+    assert all(classes.class_of(classes.name_of(kind)) is kind for kind in estimators)
+    assert MAFDensity in estimators
 
 
 def test_parameters_that_came_later_have_their_defaults(content, path):

@@ -4,12 +4,29 @@ A file names a class as it is found from here, so that a file says nothing that 
 """
 
 import inspect
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from torch import nn
 
 PACKAGE = __name__.split(".")[0]
+# modules of skmaf, or packages, whose classes files may name; no others are imported for a file
+HOMES = {
+    "classifier",
+    "conditional",
+    "density",
+    "ensemble",
+    "flows",
+    "imblearn",
+    "inference",
+    "models",
+    "multiscale",
+    "outlier",
+    "table",
+    "training",
+    "variational",
+}
 # where classes are now that files of earlier versions name elsewhere
 MOVED: dict[str, str] = {"table.columns.Columns": "table.flow_space.Columns"}
 # of scikit-learn and torch: what they keep is numbers, names and arrays
@@ -35,9 +52,9 @@ OTHERS = {
 
 def name_of(kind: type) -> str | None:
     """Return what a file calls a class, None if it may not hold such objects."""
-    module = kind.__module__
-    if module.startswith(f"{PACKAGE}.") and "." not in kind.__qualname__:
-        return f"{module.removeprefix(f'{PACKAGE}.')}.{kind.__name__}"
+    package, _, module = kind.__module__.partition(".")
+    if package == PACKAGE and module.split(".")[0] in HOMES and "." not in kind.__qualname__:
+        return f"{module}.{kind.__name__}"
     public = OTHERS.get(kind.__name__)
     if public is not None and getattr(import_module(public), kind.__name__) is kind:
         return kind.__name__
@@ -50,12 +67,11 @@ def class_of(name: str) -> type:
     if name in OTHERS:
         return getattr(import_module(OTHERS[name]), name)
     path, _, class_name = name.rpartition(".")
-    if not all(part.isidentifier() for part in path.split(".")):
-        raise ValueError(f"{name!r} is no class")
-    try:
-        found = getattr(import_module(f"{PACKAGE}.{path}"), class_name, None)
-    except ImportError:
-        found = None
+    parts = path.split(".")
+    found = None
+    if parts[0] in HOMES and all(part.isidentifier() for part in parts):
+        with suppress(ModuleNotFoundError):
+            found = getattr(import_module(f"{PACKAGE}.{path}"), class_name, None)
     if not inspect.isclass(found) or name_of(found) != name:
         raise ValueError(f"{PACKAGE} knows no class {name!r}")
     return found
