@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import stat
 import struct
 import subprocess
@@ -42,10 +43,12 @@ from skmaf import (
     MultiscaleDensity,
     VariationalFlow,
 )
+from skmaf.models.isolation import Isolation
 from skmaf.persistence import classes
 from skmaf.persistence.archive import BEFORE_HASH, NO_HASH
 from skmaf.persistence.decoding import restored
 from skmaf.persistence.encoding import describe
+from skmaf.table.missing import MissingPatterns
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -380,6 +383,7 @@ def test_search_trees(kind, metric, is_weighted, n_rows, n_columns):
     [
         ("metric", {"dict": [["metric", "pyfunc"]]}),
         ("metric", {"dict": [["metric", "minkowski"], ["p", -1]]}),
+        ("metric", {"dict": [["metric", "minkowski"], ["p", 3], ["w", {"array": 1}]]}),
         ("kind", "Tree"),
         ("weights", {"array": 1}),
         ("rows", {"array": 1}),
@@ -537,6 +541,41 @@ def put_object(name, **parts):
     return change
 
 
+def put_state(key, value):
+    def change(described, arrays):
+        state = {"bit_generator": "MT19937", "has_gauss": 0, "gauss": 0.0}
+        inner = {"key": {"array": 0}, "pos": 624, key: value}
+        arrays["0"] = np.zeros(624, np.uint32)
+        state = [*map(list, state.items()), ["state", {"dict": [*map(list, inner.items())]}]]
+        described["root"] = {"random_state": {"dict": state}}
+
+    return change
+
+
+def shared_parts(holder):
+    """Return what makes a chain of objects, each of which holds the one before twice."""
+
+    def change(described, arrays):
+        described["objects"] = [holder([])]
+        for place in range(60):
+            described["objects"].append(holder([{"object": place}] * 2))
+        described["root"] = {"set": [{"object": 60}]}
+
+    return change
+
+
+def module_of(parts):
+    parts = {str(i): part for i, part in enumerate(parts)}
+    return {"class": "ModuleList", "state": {}, "parameters": {}, "buffers": {}, "parts": parts}
+
+
+def categories_of(parts):
+    return {
+        "class": "table.cells.NewCategories",
+        "state": {"column": "x", "categories": {"tuple": parts}},
+    }
+
+
 TREE = {
     "n_features": 2,
     "max_depth": 1,
@@ -574,6 +613,13 @@ HOSTILE = {
     "tree": put("root", {"tree": {"dict": [[key, value if isinstance(value, (int, dict)) else value]
                                             for key, value in TREE.items()]}}),
     "weights": put_object("flows.layers.Flow", state={}, parameters={"w": 3}, buffers={}, parts={}),
+    "state beyond its end": put_state("pos", 625),
+    "state before its start": put_state("pos", -1),
+    "modules by many ways": shared_parts(module_of),
+    "hashes by many ways": shared_parts(categories_of),
+    "dtype of others": put(
+        "root", {"frame_dtype": ["Array", {"dict": [["inner", {"frame_dtype": ["Int8",
+                 {"dict": []}]}], ["shape", {"tuple": [1]}]]}]}),
     "later format": put("format", 99),
 }  # fmt: skip
 
@@ -629,6 +675,33 @@ def test_a_tree_that_leads_astray_is_refused():
                 continue
             # no child, and so no harm
             again.sample(20, random_state=0)
+
+
+@pytest.mark.parametrize("is_table", [True, False])
+def test_a_tree_of_other_columns_is_refused(is_table):
+    """No row is as wide as it says."""
+    rows = np.random.RandomState(0).randn(99, 3)
+    if is_table:
+        rows[rows[:, 0] > 0, 2] = np.nan
+        holder = MissingPatterns.learn(rows, np.ones(99))
+    else:
+        holder = Isolation.fit(rows, n_trees=1, seed=0)
+    described, arrays, _ = describe(holder)
+    text = re.sub(r'"n_features", \d+', '"n_features", 2000000001', json.dumps(described))
+    place = int(re.search(r'"feature", {"array": (\d+)', text).group(1))
+    arrays[place] = np.where(arrays[place] < 0, -2, 2_000_000_000)
+    again, _ = restored(json.loads(text), lambda i: arrays[i].copy())
+    ask = (lambda: again.draw(rows, np.random)) if is_table else (lambda: again.score_samples(rows))
+    with pytest.raises(ValueError, match="a tree sorts rows of 2000000001 columns"):
+        ask()
+
+
+def test_neighbours_of_other_columns_are_refused():
+    estimator = LocalOutlierFactor(3, algorithm="brute", novelty=True).fit(ARRAY)
+    assert same(written_and_read(estimator).score_samples(ARRAY), estimator.score_samples(ARRAY))
+    estimator.n_features_in_ = 30_000
+    with pytest.raises(ValueError, match="neighbours have other columns"):
+        written_and_read(estimator)
 
 
 def test_mutated_descriptions_raise_one_kind_of_error(content, path):

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
+from .._trees import leaves_of
+
 
 @dataclass(frozen=True, eq=False)
 class Isolation:
@@ -46,7 +48,7 @@ class Isolation:
         Z = np.ascontiguousarray(Z, dtype=np.float32)
         total = np.zeros(len(Z))
         for tree, path_lengths in zip(self.trees, self.path_lengths):
-            total += path_lengths[tree.apply(Z)]
+            total += path_lengths[leaves_of(tree, Z)]
         return -(2.0 ** (-total / max(len(self.trees) * self.usual, np.finfo(float).tiny)))
 
 

@@ -19,7 +19,7 @@ from . import frames
 from .archive import check_position
 from .classes import class_of
 from .room import Room
-from .search_trees import make_search_tree, search_tree_size
+from .search_trees import check_neighbours, make_search_tree, search_tree_size
 from .trees import make_tree, tree_size
 
 Readers = dict[str, Callable[[Any], Any]]
@@ -60,6 +60,7 @@ SIZES = {
 }
 STATE_SHAPE = (624,)  # of the Mersenne twister
 OBJECT_SIZE = 400
+PATH_SIZE = 8  # for each path through objects: what keeps their number down
 MODULE_SIZE = 3000  # of a torch module without weights
 # and for each of their parts
 ELEMENT_SIZE = 80  # of a set
@@ -112,9 +113,14 @@ class Decoder:
         self._array_of = array_of
         self._room = room
         self._objects: list[Any] = []
+        # from each object to those that it holds, by all ways, and to itself
+        self._n_paths: list[int] = []
+        self._n_open_paths = 1  # of the object that is being read
         self._read = {**FROM_TEXT, **self._of_values(), **self._of_arrays()}
         for described in objects:
+            self._n_open_paths = 1
             self._objects.append(self._object(described))
+            self._n_paths.append(self._n_open_paths)
 
     def _of_values(self) -> Readers:
         """Return what reads values that hold others."""
@@ -124,7 +130,7 @@ class Decoder:
             "set": self._set,
             "frozenset": lambda parts: frozenset(self._set(parts)),
             "dict": lambda parts: {self.read(key): self.read(part) for key, part in parts},
-            "object": lambda place: self._objects[check_position(place)],
+            "object": self._known_object,
             "tree": self._tree,
             "search_tree": self._search_tree,
             "random_state": self._random_state,
@@ -196,8 +202,9 @@ class Decoder:
 
     def _random_state(self, state: Any) -> np.random.RandomState:
         described = self.read(state)
-        if described["state"]["key"].shape != STATE_SHAPE:
-            raise ValueError("a random state has another size")
+        inner = described["state"]
+        if inner["key"].shape != STATE_SHAPE or check_position(inner["pos"]) > STATE_SHAPE[0]:
+            raise ValueError("a random state has another size, or stands beyond it")
         rng = np.random.RandomState()
         rng.set_state(described)
         return rng
@@ -258,7 +265,19 @@ class Decoder:
             defaults = {name: parameter.default for name, parameter in parameters.items()}
             _complete(kind, state, defaults, needed=Parameter.empty)
         made.__dict__.update(state)
+        check_neighbours(made)
         return made
+
+    def _known_object(self, place: Any) -> Any:
+        """Return an object that was read before.
+
+        What walks, hashes or prints objects comes to those that several hold once for each of them,
+        so that a few shared ones can make such a walk endless: paths count as memory.
+        """
+        known = self._objects[check_position(place)]
+        self._room.take(PATH_SIZE * self._n_paths[place])
+        self._n_open_paths += self._n_paths[place]
+        return known
 
     def _parts(self, described: dict, name: str) -> dict:
         return {key: self.read(part) for key, part in described[name].items()}
@@ -271,7 +290,7 @@ class Decoder:
             module.register_buffer(name, values)
         for name, part in self._parts(described, "parts").items():
             module.register_module(name, part)
-        module.eval()
+        module.training = False
 
 
 def _complete(kind: type, state: dict, defaults: dict, needed: Any) -> None:

@@ -56,6 +56,8 @@ def frame_dtype(parts: list) -> Any:
     kind = getattr(nw, name)
     if not (isinstance(kind, type) and issubclass(kind, nw.dtypes.DType)):
         raise ValueError(f"{name!r} is no dtype")
+    if not arguments.keys() <= set(DTYPE_PARTS):
+        raise ValueError(f"no {name} is made of {sorted(arguments)}")
     return kind(**arguments)
 
 

@@ -74,8 +74,26 @@ def make_search_tree(
         raise ValueError(f"{metric['metric']!r} is no metric of a tree in a file")
     if weights is not None and not (weights.shape == rows.shape[:1] and (weights >= 0).all()):
         raise ValueError("a tree's weights are not those of its rows")
+    if not metric.keys() <= {"metric", "p"}:
+        raise ValueError("a tree's metric has parameters beside p")
     tree = KINDS[kind]
     return tree(rows, leaf_size, DistanceMetric.get_metric(**metric), sample_weight=weights)
+
+
+def check_neighbours(estimator: Any) -> None:
+    """Refuse neighbours of other columns than rows have: without a tree none would look at that.
+
+    Raises
+    ------
+    ValueError
+        If there are such.
+    """
+    rows = vars(estimator).get("_fit_X")
+    if rows is None:
+        return
+    n_columns = estimator.n_features_in_
+    if type(n_columns) is not int or np.ndim(rows) != 2 or np.shape(rows)[1] != n_columns:
+        raise ValueError("neighbours have other columns than the rows of their estimator")
 
 
 def search_tree_size(shape: tuple[int, ...], leaf_size: int) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .._trees import leaves_of
+
 MOST_LEAVES = 64
 LEAF_SHARE = 0.01  # of the rows, at least
 LEAF_ROWS = 10
@@ -58,7 +60,7 @@ class MissingPatterns:
             known = _single(N[:, features])
             with np.errstate(over="ignore", invalid="ignore"):  # in its search for NaN
                 tree = grown.fit(known, some, weights).tree_
-            leaves = tree.apply(known)
+            leaves = leaves_of(tree, known)
         shares = {}
         for leaf in np.unique(leaves):
             rows = leaves == leaf
@@ -70,7 +72,7 @@ class MissingPatterns:
         """Return which cells of complete rows are to be missing, a draw for each row."""
         leaves = np.zeros(len(N), dtype=int)
         if self.tree is not None:
-            leaves = self.tree.apply(_single(N[:, self.features]))
+            leaves = leaves_of(self.tree, _single(N[:, self.features]))
         missing = np.zeros(N.shape, dtype=bool)
         for leaf in np.unique(leaves):
             rows = np.flatnonzero(leaves == leaf)
