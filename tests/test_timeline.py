@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from dateutil import tz
 
 from skmaf.table.codec import TableCodec
 
@@ -186,6 +187,16 @@ def test_dates_with_and_without_a_zone():
     )
     with pytest.raises(ValueError, match="Column 'x' holds dates with and without a time zone"):
         TableCodec.learn(pd.DataFrame({"x": cells.astype(object)}))
+
+
+@pytest.mark.parametrize(
+    "zone", [tz.gettz(BERLIN), tz.tzlocal(), tz.tzoffset("X", 3600), tz.tzutc()], ids=repr
+)
+@pytest.mark.parametrize("dtype", [None, object])
+def test_zones_that_no_set_takes(zone, dtype):
+    days = pd.date_range("2024-03-28", periods=9, freq="12h", tz=zone)
+    frame, codec, N = learn_column(days if dtype is None else days.to_pydatetime(), dtype)
+    pd.testing.assert_frame_equal(codec.decode(N), frame)
 
 
 def test_drawn_dates_keep_their_weekday_and_the_range_of_the_table():

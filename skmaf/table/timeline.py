@@ -274,7 +274,11 @@ def _read_integers(x: np.ndarray) -> np.ndarray:
 
 def _zone_of(cells: np.ndarray, label: str) -> tzinfo | None:
     """Return the time zone of dates: UTC if they have several."""
-    zones = {getattr(cell, "tzinfo", None) for cell in cells} if cells.dtype == object else {None}
+    zones: list[tzinfo | None] = []  # a set takes none of dateutil's
+    for cell in cells if cells.dtype == object else [None]:
+        zone = getattr(cell, "tzinfo", None)
+        if zone not in zones:
+            zones.append(zone)
     if len(zones) > 1 and None in zones:
         raise ValueError(f"{label} holds dates with and without a time zone: give all of them one.")
     return zones.pop() if len(zones) == 1 else pd.Timestamp(0, tz="UTC").tzinfo
