@@ -80,6 +80,16 @@ def test_columns_without_names_are_counted():
     assert described["lowest"].tolist() == X.min(axis=0).tolist()
 
 
+def test_columns_of_several_levels():
+    names = [("a", "x"), ("a", "y")]
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 2))).set_axis(
+        pd.MultiIndex.from_tuples(names), axis=1
+    )
+    described = MAFDensity(**SMALL).fit(X).describe_columns()
+    assert described.index.tolist() == names
+    assert described.index.name == "column"
+
+
 def test_a_table_of_an_earlier_version(density):
     """Of which the shares of missing cells and the ends of columns are not known."""
     codec = dataclasses.replace(density.codec_, summary=None)

@@ -60,7 +60,8 @@ def describe_columns(columns: Sequence[Column], codec: TableCodec) -> pd.DataFra
         low, high = [None, None] if is_category else codec.decode_column(j, np.array(ends))
         described.append([kind_text(column, codec, j), missing, low, high])
     names = codec.schema.names or range(len(described))
-    table = pd.DataFrame(described, dtype=object, index=pd.Index(names, name="column"))
+    index = pd.Index(names, name="column", tupleize_cols=False)
+    table = pd.DataFrame(described, dtype=object, index=index)
     table.columns = pd.Index(["kind", "missing", "lowest", "highest"])
     return table.astype({"kind": "str", "missing": np.float64})
 
