@@ -177,6 +177,23 @@ def test_an_interrupted_fit_keeps_its_file(path, stop_after, monkeypatch):
     assert weights_of(density.fit(TABLE)) == weights_of(whole)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_to_the_file(path, tmp_path, stop_after):
+    """It stays for the next fit; the file that it leads to is there as long as one is not done."""
+    target = tmp_path / "target.ckpt"
+    path.symlink_to(target)
+    density = MAFDensity(checkpoint=path, **SMALL)
+    stop_after(3)
+    with pytest.raises(Stopped):
+        density.fit(TABLE)
+    assert path.is_symlink()
+    assert target.exists()
+    stop_after(99)
+    density.fit(TABLE)
+    assert path.is_symlink()
+    assert not target.exists()
+
+
 CHANGES = {
     "rows": (TABLE.iloc[1:], {}),
     "a cell": (TABLE.assign(d=TABLE["d"] + 1), {}),

@@ -906,6 +906,27 @@ def test_rights_of_files(path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_the_mask_of_rights_is_never_another(path, monkeypatch):
+    """All threads of a process share it."""
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("sets the mask"))
+    skmaf.save(MAFDensity(), path)
+    skmaf.save(MAFDensity(), path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_links_stay(is_there, path, tmp_path):
+    (tmp_path / "models").mkdir()
+    target = tmp_path / "models" / "target.skmaf"
+    if is_there:
+        target.write_bytes(b"")
+    path.symlink_to("models/target.skmaf")
+    skmaf.save(MAFDensity(n_layers=3), path)
+    assert path.is_symlink()
+    assert skmaf.load(target).n_layers == 3
+    assert os.listdir(target.parent) == [target.name]
+
+
 def test_folders_and_files_that_are_not_there(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder"):
         skmaf.load(tmp_path)

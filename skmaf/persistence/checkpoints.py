@@ -45,7 +45,7 @@ def checkpoint_at(path: str | os.PathLike | None, random_state: Any) -> "Checkpo
 def remove_checkpoint(path: str | os.PathLike | None) -> None:
     """Delete the file of a fit that has ended, and what a crash left of others half written."""
     if path is not None and _is_first_process():
-        file = Path(path)
+        file = Path(os.path.realpath(path))  # as it was written: of a link, what it leads to
         for left in [file, *file.parent.glob(f".{glob.escape(file.name)}.*")]:
             left.unlink(missing_ok=True)
 

@@ -2,9 +2,10 @@
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,7 +38,7 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
         bit, when the file is loaded. Of a `VariationalFlow` a copy can be saved that
         has ``set_params(log_density=None)``: it scores and samples.
     path : str or path-like
-        The file to write. One that is there is replaced.
+        The file to write. One that is there is replaced; a link to one stays.
 
     Raises
     ------
@@ -208,26 +209,23 @@ def write_whole(path: Path, content: bytes) -> None:
 @contextmanager
 def open_whole(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write that is there as a whole once it is closed, or as it was before."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    path = Path(os.path.realpath(path))  # a link stays, and leads to the new file
+    mode = path.stat().st_mode & 0o777 if path.exists() else None
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    # the system takes the umask, which all threads share, from the rights of a new file
+    create = partial(os.open, mode=0o666 if mode is None else mode)
+    file = open(name, "xb", opener=create)  # noqa: SIM115
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, _mode_of(path))
+        if mode is not None:
+            os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)
         raise
-
-
-def _mode_of(path: Path) -> int:
-    """Return the rights of a file that is there, or those that a new one gets."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _warn_of_versions(path: Path, versions: set[str]) -> None:
