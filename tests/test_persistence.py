@@ -44,7 +44,7 @@ from skmaf import (
     VariationalFlow,
 )
 from skmaf.models.isolation import Isolation
-from skmaf.persistence import classes
+from skmaf.persistence import classes, trees
 from skmaf.persistence.archive import BEFORE_HASH, NO_HASH
 from skmaf.persistence.decoding import restored
 from skmaf.persistence.encoding import describe
@@ -203,6 +203,14 @@ def test_other_formats_hold_the_same(name, fitted):
 def test_joblib_maps_memory(density, path):
     joblib.dump(density, path)
     assert_same(joblib.load(path, mmap_mode="r"), density, MESSY)
+
+
+def test_the_generator_of_numpy_is_the_users():
+    described, arrays, _ = describe(Isolation.fit(ARRAY, n_trees=1, seed=0))
+    trees._one_leaf.cache_clear()
+    before = np.random.get_state()[1:3]
+    restored(described, lambda i: arrays[i].copy())
+    assert all(map(np.array_equal, np.random.get_state()[1:3], before))
 
 
 def test_conditional_density_and_classifier(path):

@@ -59,7 +59,8 @@ def tree_size(nodes: dict[str, np.ndarray]) -> int:
 @cache
 def _one_leaf() -> Any:
     """Return a tree of one leaf, which says what its kind is made of."""
-    return DecisionTreeRegressor().fit([[0.0]], [0.0]).tree_
+    # a fit without a seed would draw from NumPy's generator, which is the user's
+    return DecisionTreeRegressor(random_state=0).fit([[0.0]], [0.0]).tree_
 
 
 def _check_nodes(nodes: np.ndarray, n_features: int) -> None:
