@@ -205,6 +205,14 @@ def test_joblib_maps_memory(density, path):
     assert_same(joblib.load(path, mmap_mode="r"), density, MESSY)
 
 
+def test_products_of_columns_are_the_same_to_the_last_bit(path):
+    """LAPACK's arrays stand by columns, and BLAS adds those in another order."""
+    rows = np.random.RandomState(0).randn(150, 23)
+    pipeline = make_pipeline(PCA(11), MAFDensity(n_layers=1, **SMALL)).fit(rows)
+    skmaf.save(pipeline, path)
+    assert same(skmaf.load(path)[0].transform(rows), pipeline[0].transform(rows))
+
+
 def test_the_generator_of_numpy_is_the_users():
     described, arrays, _ = describe(Isolation.fit(ARRAY, n_trees=1, seed=0))
     trees._one_leaf.cache_clear()
@@ -348,6 +356,10 @@ def test_values(value):
     "value",
     [
         np.arange(6.0).reshape(2, 3).T,
+        np.arange(12.0).reshape(4, 3).T[:2],
+        np.arange(12.0).reshape(4, 3)[:, :2],
+        np.array([["a", "b"], ["", "c"]]).T,
+        np.arange(24, dtype=np.float32).reshape(2, 3, 4).T,
         np.array(5),
         np.zeros((0, 3), dtype=np.float32),
         np.array(["a", ""]),
@@ -365,6 +377,8 @@ def test_arrays(value):
     assert again.shape == value.shape
     assert again.flags.writeable
     assert same(again, value)
+    is_sorted = [list(x.strides) == sorted(x.strides, reverse=True) for x in (again, value)]
+    assert is_sorted[0] == is_sorted[1]
 
 
 @pytest.mark.parametrize("n_rows, n_columns", [(1, 1), (2, 3), (90, 2), (1000, 3)])

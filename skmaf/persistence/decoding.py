@@ -175,9 +175,9 @@ class Decoder:
     def _array(self, place: Any) -> np.ndarray:
         if isinstance(place, int):
             return self._array_of(check_position(place))
-        position, dtype, shape = place
+        position, dtype, shape, order = [*place, "C"][:4]  # older files do not say the order
         numbers = self._array_of(check_position(position))
-        return np.frombuffer(numbers, dtype=frames.numpy_dtype(dtype)).reshape(shape)
+        return np.frombuffer(numbers, frames.numpy_dtype(dtype)).reshape(shape, order=order)
 
     def _cells(self, parts: list) -> np.ndarray:
         values, shape = parts

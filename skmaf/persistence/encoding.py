@@ -9,6 +9,7 @@ import datetime
 import decimal
 import zoneinfo
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -178,14 +179,19 @@ class Encoder:
         return {"array": self._add(array)}
 
     def _add(self, array: np.ndarray) -> Any:
-        """Keep an array, and return its position; the dtype too, if files do not know it."""
-        plain = np.ascontiguousarray(array).reshape(array.shape)
-        if array.dtype.kind not in ARRAY_KINDS or not array.dtype.isnative:
-            plain = np.frombuffer(plain.tobytes(), dtype=np.uint8)
-            self.arrays.append(plain)
-            return [len(self.arrays) - 1, array.dtype.str, list(array.shape)]
-        self.arrays.append(plain)
-        return len(self.arrays) - 1
+        """Keep an array, and return its position; what it is, too, if files do not know that.
+
+        Columns that stand as such in memory stay so: products add in another order else.
+        """
+        is_by_columns = _is_by_columns(array)
+        plain = np.ascontiguousarray(array.T if is_by_columns else array)
+        is_known = array.dtype.kind in ARRAY_KINDS and array.dtype.isnative
+        if is_known and not is_by_columns:
+            self.arrays.append(plain.reshape(array.shape))
+            return len(self.arrays) - 1
+        self.arrays.append(plain if is_known else np.frombuffer(plain.tobytes(), dtype=np.uint8))
+        order = "F" if is_by_columns else "C"
+        return [len(self.arrays) - 1, array.dtype.str, list(array.shape), order]
 
     def _describe_object(self, value: Any) -> dict:
         name = None if isinstance(value, type) else name_of(type(value))
@@ -224,6 +230,13 @@ class Encoder:
             written[key] = self.write(part)
             self._open.pop()
         return written
+
+
+def _is_by_columns(array: np.ndarray) -> bool:
+    """Return whether an array's columns, or slices of such, stand one after another in memory."""
+    steps = array.strides
+    is_turned = all(0 < step < longer for step, longer in pairwise(steps))
+    return len(steps) > 1 and is_turned and not array.flags.c_contiguous
 
 
 def _in_words(value: Any) -> str:
