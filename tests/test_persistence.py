@@ -16,12 +16,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import joblib
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import skops.io
 import torch
+from dateutil import tz
 from safetensors.numpy import load as from_safetensors
 from safetensors.numpy import save as to_safetensors
 from sklearn.base import BaseEstimator, DensityMixin
@@ -47,7 +50,7 @@ from skmaf.models.isolation import Isolation
 from skmaf.persistence import classes, trees
 from skmaf.persistence.archive import BEFORE_HASH, NO_HASH
 from skmaf.persistence.decoding import restored
-from skmaf.persistence.encoding import describe
+from skmaf.persistence.encoding import NotPlainError, describe
 from skmaf.table.missing import MissingPatterns
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -213,6 +216,31 @@ def test_products_of_columns_are_the_same_to_the_last_bit(path):
     assert same(skmaf.load(path)[0].transform(rows), pipeline[0].transform(rows))
 
 
+@pytest.mark.parametrize("zone", [tz.tzutc(), tz.tzoffset("X", 3600), tz.gettz("Europe/Berlin")])
+def test_zones_that_no_file_can_hold(zone, path):
+    """Other formats keep them."""
+    days = pd.date_range("2020-01-01", periods=90, tz=zone)
+    table = pd.DataFrame({"day": days, "kind": pd.Categorical(days[np.arange(90) % 3])})
+    density = MAFDensity(**SMALL).fit(table)
+    assert_same(pickle.loads(pickle.dumps(density)), density, table)
+    with pytest.raises(TypeError, match="is a tz.* of dateutil.*, which a file without code"):
+        skmaf.save(density, path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pd.Timestamp("2020-01-01", tz=tz.gettz("Europe/Berlin")),
+        pd.ArrowDtype(pa.list_(pa.int8())),
+        pd.ArrowDtype(pa.dictionary(pa.int8(), pa.decimal256(50, 5))),
+        nw.List(nw.Int8()),
+    ],
+)
+def test_values_that_no_file_can_hold(value):
+    with pytest.raises(NotPlainError):
+        describe(value)
+
+
 def test_the_generator_of_numpy_is_the_users():
     described, arrays, _ = describe(Isolation.fit(ARRAY, n_trees=1, seed=0))
     trees._one_leaf.cache_clear()
@@ -341,6 +369,11 @@ VALUES = [
     np.dtype("<f4"), np.dtype("<M8[ns]"), np.dtype("<U7"), pd.StringDtype(), pd.Int64Dtype(),
     pd.StringDtype("python", np.nan), pd.DatetimeTZDtype("ns", "Europe/Berlin"),
     pd.PeriodDtype("M"), pd.IntervalDtype("int64", "right"),
+    timezone(timedelta(hours=2), "CEST"), pd.DatetimeTZDtype("us", timezone(timedelta(0, 7205))),
+    pd.Timestamp("2020-06-01", tz=timezone(timedelta(0, 7205), "CEST")),
+    pd.SparseDtype(np.int64, 1), pd.SparseDtype(bool, True),
+    *map(pd.ArrowDtype, [pa.decimal128(20, 5), pa.dictionary(pa.int8(), pa.string(), True),
+                         pa.string(), pa.timestamp("us", "Asia/Tokyo")]),
 ]  # fmt: skip
 
 
@@ -350,6 +383,7 @@ def test_values(value):
     again = written_and_read(value)
     assert type(again) is type(value)
     assert again is value or again == value or pd.isna(value)
+    assert str(again) == str(value) or isinstance(value, set)
 
 
 @pytest.mark.parametrize(

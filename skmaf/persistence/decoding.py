@@ -35,13 +35,13 @@ FROM_TEXT: Readers = {
     "days": lambda parts: datetime.timedelta(*parts),
     "zone": zoneinfo.ZoneInfo,
     "path": Path,
-    "timestamp": frames.make_timestamp,
     "timedelta": frames.make_timedelta,
     "period": frames.make_period,
     "dtype": frames.numpy_dtype,
     "scalar_type": lambda text: frames.numpy_dtype(text).type,
     "string_dtype": frames.string_dtype,
-    "pandas_dtype": pd.api.types.pandas_dtype,
+    "arrow_dtype": frames.arrow_dtype,
+    "pandas_dtype": frames.pandas_dtype,
 }
 
 
@@ -134,7 +134,11 @@ class Decoder:
             "tree": self._tree,
             "search_tree": self._search_tree,
             "random_state": self._random_state,
-            "offset": lambda offset: datetime.timezone(self.read(offset)),
+            "offset": lambda offset: datetime.timezone(self.read(offset)),  # of older files
+            "named_offset": lambda parts: datetime.timezone(*self._all(parts)),
+            "timestamp": lambda parts: frames.make_timestamp(self._all(parts)),
+            "zoned_dtype": lambda parts: pd.DatetimeTZDtype(*self._all(parts)),
+            "sparse_dtype": lambda parts: pd.SparseDtype(*self._all(parts)),
             "date": lambda parts: self._date(datetime.date, parts),
             "datetime": lambda parts: self._date(datetime.datetime, parts),
             "time": lambda parts: self._date(datetime.time, parts),

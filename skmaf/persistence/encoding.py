@@ -117,7 +117,7 @@ class Encoder:
         return None
 
     def _describe_scalar(self, value: Any) -> dict | None:
-        instant = describe_instant(value)
+        instant = describe_instant(value, self.write)
         if instant is not None:
             return instant
         if isinstance(value, pd.Interval):
@@ -135,7 +135,7 @@ class Encoder:
         if isinstance(value, zoneinfo.ZoneInfo) and value.key:
             return {"zone": value.key}
         if isinstance(value, datetime.timezone):
-            return {"offset": self.write(value.utcoffset(None))}
+            return {"named_offset": [self.write(value.utcoffset(None)), value.tzname(None)]}
         if isinstance(value, decimal.Decimal):
             return {"decimal": str(value)}
         if isinstance(value, bytes):

@@ -1,7 +1,9 @@
 """dtypes, indexes and data frames as plain values, and back."""
 
+import datetime
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -12,6 +14,7 @@ Write = Callable[[Any], Any]
 DTYPE_TEXT = re.compile(r"[<>|=]?[a-zA-Z]\d*(\[(\d*[a-zA-Z]+)\])?")
 # what narwhals' dtypes of data frames are made of
 DTYPE_PARTS = ("time_unit", "time_zone", "categories", "precision", "scale")
+NESTED = (nw.List, nw.Array, nw.Struct)  # made of other dtypes: cells that no density has
 
 
 def describe_dtype(dtype: Any, write: Write) -> dict | None:
@@ -23,12 +26,74 @@ def describe_dtype(dtype: Any, write: Write) -> dict | None:
     if isinstance(dtype, pd.StringDtype):
         return {"string_dtype": [dtype.storage, dtype.na_value is pd.NA]}
     if isinstance(dtype, pd.api.extensions.ExtensionDtype):
-        text = str(dtype)
-        return {"pandas_dtype": text} if pd.api.types.pandas_dtype(text) == dtype else None
-    if isinstance(dtype, nw.dtypes.DType):
+        return _describe_extension(dtype, write)
+    if isinstance(dtype, nw.dtypes.DType) and not isinstance(dtype, NESTED):
         parts = {name: getattr(dtype, name) for name in DTYPE_PARTS if hasattr(dtype, name)}
         return {"frame_dtype": [type(dtype).__name__, write(parts)]}
     return None
+
+
+def _describe_extension(dtype: Any, write: Write) -> dict | None:
+    """Return a dtype of pandas as its text; as its parts, where pandas reads another of that."""
+    if _is_read_of(str(dtype), dtype):
+        return {"pandas_dtype": str(dtype)}
+    if isinstance(dtype, pd.SparseDtype):
+        return {"sparse_dtype": [write(dtype.subtype), write(dtype.fill_value)]}
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return {"zoned_dtype": [dtype.unit, write(dtype.tz)]}
+    if isinstance(dtype, pd.ArrowDtype):
+        parts = _arrow_parts(dtype.pyarrow_dtype)
+        return None if parts is None else {"arrow_dtype": parts}
+    return None
+
+
+def _arrow_parts(kind: Any) -> list | None:
+    """Return a type of Arrow as its name, and what it is made of; None for those of other parts."""
+    import pyarrow as pa
+
+    if pa.types.is_decimal128(kind):
+        return ["decimal128", kind.precision, kind.scale]
+    if pa.types.is_dictionary(kind):
+        inner = [_arrow_parts(kind.index_type), _arrow_parts(kind.value_type)]
+        return None if None in inner else ["dictionary", *inner, kind.ordered]
+    with suppress(ValueError):
+        if pa.type_for_alias(str(kind)) == kind:
+            return [str(kind)]
+    return None
+
+
+def _arrow_type(parts: list) -> Any:
+    """Return the type of Arrow of this name that is made of these parts."""
+    import pyarrow as pa
+
+    name, *rest = parts
+    if name == "decimal128":
+        return pa.decimal128(*rest)
+    if name == "dictionary":
+        codes, values, is_ordered = rest
+        return pa.dictionary(_arrow_type(codes), _arrow_type(values), is_ordered)
+    return pa.type_for_alias(name)
+
+
+def arrow_dtype(parts: list) -> pd.ArrowDtype:
+    """Return pandas' dtype of this type of Arrow."""
+    return pd.ArrowDtype(_arrow_type(parts))
+
+
+def _is_read_of(text: str, dtype: Any) -> bool:
+    """Return whether pandas reads a dtype of a text; it has errors of several kinds for others."""
+    try:
+        return bool(pandas_dtype(text) == dtype)
+    except (KeyError, NotImplementedError, TypeError, ValueError):
+        return False
+
+
+def pandas_dtype(text: str) -> Any:
+    """Return the dtype of pandas' own of this text."""
+    dtype = pd.api.types.pandas_dtype(text) if isinstance(text, str) else None
+    if not isinstance(dtype, pd.api.extensions.ExtensionDtype):
+        raise ValueError(f"{text!r} is no dtype of pandas")
+    return dtype
 
 
 def numpy_dtype(text: str) -> np.dtype:
@@ -102,16 +167,22 @@ def make_frame(parts: list) -> pd.DataFrame:
     return pd.DataFrame(series, index=index).set_axis(names, axis=1)
 
 
-def describe_instant(value: Any) -> dict | None:
+def describe_instant(value: Any, write: Write) -> dict | None:
     """Return a date, duration, period or interval of pandas as plain values."""
     if isinstance(value, pd.Timestamp):
-        zone = None if value.tzinfo is None else str(value.tzinfo)
+        zone = None if value.tzinfo is None else _describe_zone(value.tzinfo, write)
         return {"timestamp": [int(value.asm8.astype(np.int64)), value.unit, zone]}
     if isinstance(value, pd.Timedelta):
         return {"timedelta": [int(value.asm8.astype(np.int64)), value.unit]}
     if isinstance(value, pd.Period):
         return {"period": [value.ordinal, value.freqstr]}
     return None
+
+
+def _describe_zone(zone: datetime.tzinfo, write: Write) -> Any:
+    """Return a time zone as the text that pandas reads it of, or else as plain values."""
+    dtype = pd.DatetimeTZDtype("ns", zone)
+    return str(zone) if _is_read_of(str(dtype), dtype) else write(zone)
 
 
 def make_timestamp(parts: list) -> pd.Timestamp:
