@@ -194,6 +194,56 @@ def test_tables_of_all_kinds(kind, dataset, scan):
     assert [str(relation) for relation in density.relations_] == ["low <= high"]
 
 
+def typed(numbers, arrow_type):
+    whole = pa.array(numbers, pa.int32() if arrow_type.bit_width == 32 else pa.int64())
+    return whole.cast(arrow_type)
+
+
+ORDERS = np.random.RandomState(0).permutation(N_ROWS)
+TYPES = {
+    "date32": typed(ORDERS, pa.date32()),
+    "timestamp[ns]": typed(ORDERS * 10**9 + 1, pa.timestamp("ns")),
+    "duration[ns]": typed(ORDERS * 10**9, pa.duration("ns")),
+    "time32": typed(ORDERS, pa.time32("s")),
+    "int64": pa.array(2**53 + 1 + ORDERS),
+    "uint64": pa.array((2**63 + 2**12 * ORDERS.astype(np.uint64)).astype(np.uint64)),
+    "float16": pa.array(ORDERS.astype(np.float16)),
+    "some missing": pa.array(ORDERS.astype(np.int32), mask=ORDERS < 9).cast(pa.date32()),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_columns_of_all_types_are_what_they_are_in_memory(name):
+    rows = pa.table({"x": TYPES[name], "b": NUMBERS[:, 1]})
+    first = rows[:600]  # all of them describe the table
+    frame = pl.from_arrow(first)
+    for in_memory, stream in [(first, pads.dataset(first)), (frame, frame.lazy())]:
+        fits = [MAFDensity(**{**SMALL, "max_iter": 1}).fit(X) for X in (in_memory, stream)]
+        assert repr(vars(fits[1].schema_)) == repr(vars(fits[0].schema_))
+        assert str(fits[1].columns_) == str(fits[0].columns_)
+    sample, _ = sample_stream(as_stream(pads.dataset(rows)), 0, 50)
+    cells = sample["x"].to_numpy()
+    present = cells[~pd.isna(cells)]
+    whole = TYPES[name].drop_null().to_numpy(zero_copy_only=False)
+    assert (present.min(), present.max()) == (whole.min(), whole.max())
+
+
+def test_extremes_of_dates_in_other_units():
+    """In nanoseconds, as pandas has the first block, there is no year 3000."""
+    parts = [pd.Timestamp("2020-01-01").as_unit("ns"), pd.Timestamp("3000-01-01").as_unit("us")]
+    seen = streams._Seen()
+    assert [len(seen.news(pd.DataFrame({"day": [part]}))) for part in parts] == [1, 1]
+    assert seen.extremes == {0: tuple(parts)}
+
+
+def test_cells_that_no_column_takes_are_refused_by_the_name_of_the_column():
+    for cell, kind in [([1, 2], "list"), ({"k": 1}, "dict")]:
+        rows = pa.table({"a": NUMBERS[:90, 0], "odd": [cell] * 90})
+        for X in (rows, pads.dataset(rows), pl.from_arrow(rows).lazy()):
+            with pytest.raises(TypeError, match=f"Column 'odd' holds cells of type {kind}"):
+                MAFDensity(**SMALL).fit(X)
+
+
 def test_relations_hold_in_all_rows(memmap):
     rng = np.random.RandomState(0)
     low = rng.rand(N_ROWS)

@@ -15,13 +15,18 @@ from typing import Any, Protocol
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 
-from .frames import ARRAY, container_of, take_rows
+from .cells import TIMELIKE, read_cells
+from .frames import ARRAY, column_series, container_of, take_rows
+from .schema import Schema
+from .timeline import read_instants
 
 STREAM_BYTES = 2**29  # from which on an array is read in blocks
 BLOCK_BYTES = 2**24  # of numbers
 SAMPLE_ROWS = 100_000
 MOST_CATEGORIES = 2000  # of a column, of which each gets a row of the sample
+ORDERED = {"numbers", *TIMELIKE}  # cells of which a column has extremes
 
 
 class TableStream(Protocol):
@@ -167,55 +172,65 @@ def _distinct(rng: np.random.RandomState, n: int, size: int) -> np.ndarray:
 class _Seen:
     """What columns have held so far: their extremes, categories, and whether a cell was missing."""
 
-    extremes: dict[int, tuple[float, float]] = field(default_factory=dict)
+    extremes: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     categories: dict[int, set] = field(default_factory=dict)
     missing: set[int] = field(default_factory=set)
 
     def news(self, block: Any) -> np.ndarray:
-        """Return the rows of a block that hold what no row before did."""
+        """Return the rows of a block that hold what no row before did.
+
+        Cells are read as a codec reads them, so that a column may be all that it may be in memory.
+
+        Raises
+        ------
+        ValueError
+            If a column holds infinity, or cells of kinds that do not go together.
+        TypeError
+            If a cell holds neither a number nor text nor a truth value nor a date.
+        """
+        schema = Schema.blank(block)
         found: list[int] = []
-        for j, column in enumerate(_columns(block)):
-            is_missing = column.is_null().to_numpy()
-            if column.dtype.is_float():
-                is_missing = is_missing | np.isnan(column.to_numpy())
+        for j, column in enumerate(column_series(block)):
+            cells, cell_types = read_cells(column, schema.label(j))
+            is_missing = pd.isna(cells)
             if is_missing.any() and j not in self.missing:
                 self.missing.add(j)
                 found.append(int(is_missing.argmax()))
-            if is_missing.all():
+            present = np.flatnonzero(~is_missing)
+            values = cells[present]
+            if len(values) == 0:
                 continue
-            if column.dtype.is_numeric() or column.dtype.is_temporal():
-                found += self._new_extremes(j, column, is_missing)
+            if isinstance(column.dtype, pd.CategoricalDtype) or not cell_types <= ORDERED:
+                new = self._new_categories(j, values)
             else:
-                found += self._new_categories(j, column)
+                is_time = values.dtype == object
+                numbers = read_instants(values, cell_types, schema.label(j)) if is_time else values
+                new = self._new_extremes(j, pd.Series(numbers))
+            found += present[new].tolist()
         return np.unique(np.array(found, dtype=int))
 
-    def _new_extremes(self, j: int, column: nw.Series, is_missing: np.ndarray) -> list[int]:
-        numbers = column.cast(nw.Int64) if column.dtype.is_temporal() else column
-        cells = numbers.cast(nw.Float64).to_numpy()
-        present = np.flatnonzero(~is_missing)
-        lowest = int(present[cells[present].argmin()])
-        highest = int(present[cells[present].argmax()])
-        low, high = self.extremes.get(j, (np.inf, -np.inf))
-        self.extremes[j] = (min(low, cells[lowest]), max(high, cells[highest]))
-        is_new = {lowest: cells[lowest] < low, highest: cells[highest] > high}
-        return [row for row in (lowest, highest) if is_new[row]]
+    def _new_extremes(self, j: int, values: pd.Series) -> list[int]:
+        lowest = int(values.argmin())
+        highest = int(values.argmax())
+        low, high = self.extremes.get(j, (None, None))
+        found = []
+        if low is None or values[lowest] < low:
+            low = values[lowest]
+            found.append(lowest)
+        if high is None or values[highest] > high:
+            high = values[highest]
+            found.append(highest)
+        self.extremes[j] = (low, high)
+        return found
 
-    def _new_categories(self, j: int, column: nw.Series) -> list[int]:
+    def _new_categories(self, j: int, values: np.ndarray) -> list[int]:
         known = self.categories.setdefault(j, set())
         if len(known) > MOST_CATEGORIES:  # too many for categories, whatever comes
             return []
-        cells = column.to_list()
-        new = set(cells) - known - {None}
+        cells = values.tolist()
+        new = set(cells) - known
         known |= new
         return [cells.index(cell) for cell in new]
-
-
-def _columns(block: Any) -> Iterator[nw.Series]:
-    if container_of(block) != ARRAY:
-        yield from nw.from_native(block).iter_columns()
-        return
-    for x in block.T:
-        yield nw.new_series("x", np.ascontiguousarray(x), backend="pandas")
 
 
 def concatenated(parts: list) -> Any:

@@ -6,7 +6,7 @@ exact as a float. The unit is the longest of `UNITS` that all training cells are
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, tzinfo
 from typing import Any
 
@@ -82,12 +82,9 @@ class Timeline:
         form = _form_of(present, cell_types)
         if form is None:
             return None
-        cell_type = next(iter(cell_types))
-        if cell_type in ("text", "numbers"):
-            cell_type = "times" if isinstance(form, DateText) and form.is_time else "dates"
-        zone = _zone_of(present, label) if cell_type == "dates" else None
-        freq = present[0].freqstr if form == "Period" else None
-        blank = cls(cell_type, form, "ns", 0, (0, 0), 1, zone, freq=freq)
+        blank = cls.blank(present, cell_types, form, label)
+        cell_type = blank.cell_type
+        zone = blank.zone
         instants = blank.read(present)
         is_local = zone is not None and (_to_utc(_to_local(instants, zone), zone) == instants).all()
         instants = _to_local(instants, zone) if is_local else instants
@@ -98,7 +95,18 @@ class Timeline:
         origin = int(np.median(counts)) if cell_type == "dates" else 0
         ends = (int(counts.min()) - origin, int(counts.max()) - origin)
         step = int(np.gcd.reduce(np.diff(np.unique(counts)))) or 1
-        return cls(cell_type, form, unit, origin, ends, step, zone, bool(is_local), is_end, freq)
+        blank = replace(blank, is_local=bool(is_local), is_end=is_end)
+        return replace(blank, unit=unit, origin=origin, ends=ends, step=step)
+
+    @classmethod
+    def blank(cls, present: np.ndarray, cell_types: set[str], form: Any, label: str) -> "Timeline":
+        """Return a timeline that can read cells, and numbers nothing yet."""
+        cell_type = next(iter(cell_types))
+        if cell_type in ("text", "numbers"):
+            cell_type = "times" if isinstance(form, DateText) and form.is_time else "dates"
+        zone = _zone_of(present, label) if cell_type == "dates" else None
+        freq = present[0].freqstr if form == "Period" else None
+        return cls(cell_type, form, "ns", 0, (0, 0), 1, zone, freq=freq)
 
     @property
     def accepted(self) -> set[str]:
@@ -238,6 +246,12 @@ class Timeline:
         nearest = low + np.rint((numbers - low) / self.step) * self.step
         # a time of day beyond midnight would be that of another day
         return np.clip(nearest, low, high) if self.cell_type == "times" else nearest
+
+
+def read_instants(cells: np.ndarray, cell_types: set[str], label: str) -> np.ndarray:
+    """Return dates, times of day or durations, of which none is missing, as datetime64."""
+    form = _form_of(cells, cell_types)
+    return Timeline.blank(cells, cell_types, form, label).read(cells)
 
 
 def _form_of(cells: np.ndarray, cell_types: set[str]) -> Any:
