@@ -236,6 +236,17 @@ def test_extremes_of_dates_in_other_units():
     assert seen.extremes == {0: tuple(parts)}
 
 
+def test_tables_without_rows_are_refused_as_in_memory():
+    rows = TABLE[["a", "b"]].iloc[:0]
+    density = MAFDensity(**SMALL).fit(TABLE[["a", "b"]].iloc[:60])
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    for X in (rows, pads.dataset(table), pl.from_pandas(TABLE[["a", "b"]]).lazy().filter(False)):
+        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\) \(shape=\(0, 2\)\)"):
+            MAFDensity(**SMALL).fit(X)
+        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\) \(shape=\(0, 2\)\)"):
+            density.score_samples(X)
+
+
 def test_cells_that_no_column_takes_are_refused_by_the_name_of_the_column():
     for cell, kind in [([1, 2], "list"), ({"k": 1}, "dict")]:
         rows = pa.table({"a": NUMBERS[:90, 0], "odd": [cell] * 90})

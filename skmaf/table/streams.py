@@ -37,7 +37,7 @@ class TableStream(Protocol):
         """How many rows and columns there are."""
 
     def blocks(self) -> Iterator[Any]:
-        """Yield tables of some rows each, one after another."""
+        """Yield tables of some rows each, one after another; one without rows if there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +85,8 @@ class ArrowStream:
         batches = self.dataset.to_batches(
             batch_size=size, batch_readahead=1, fragment_readahead=1, use_threads=False
         )
-        for batch in batches:
-            if batch.num_rows:
-                yield pa.Table.from_batches([batch])
+        tables = (pa.Table.from_batches([batch]) for batch in batches if batch.num_rows)
+        yield from _or_empty(tables, self.dataset.schema.empty_table())
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +105,18 @@ class PolarsStream:
 
     def blocks(self) -> Iterator[Any]:
         """Yield data frames of polars."""
-        size = block_rows(len(self.frame.collect_schema()))
-        yield from self.frame.collect_batches(chunk_size=size, maintain_order=True)
+        import polars as pl
+
+        schema = self.frame.collect_schema()
+        size = block_rows(len(schema))
+        frames = self.frame.collect_batches(chunk_size=size, maintain_order=True)
+        yield from _or_empty(frames, pl.DataFrame(schema=schema))
+
+
+def _or_empty(blocks: Iterator[Any], empty: Any) -> Iterator[Any]:
+    """Yield blocks, or a block without rows if there are none, which whoever reads it refuses."""
+    yield next(blocks, empty)
+    yield from blocks
 
 
 def block_rows(n_columns: int) -> int:
