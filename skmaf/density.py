@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ._compat import check_feature_names_in, fit_context
 from ._dask import lazy_on_dask
 from ._families import FAMILIES
-from ._validation import seed_from
 from .base import (
     TableDensityEstimator,
     encode_rows,
@@ -20,7 +19,7 @@ from .base import (
     without_weightless,
 )
 from .flow_estimator import FlowEstimator
-from .streamed import read_all, sample_of, stream_of
+from .streamed import read_all, sample_of, seed_of, stream_of
 from .table.codec import TableCodec
 from .table.column_kinds import declared_kinds
 from .table.frames import as_table
@@ -266,9 +265,10 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         from .models.table_fit import fit_table_density
 
         stream = stream_of(X, sample_weight)
+        seed = seed_of(self, stream)
         if stream is not None:
             _refuse_weights(sample_weight)
-            X, positions = sample_of(stream, seed_from(self.random_state))
+            X, positions = sample_of(stream, seed)
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         is_warm = self._is_warm()
         if is_warm:
@@ -289,7 +289,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             self._training_spec(),
             knowledge_of(codec),
             start=self.density_ if is_warm else None,
-            random_state=self.random_state,
+            random_state=seed,
             checkpoint=self._open_checkpoint(),
             all_rows=all_rows,
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._validation import seed_from
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
 from .table.frames import as_table
@@ -52,6 +53,14 @@ def stream_of(X: Any, sample_weight: Any) -> TableStream | None:
     if is_large(X) and sample_weight is None:
         return ArrayStream(X)
     return as_stream(X)
+
+
+def seed_of(estimator: Any, stream: TableStream | None) -> int:
+    """Return the seed of a fit, which is one for all processes that have shards of a table."""
+    seed = seed_from(estimator.random_state)
+    if isinstance(stream, ShardStream):
+        return stream.shared_seed(seed, estimator.get_params(deep=False))
+    return seed
 
 
 def sample_of(stream: TableStream, seed: int) -> tuple[Any, np.ndarray]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 
@@ -141,7 +142,48 @@ def weights_of(flow):
     return {name: x.tolist() for name, x in flow.state_dict().items()}
 
 
-TASKS = {task.__name__: task for task in (fit_shard, fit_until_one_dies, train_part)}
+def fit_by_other_seeds(rank, folder):
+    """Fit without a seed, and with generators that are in another state in each process."""
+    states = [None, np.random.RandomState(rank)]
+    numbers = shard_of(rank)[["b", "low"]]
+    shown = {**SMALL, "verbose": rank == 1}  # which may differ
+    fits = [MAFDensity(**{**shown, "random_state": s}).fit(Shard(numbers)) for s in states]
+    return [weights_of(density.flow_) for density in fits]
+
+
+def shards_of(rank):
+    """Shards that do not go together, each with those of the other process."""
+    table = shard_of(rank)[["b", "low"]]
+    numbers = table.to_numpy()
+    categories = table.assign(low=pd.Categorical([1 + rank] * len(table)))
+    frame = pl.from_pandas(table)
+    return {
+        "number": numbers[:, : 2 - rank],
+        "names": table[["b", "low"] if rank == 0 else ["low", "b"]],
+        "container": table if rank == 0 else numbers,
+        "type": frame.with_columns(low=frame["low"].cast(pl.Float32)) if rank else frame.lazy(),
+        "categories": categories,
+        "rows": numbers[: 50 * rank],
+    }
+
+
+def fit_what_differs(rank, folder):
+    """Return what processes say of shards, and of parameters, that differ."""
+    errors = {}
+    fits = {name: (shard, {}) for name, shard in shards_of(rank).items()}
+    fits["parameters"] = (shard_of(rank), {"max_iter": 4 + 2 * rank, "verbose": rank == 1})
+    for name, (shard, others) in fits.items():
+        try:
+            MAFDensity(**{**SMALL, **others}).fit(Shard(shard))
+        except ValueError as error:
+            errors[name] = str(error)
+    return errors
+
+
+TASKS = {
+    task.__name__: task
+    for task in (fit_shard, fit_until_one_dies, train_part, fit_by_other_seeds, fit_what_differs)
+}
 
 
 def main(task, rank, folder):
@@ -224,6 +266,34 @@ def test_a_process_that_dies_ends_the_fit_and_the_checkpoint_stays(tmp_path, fit
     assert survivor["left"] == ["fit.skmaf"]
     assert run_together("fit_shard", tmp_path) == fitted
     assert not (tmp_path / "fit.skmaf").exists()
+
+
+def test_the_seed_of_the_first_process_counts(tmp_path):
+    first, second = run_together("fit_by_other_seeds", tmp_path)
+    assert first == second
+    assert first[0] != first[1]
+
+
+def test_what_differs_is_refused_in_all_processes(tmp_path):
+    first, second = run_together("fit_what_differs", tmp_path)
+    assert first == second
+    how = "Give all processes the same."
+    categories = [
+        f"CategoricalDtype(categories=[{i}], ordered=False, categories_dtype=int64)" for i in (1, 2)
+    ]
+    assert first == {
+        "number": f"The number of columns differs: 2 in process 0, 1 in process 1. {how}",
+        "names": f"The name of column 0 differs: 'b' in process 0, 'low' in process 1. {how}",
+        "container": "The container of the shard differs: pandas in process 0, array in process 1. "
+        f"{how}",
+        "type": "The type of column 'low' differs: Float64 in process 0, Float32 in process 1. "
+        f"{how}",
+        "categories": f"The type of column 'low' differs: {categories[0]} in process 0, "
+        f"{categories[1]} in process 1. {how}",
+        "rows": "Found array with 0 sample(s) in process 0: give each process some rows, or start "
+        "fewer.",
+        "parameters": f"max_iter differs: 4 in process 0, 6 in process 1. {how}",
+    }
 
 
 def test_a_shard_needs_a_process_group():

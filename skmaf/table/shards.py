@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from .frames import as_table, take_rows
+from .frames import as_table, column_names, container_of, take_rows
 from .streams import TableStream, as_stream, block_rows, concatenated, sample_stream
+
+OWN_PARAMETERS = {"callbacks", "device", "random_state", "verbose"}  # may differ by process
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +19,9 @@ class Shard:
 
     All processes of the default process group of torch.distributed call `fit` with their shards at
     the same time, and end with the same density: that of all rows. A shard may be a table in memory
-    or one that is read in blocks, and all must have the same columns.
+    or one that is read in blocks, and all must have the same columns. The parameters must be the
+    same, too, but for ``callbacks``, ``device``, ``verbose``, and ``random_state``, of which that
+    of the first process counts.
 
     Parameters
     ----------
@@ -69,9 +74,14 @@ class ShardStream:
     """
 
     def __init__(self, rows: Any) -> None:
-        self._local: TableStream = as_stream(rows) or MemoryStream(as_table(rows, min_rows=1))
+        self._local: TableStream = as_stream(rows) or MemoryStream(as_table(rows, min_rows=0))
         self.rank = _group().get_rank()
         self.sizes: list[int] = gathered(self._local.shape[0])
+        if 0 in self.sizes:
+            raise ValueError(
+                f"Found array with 0 sample(s) in process {self.sizes.index(0)}: give each process "
+                "some rows, or start fewer."
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -82,11 +92,38 @@ class ShardStream:
         """Yield tables of some rows of this process each, one after another."""
         return self._local.blocks()
 
+    def shared_seed(self, seed: int, parameters: dict[str, Any]) -> int:
+        """Return the seed of the first process.
+
+        Parameters
+        ----------
+        seed : int
+        parameters : dict of str to object
+            Those of the estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter differs between processes that must not.
+        """
+        told = {name: repr(x) for name, x in parameters.items() if name not in OWN_PARAMETERS}
+        seeds, told_by_all = zip(*gathered((seed, told)))
+        for name in told:
+            _refuse_difference(name, [each[name] for each in told_by_all])
+        return seeds[0]
+
     def sample(self, seed: int, n_rows: int) -> tuple[Any, np.ndarray]:
-        """Return rows drawn from all shards, and where they are in that of this process, or -1."""
+        """Return rows drawn from all shards, and where they are in that of this process, or -1.
+
+        Raises
+        ------
+        ValueError
+            If the columns of the shards differ.
+        """
         n_own = max(1, round(n_rows * self.sizes[self.rank] / sum(self.sizes)))
         own, positions = sample_stream(self._local, seed + self.rank, n_own)
         parts = gathered(own)
+        _refuse_other_columns(parts)
         places = [np.full(len(part), -1) for part in parts]
         places[self.rank] = positions
         return concatenated(parts), np.concatenate(places)
@@ -94,6 +131,40 @@ class ShardStream:
     def agreed(self, kept: list[int]) -> list[int]:
         """Return what all processes keep."""
         return sorted(set.intersection(*map(set, gathered(kept))))
+
+
+def _refuse_other_columns(tables: list) -> None:
+    """Refuse tables of the processes that do not make one."""
+    _refuse_difference("The container of the shard", [container_of(table) for table in tables])
+    _refuse_difference("The number of columns", [table.shape[1] for table in tables])
+    all_names = [column_names(table) for table in tables]
+    if all_names[0] is None:
+        return
+    for j, names in enumerate(zip(*all_names)):
+        _refuse_difference(f"The name of column {j}", list(map(repr, names)))
+    for name, types in zip(all_names[0], zip(*map(_types_of, tables))):
+        _refuse_difference(f"The type of column {name!r}", list(types))
+
+
+def _types_of(table: Any) -> list[str]:
+    """Return what must be the same of the types of columns: pandas joins all but categories."""
+    if container_of(table) == "pandas":
+        return [
+            repr(dtype) if isinstance(dtype, pd.CategoricalDtype) else "not categorical"
+            for dtype in table.dtypes
+        ]
+    is_arrow = container_of(table) == "pyarrow"
+    return list(map(str, table.schema.types if is_arrow else table.dtypes))
+
+
+def _refuse_difference(what: str, values: list) -> None:
+    """Refuse what is not the same in all processes; each of them gets the same error."""
+    for rank, value in enumerate(values):
+        if value != values[0]:
+            raise ValueError(
+                f"{what} differs: {values[0]} in process 0, {value} in process {rank}. Give all "
+                "processes the same."
+            )
 
 
 def gathered(value: Any) -> list:
