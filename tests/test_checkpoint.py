@@ -216,6 +216,42 @@ def test_the_file_of_another_fit_is_refused(name, path, stop_after):
     assert path.read_bytes() == before
 
 
+DAYS = pd.DataFrame({"day": pd.to_datetime("2020-01-01") + pd.to_timedelta(range(90), "D")})
+# tables of the same numbers, of which something else is known
+OF_THE_SAME_NUMBERS = {
+    "period": (NUMBERS, {"d": ("periodic", 24)}, NUMBERS),
+    "kind": (NUMBERS, {"d": "continuous"}, NUMBERS),
+    "dates": (DAYS, {}, DAYS + pd.Timedelta(days=7 * 365 + 3)),
+    "categories": (TABLE[["c"]], {}, TABLE[["c"]].astype(pd.CategoricalDtype([*"xyzw"]))),
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_SAME_NUMBERS)
+def test_the_file_of_another_table_of_the_same_numbers_is_refused(name, path, stop_after):
+    before, kinds, after = OF_THE_SAME_NUMBERS[name]
+    stop_after(1)
+    with pytest.raises(Stopped):
+        MAFDensity(checkpoint=path, **SMALL).fit(before)
+    stop_after(99)
+    with pytest.raises(ValueError, match="checkpoint is of a fit of other rows"):
+        MAFDensity(checkpoint=path, column_kinds=kinds, **SMALL).fit(after)
+
+
+def test_equal_parameters_of_other_types_go_on(path, stop_after):
+    parameters = {"tol": 0.25, "max_iter": 6, "column_kinds": {"b": (-9, None), "d": "grid"}}
+    same = {"tol": np.float64(0.25), "max_iter": np.int64(6), "random_state": np.int64(0)}
+    same |= {"early_stopping": np.True_, "column_kinds": {"d": np.str_("grid"), "b": (-9.0, None)}}
+    counts = [1, 2] * 45
+    equal_counts = np.float64(counts)
+    whole = MAFDensity(**SMALL | parameters).fit(NUMBERS, sample_weight=counts)
+    stop_after(3)
+    with pytest.raises(Stopped):
+        MAFDensity(checkpoint=path, **SMALL | parameters).fit(NUMBERS, sample_weight=counts)
+    stop_after(99)
+    again = MAFDensity(checkpoint=path, **SMALL | same).fit(NUMBERS, sample_weight=equal_counts)
+    assert weights_of(again) == weights_of(whole)
+
+
 def test_other_files_are_refused(path, stop_after):
     density = MAFDensity(**SMALL).fit(NUMBERS)
     skmaf.save(density, path)

@@ -47,8 +47,7 @@ class TrainingSpec:
     device: str
     auto: Auto = ALL_COLUMNS
     progress: str | None = None
-    # no part of what makes a fit another one
-    on_epoch: Callable[[Epoch], bool] | None = field(default=None, repr=False)
+    on_epoch: Callable[[Epoch], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Fitting the density of a table: its columns, the training of the flow, the baseline."""
 
 import copy
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from .. import __version__
 from .._devices import pick_device
 from .._families import FAMILIES
 from .._torch import isolated_torch, threads_for
@@ -31,6 +31,7 @@ from ..training.noise import dequantise
 from .baseline import Baseline, fit_baseline
 from .capacity import candidates, first_spread
 from .contract import ModulePrecisions
+from .fingerprint import fingerprint
 from .row_file import AllRows, RowStream
 from .specs import FlowSpec, TableKnowledge, TrainingSpec
 from .table_density import TableDensity, flow_log_probs, rows_of
@@ -80,9 +81,6 @@ def fit_table_density(
     history : History
         Its scores are in nats and in the units of N.
     """
-    if checkpoint is not None:
-        told = (flow_spec, replace(training, progress=None), random_state)
-        checkpoint.open(_fit_in_short(told, N, sample_weight, context, start))
     order, weights = weigh(N if context is None else np.hstack([N, context]), sample_weight)
     generator = torch.Generator().manual_seed(seed_from(random_state))
     fraction = training.validation_fraction if training.early_stopping else 0
@@ -100,6 +98,8 @@ def fit_table_density(
         checkpoint=checkpoint,
         all_rows=None if all_rows is None else all_rows.take(order),
     )
+    if checkpoint is not None:
+        checkpoint.open(fit.in_short(random_state, start))
     if start is not None:
         flow = copy.deepcopy(start.flow).train().requires_grad_(True)
         return fit.density(start.columns, [flow])
@@ -127,6 +127,14 @@ class _Fit:
     @property
     def n_context(self) -> int:
         return 0 if self.context is None else self.context.shape[1]
+
+    def in_short(self, random_state: int, start: TableDensity | None) -> str:
+        """Return a text that is another one for another fit: a hash of all that goes into it."""
+        rows = (self.N, self.weights, self.context)
+        training = replace(self.training, progress=None, on_epoch=None)
+        told = (self.flow_spec, training, self.known, random_state)
+        begun = None if start is None else (start.columns, start.flow.state_dict())
+        return fingerprint((__version__, rows, told, begun))
 
     def descriptions(self) -> list[Columns]:
         """Return what the columns may be: without months as labels of days, and with them.
@@ -277,25 +285,6 @@ def _in_units(history: History, fitted: _FlowRows, validation: _FlowRows) -> His
         validation_scores=[score + of_validation for score in history.validation_scores],
         best_score=history.best_score + of_validation,
     )
-
-
-def _fit_in_short(
-    told: Any,
-    N: np.ndarray,
-    sample_weight: np.ndarray | None,
-    context: np.ndarray | None,
-    start: TableDensity | None,
-) -> str:
-    """Return a text that is another one for another fit: a hash of all that goes into it."""
-    arrays = [N, sample_weight, context]
-    if start is not None:
-        arrays += [weight.numpy() for weight in start.flow.state_dict().values()]
-    hashed = hashlib.sha256(repr(told).encode())
-    for array in arrays:
-        if array is not None:
-            hashed.update(repr((array.shape, array.dtype)).encode())
-            hashed.update(np.ascontiguousarray(array).tobytes())
-    return hashed.hexdigest()
 
 
 def _new_flow(

@@ -48,8 +48,8 @@ class Checkpoint:
             return
         if kept["fit"] != fit:
             raise ValueError(
-                "The checkpoint is of a fit of other rows, or with other parameters: delete the "
-                "file, or give checkpoint another name."
+                "The checkpoint is of a fit of other rows, with other parameters, or by another "
+                "version of skmaf: delete the file, or give checkpoint another name."
             )
         self.states = kept["states"]
 
