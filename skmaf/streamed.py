@@ -1,5 +1,6 @@
 """Tables that are too large for memory: what `fit` reads of them, and answers about blocks."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from ._validation import seed_from
 from .table.codec import TableCodec
 from .table.constraints import RowConstraints
 from .table.frames import as_table
-from .table.shards import MemoryStream, Shard, ShardStream
+from .table.shards import MemoryStream, Shard, ShardStream, gathered
 from .table.streams import (
     SAMPLE_ROWS,
     ArrayStream,
@@ -96,16 +97,19 @@ def read_all(
     is_plain = isinstance(stream, ArrayStream) and stream.array.dtype.kind == "f"
     reader: Any = stream if is_plain else RowFile(codec.n_features, codec.dtype)
     found = constraints.relations
+    hashed = hashlib.sha256()
     for block in stream.blocks():
         N, _ = codec.encode(block)
+        hashed.update(np.ascontiguousarray(N).data)
         constraints = constraints.kept_by(N)
         if not is_plain:  # what an array holds need not be written again
             reader.append(N)
     if not isinstance(stream, ShardStream):
-        return constraints, AllRows(reader, positions)
+        return constraints, AllRows(reader, positions, [hashed.hexdigest()])
     kept = stream.agreed([i for i, each in enumerate(found) if each in constraints.relations])
     constraints = replace(constraints, relations=[found[i] for i in kept])
-    return constraints, AllRows(reader, positions, stream.rank, is_shared=True)
+    hashes = gathered(hashed.hexdigest())
+    return constraints, AllRows(reader, positions, hashes, stream.rank, is_shared=True)
 
 
 def refuse_stream(estimator: Any, X: Any) -> None:

@@ -26,6 +26,7 @@ from skmaf.models.row_file import RowFile, RowStream
 from skmaf.table import streams
 from skmaf.table.column_kinds import exact_column, find_columns
 from skmaf.table.streams import as_stream, sample_stream
+from skmaf.training import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 N_ROWS = 3000
@@ -272,6 +273,28 @@ def test_the_same_seed_gives_the_same_density(memmap):
     X = memmap(NUMBERS.astype(np.float32))
     first, second = (MAFDensity(**SMALL).fit(X).score_samples(NUMBERS) for _ in range(2))
     assert (first == second).all()
+
+
+def test_a_checkpoint_is_of_all_rows(memmap, tmp_path, monkeypatch):
+    """Those too that are not among the rows that describe the table."""
+    monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
+    stopped = MAFDensity(**SMALL, checkpoint=tmp_path / "fit", callbacks=[interrupt])
+    with pytest.warns(UserWarning, match="interrupted"):
+        stopped.fit(memmap(NUMBERS))
+    density = MAFDensity(**SMALL, checkpoint=tmp_path / "fit")
+    others = NUMBERS.copy()
+    _, described = sample_stream(as_stream(memmap(NUMBERS)), SMALL["random_state"], 700)
+    [row, other, *_] = np.setdiff1d(np.arange(N_ROWS), described)
+    others[row] = NUMBERS[other]
+    with pytest.raises(ValueError, match="checkpoint is of a fit of other rows"):
+        density.fit(memmap(others))
+    expected = MAFDensity(**SMALL).fit(memmap(NUMBERS)).loss_curve_
+    assert density.fit(memmap(NUMBERS)).loss_curve_ == expected
+
+
+def interrupt(density, epoch):
+    if epoch.number == 3:
+        raise KeyboardInterrupt
 
 
 def test_warm_starts(memmap):

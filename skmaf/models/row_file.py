@@ -76,6 +76,8 @@ class AllRows:
     reader : RowReader
     positions : ndarray of int
         Of the rows in memory, among those that are read; -1 for one that another process reads.
+    hashes : list of str
+        Of all rows that each process reads, one after another.
     rank : int, default=0
         Of this process.
     is_shared : bool, default=False
@@ -84,6 +86,7 @@ class AllRows:
 
     reader: RowReader
     positions: np.ndarray
+    hashes: list[str]
     rank: int = 0
     is_shared: bool = False
 

@@ -130,7 +130,8 @@ class _Fit:
 
     def in_short(self, random_state: int, start: TableDensity | None) -> str:
         """Return a text that is another one for another fit: a hash of all that goes into it."""
-        rows = (self.N, self.weights, self.context)
+        hashes = None if self.all_rows is None else self.all_rows.hashes
+        rows = (self.N, self.weights, self.context, hashes)
         training = replace(self.training, progress=None, on_epoch=None)
         told = (self.flow_spec, training, self.known, random_state)
         begun = None if start is None else (start.columns, start.flow.state_dict())
