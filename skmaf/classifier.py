@@ -128,6 +128,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
         from .models.class_normals import ClassNormals
         from .models.table_fit import fit_table_density
 
+        checkpoint = self._open_checkpoint()
         is_warm = self._is_warm()
         codec, N, y, sample_weight = self._read_training_rows(X, y, sample_weight, is_warm)
         classes, codes = np.unique(y, return_inverse=True)
@@ -148,7 +149,7 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             context=context,
             start=self.density_ if is_warm else None,
             random_state=self.random_state,
-            checkpoint=self._open_checkpoint(),
+            checkpoint=checkpoint,
         )
         normals = ClassNormals.learn(N[fitted], weights[fitted], context, codec.schema.n_categories)
         log_prior = np.log(np.bincount(codes, weights, len(classes)) / weights.sum())
@@ -157,9 +158,10 @@ class MAFClassifier(ClassifierMixin, RowWriter, FlowEstimator):
             N = N[calibration]
             parts = np.stack([_class_log_probs(density, N), normals.log_probs(N)])
             powers = best_powers(parts, codes[calibration], weights[calibration], log_prior)
-        found = {"classes_": classes, "class_log_prior_": log_prior, "powers_": powers}
+        found = {"constraints_": constraints, "classes_": classes}
+        found |= {"class_log_prior_": log_prior, "powers_": powers}
         private = {"_normals": normals}
-        self._keep(codec, density, history, is_warm, constraints_=constraints, **found, **private)
+        self._keep(codec, density, history, is_warm, checkpoint, **found, **private)
         self._warn_of_training(history)
         return self
 

@@ -152,6 +152,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
         """
         from .models.table_fit import fit_table_density
 
+        checkpoint = self._open_checkpoint()
         is_warm = self._is_warm()
         codec, N, Y, sample_weight, targets = self._read_training_rows(X, y, sample_weight, is_warm)
         order, weights = weigh(np.hstack([N, Y]), sample_weight)
@@ -173,7 +174,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             context=context[fitted],
             start=self.density_ if is_warm else None,
             random_state=self.random_state,
-            checkpoint=self._open_checkpoint(),
+            checkpoint=checkpoint,
         )
         predictor = Predictor.of(density, seed_from(self.random_state))
         excess = predictor.excess(context[calibration], constraints, Y[calibration])
@@ -183,7 +184,7 @@ class ConditionalMAFDensity(RegressorMixin, FlowEstimator):
             "constraints_": constraints,
         }
         private = {"_predictor": predictor, "_targets": targets}
-        self._keep(codec, density, history, is_warm, **found, **private)
+        self._keep(codec, density, history, is_warm, checkpoint, **found, **private)
         self._warn_of_training(history)
         return self
 

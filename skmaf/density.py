@@ -264,6 +264,7 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
         """
         from .models.table_fit import fit_table_density
 
+        checkpoint = self._open_checkpoint()
         stream = stream_of(X, sample_weight)
         seed = seed_of(self, stream)
         if stream is not None:
@@ -290,10 +291,10 @@ class MAFDensity(TableDensityEstimator, TransformerMixin, FlowEstimator):
             knowledge_of(codec),
             start=self.density_ if is_warm else None,
             random_state=seed,
-            checkpoint=self._open_checkpoint(),
+            checkpoint=checkpoint,
             all_rows=all_rows,
         )
-        self._keep(codec, density, history, is_warm, constraints_=constraints)
+        self._keep(codec, density, history, is_warm, checkpoint, constraints_=constraints)
         self._warn_of_training(history)
         return self
 

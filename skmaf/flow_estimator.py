@@ -19,7 +19,7 @@ from ._validation import check_sizes
 from ._warnings import warn_user
 from .base import FittedDensity, keep_fitted, warn_if_interrupted
 from .models.specs import FlowSpec, TrainingSpec
-from .persistence.checkpoints import checkpoint_at, remove_checkpoint
+from .persistence.checkpoints import checkpoint_at
 from .table.codec import TableCodec
 from .training.budget import ALL_COLUMNS
 
@@ -182,6 +182,7 @@ class FlowEstimator(FittedDensity):
         density: "TableDensity",
         history: "History",
         is_warm: bool,
+        checkpoint: "Checkpoint | None",
         **attributes: Any,
     ) -> None:
         """Set the attributes of a fit; a warm start adds to the curves of the fits before."""
@@ -197,8 +198,8 @@ class FlowEstimator(FittedDensity):
             n_iter_=len(losses) + len(history.loss_curve),
             **attributes,
         )
-        if not history.interrupted:
-            remove_checkpoint(self.checkpoint)
+        if checkpoint is not None and not history.interrupted:
+            checkpoint.close()
 
     def _warn_of_training(self, history: "History") -> None:
         warn_if_interrupted(history)

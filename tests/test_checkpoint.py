@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -281,6 +282,91 @@ def test_a_seed_is_needed(random_state, path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="folder that is not there"):
         MAFDensity(checkpoint=tmp_path / "none" / "fit", random_state=0).fit(NUMBERS)
+
+
+def test_other_files_stay(path, stop_after):
+    """Hidden files of the user, and those that other fits are writing, whatever they are called."""
+    mine = [".fit.skmaf.local", ".fit.skmaf.long.abcd1234.skmaf-begun", ".other.skmaf-begun"]
+    mine = [path.with_name(name) for name in mine]
+    crashed = path.with_name(".fit.skmaf.abcd1234.skmaf-begun")
+    for file in [*mine, crashed]:
+        file.write_text("SECRET=1")
+    later = path.with_name(".fit.skmaf.dcba4321.skmaf-begun")
+
+    def begin_another_fit(density, epoch):
+        later.touch()
+
+    MAFDensity(checkpoint=path, callbacks=[begin_another_fit], **SMALL).fit(NUMBERS)
+    assert {*path.parent.iterdir()} == {*mine, later}
+
+
+def test_a_file_that_is_gone_hides_no_error(tmp_path, monkeypatch):
+    def fail(handle):
+        for file in tmp_path.iterdir():
+            file.unlink()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        skmaf.save(MAFDensity(), tmp_path / "density.skmaf")
+
+
+def test_a_file_that_cannot_be_written_does_not_end_the_fit(path, stop_after, monkeypatch):
+    whole = MAFDensity(**SMALL).fit(NUMBERS)
+    stop_after(99)
+    n_tries = [0]
+
+    def fail(handle):
+        n_tries[0] += 1
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.warns(UserWarning) as caught:
+        density = MAFDensity(checkpoint=path, **SMALL).fit(NUMBERS)
+    assert n_tries[0] > N_EPOCHS
+    [warning] = [w for w in caught if "checkpoint" in str(w.message)]
+    assert warning.filename == __file__
+    for words in (str(path), "No space left on device", "make room"):
+        assert words in str(warning.message)
+    assert weights_of(density) == weights_of(whole)
+    assert not [*path.parent.iterdir()]
+
+
+def test_a_folder_that_goes_does_not_end_the_fit(tmp_path, stop_after):
+    stop_after(99)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def remove(density, epoch):
+        shutil.rmtree(folder, ignore_errors=True)
+
+    density = MAFDensity(checkpoint=folder / "fit", callbacks=[remove], **SMALL)
+    with pytest.warns(UserWarning, match="could not be written"):
+        density.fit(NUMBERS)
+    assert density.n_iter_ == N_EPOCHS
+
+
+def test_a_file_that_cannot_be_deleted_is_named(path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    with pytest.warns(
+        UserWarning, match="could not be deleted.*Permission denied.*delete the file"
+    ):
+        density = MAFDensity(checkpoint=path, **SMALL).fit(NUMBERS)
+    assert density.n_iter_ == N_EPOCHS
+
+
+def test_a_file_that_cannot_be_written_at_first_is_refused(path):
+    too_long = path.with_name("x" * 250)
+    epochs = []
+    density = MAFDensity(
+        checkpoint=too_long, callbacks=[lambda *told: epochs.append(told)], **SMALL
+    )
+    with pytest.raises(OSError, match="checkpoint=.* cannot be written: .*too long"):
+        density.fit(NUMBERS)
+    assert not epochs
 
 
 def test_files_of_estimators_name_their_checkpoint(path, tmp_path):

@@ -334,7 +334,9 @@ def _kernel_log_prob(kernel: Kernel, Z: np.ndarray) -> np.ndarray:
         return np.zeros(len(Z))
     blocks = _whole_blocks(Z)
     with threads_for(1):
-        parts = BatchSize(BLOCK_ROWS).batches(lambda rows: kernel.log_prob(blocks[rows]), len(blocks))
+        parts = BatchSize(BLOCK_ROWS).batches(
+            lambda rows: kernel.log_prob(blocks[rows]), len(blocks)
+        )
         return np.concatenate([part for _, part in parts])[: len(Z)]
 
 

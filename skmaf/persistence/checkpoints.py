@@ -1,13 +1,12 @@
 """Files from which a long fit goes on where it was stopped."""
 
-import glob
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .files import read_value, write_value
+from .files import begun_files, check_writable, read_value, write_value
 
 if TYPE_CHECKING:
     from ..training.checkpoint import Checkpoint
@@ -23,6 +22,8 @@ def checkpoint_at(path: str | os.PathLike | None, random_state: Any) -> "Checkpo
     ValueError
         If the random state is no int, from which alone a fit draws the same numbers again; if the
         file is there, and no checkpoint.
+    OSError
+        If the file cannot be written.
     """
     from ..training.checkpoint import Checkpoint
 
@@ -33,21 +34,33 @@ def checkpoint_at(path: str | os.PathLike | None, random_state: Any) -> "Checkpo
             "checkpoint needs random_state to be an int: a fit that goes on has to draw the same "
             "numbers."
         )
-    file = Path(path)
+    file = Path(os.path.realpath(path))  # of a link, what it leads to
     if not file.parent.is_dir():
         raise FileNotFoundError(f"checkpoint={str(path)!r} is in a folder that is not there.")
+    is_first = _is_first_process()
+    if is_first:
+        try:
+            check_writable(file)
+        except OSError as error:
+            words = f"checkpoint={str(path)!r} cannot be written: {error.strerror}"
+            raise OSError(error.errno, words) from error
+    left = begun_files(file)  # by a crash; those that come later another fit may be writing
+
+    def write(states: dict) -> None:
+        if is_first:
+            write_value(file, states, KIND)
+
+    def remove() -> None:
+        if is_first:
+            for each in [file, *left]:
+                each.unlink(missing_ok=True)
+
     return Checkpoint(
+        name=str(path),
         read=lambda: read_value(file, KIND) if file.exists() else None,
-        write=lambda states: write_value(file, states, KIND) if _is_first_process() else None,
+        write=write,
+        remove=remove,
     )
-
-
-def remove_checkpoint(path: str | os.PathLike | None) -> None:
-    """Delete the file of a fit that has ended, and what a crash left of others half written."""
-    if path is not None and _is_first_process():
-        file = Path(os.path.realpath(path))  # as it was written: of a link, what it leads to
-        for left in [file, *file.parent.glob(f".{glob.escape(file.name)}.*")]:
-            left.unlink(missing_ok=True)
 
 
 def _is_first_process() -> bool:

@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +20,7 @@ from .room import ArchiveError
 
 FORMAT = 1
 KIND = "estimator"
+BEGUN = ".skmaf-begun"  # how the name of a file ends that is not there as a whole yet
 
 
 def save(estimator: Any, path: str | os.PathLike) -> None:
@@ -209,12 +211,10 @@ def write_whole(path: Path, content: bytes) -> None:
 @contextmanager
 def open_whole(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write that is there as a whole once it is closed, or as it was before."""
-    path = Path(os.path.realpath(path))  # a link stays, and leads to the new file
+    path = _destination(path)
     mode = path.stat().st_mode & 0o777 if path.exists() else None
-    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     # the system takes the umask, which all threads share, from the rights of a new file
-    create = partial(os.open, mode=0o666 if mode is None else mode)
-    file = open(name, "xb", opener=create)  # noqa: SIM115
+    name, file = _begin(path, 0o666 if mode is None else mode)
     try:
         with file:
             yield file
@@ -224,8 +224,34 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
             os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        with suppress(OSError):  # what was raised first says what to do
+            os.unlink(name)
         raise
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError where `open_whole` cannot write a file."""
+    name, file = _begin(_destination(path), 0o666)
+    file.close()
+    os.unlink(name)
+
+
+def begun_files(path: Path) -> list[Path]:
+    """Return the files that `open_whole` is writing, or was when its process was killed."""
+    path = _destination(path)
+    name = re.compile(rf"\.{re.escape(path.name)}\.[^.]+{re.escape(BEGUN)}")
+    return [file for file in path.parent.iterdir() if name.fullmatch(file.name)]
+
+
+def _destination(path: Path) -> Path:
+    """Return where a file is written: a link stays, and leads to the new file."""
+    return Path(os.path.realpath(path))
+
+
+def _begin(path: Path, mode: int) -> tuple[Path, BinaryIO]:
+    """Make the file beside a path that is to become it, and return its name, and it open."""
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}{BEGUN}")
+    return name, open(name, "xb", opener=partial(os.open, mode=mode))
 
 
 def _warn_of_versions(path: Path, versions: set[str]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._warnings import warn_user
+
 INTERVAL = 30.0  # seconds from one writing to the next
 
 
@@ -18,20 +20,27 @@ class Checkpoint:
 
     Attributes
     ----------
+    name : str
+        What messages call the file.
     read : callable
         Returns what was written last; None if nothing was.
     write : callable
         Writes a dictionary of numbers, text and tensors.
+    remove : callable
+        Deletes what was written.
     states : list of dict
         Of each training that has begun.
     """
 
+    name: str
     read: Callable[[], dict | None]
     write: Callable[[dict], None]
+    remove: Callable[[], None]
     states: list[dict] = field(default_factory=list)
     _fit: str = ""
     _n_begun: int = 0
     _written_at: float = 0.0
+    _has_failed: bool = False
 
     def open(self, fit: str) -> None:
         """Go on with the fit that this text tells from others.
@@ -59,10 +68,32 @@ class Checkpoint:
         return TrainingSlot(self, self._n_begun - 1)
 
     def keep(self, position: int, state: dict) -> None:
-        """Write the state of the training at this position, and those of all before it."""
+        """Write the state of the training at this position, and those of all before it.
+
+        A file that cannot be written is no reason to lose the training: it warns, once.
+        """
         self.states[position:] = [state]
-        self.write({"fit": self._fit, "states": self.states})
+        try:
+            self.write({"fit": self._fit, "states": self.states})
+        except OSError as error:
+            if not self._has_failed:
+                warn_user(
+                    f"checkpoint={self.name!r} could not be written ({error}). Training goes on, "
+                    "and writing is tried again: make room for the file, or a fit that is stopped "
+                    "loses what it has learned since the file was written last."
+                )
+            self._has_failed = True
         self._written_at = time.monotonic()
+
+    def close(self) -> None:
+        """Delete what was written of a fit that has ended."""
+        try:
+            self.remove()
+        except OSError as error:
+            warn_user(
+                f"checkpoint={self.name!r} could not be deleted ({error}). The fit has ended: "
+                "delete the file."
+            )
 
     @property
     def is_due(self) -> bool:
