@@ -16,6 +16,7 @@ from .density import MAFDensity
 from .folds import fit_each
 from .models.mixture_density import MixtureDensity
 from .multiscale import MultiscaleDensity
+from .persistence.checkpoints import refuse_checkpoint
 from .table.codec import TableCodec
 from .table.frames import as_table
 
@@ -136,6 +137,7 @@ class DensityEnsemble(TableDensityEstimator):
         """
         estimator = MAFDensity() if self.estimator is None else self.estimator
         _check_member(estimator)
+        refuse_checkpoint(self)
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         codec, _ = learn_table(X, estimator.column_kinds, codec)
         seeds = check_random_state(self.random_state).randint(2**31, size=self.n_estimators)
@@ -162,10 +164,6 @@ def _check_member(estimator: Any) -> None:
         raise ValueError(
             f"estimator must be a MAFDensity or a MultiscaleDensity, got "
             f"{type(estimator).__name__}."
-        )
-    if getattr(estimator, "checkpoint", None) is not None:
-        raise ValueError(
-            "estimator keeps a checkpoint, which its fits would overwrite: set checkpoint=None."
         )
 
 

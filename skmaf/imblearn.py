@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from ._compat import HasMethods
 from ._validation import seed_from
 from .density import MAFDensity
+from .persistence.checkpoints import refuse_checkpoint
 from .table.frames import ARRAY, as_table, container_of, take_rows
 
 try:
@@ -119,6 +120,7 @@ class DensityOverSampler(BaseOverSampler):
         if is_classifier(estimator):
             fitted = _seeded(estimator, random_state).fit(X, y)
             return dict.fromkeys(labels, fitted)
+        refuse_checkpoint(self)
         estimators = {}
         for label in labels:
             rows = np.flatnonzero(y == label)

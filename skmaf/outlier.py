@@ -30,6 +30,7 @@ from .inference.threshold import (
 from .models.estimator_density import EstimatorDensity
 from .models.fold_ensemble import FoldEnsemble
 from .multiscale import MultiscaleDensity
+from .persistence.checkpoints import refuse_checkpoint
 from .persistence.state import PlainState
 from .streamed import by_blocks, refuse_stream
 from .table.codec import PassthroughCodec, TableCodec
@@ -203,9 +204,10 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         Raises
         ------
         ValueError
-            If there are under 4 rows, the density estimator rejects X, or a parameter is out of its
-            range.
+            If there are under 4 rows, the density estimator rejects X or keeps a checkpoint, or a
+            parameter is out of its range.
         """
+        refuse_checkpoint(self)
         refuse_stream(self, X)
         X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
         fold_codec, N = learn_codec(self._fold_estimator(), X)

@@ -13,9 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skmaf
-from skmaf import ConditionalMAFDensity, MAFClassifier, MAFDensity
+from skmaf import (
+    ConditionalMAFDensity,
+    DensityEnsemble,
+    DensityOutlierDetector,
+    MAFClassifier,
+    MAFDensity,
+)
 from skmaf.training import checkpoint, loop
 
 N_EPOCHS = 6
@@ -367,6 +376,31 @@ def test_a_file_that_cannot_be_written_at_first_is_refused(path):
     with pytest.raises(OSError, match="checkpoint=.* cannot be written: .*too long"):
         density.fit(NUMBERS)
     assert not epochs
+
+
+@pytest.mark.parametrize(
+    "owner, name",
+    [
+        (DensityOutlierDetector(MAFDensity(checkpoint="no")), "estimator__checkpoint"),
+        (DensityEnsemble(MAFDensity(checkpoint=Path("no"))), "estimator__checkpoint"),
+        (
+            DensityOutlierDetector(make_pipeline(StandardScaler(), MAFDensity(checkpoint="no"))),
+            "estimator__mafdensity__checkpoint",
+        ),
+    ],
+)
+def test_what_fits_several_times_refuses_a_checkpoint(owner, name):
+    with pytest.raises(ValueError, match=f"estimator keeps a checkpoint.* set {name}=None"):
+        owner.fit(NUMBERS)
+
+
+def test_parameters_of_others_with_the_same_name_are_no_checkpoints():
+    class Named(KernelDensity):
+        def __init__(self, checkpoint=True):
+            super().__init__()
+            self.checkpoint = checkpoint
+
+    DensityOutlierDetector(Named(), n_folds=2, random_state=0).fit(NUMBERS)
 
 
 def test_files_of_estimators_name_their_checkpoint(path, tmp_path):

@@ -124,12 +124,6 @@ def test_other_estimators_are_refused(estimator):
         DensityEnsemble(estimator).fit(rows())
 
 
-def test_a_checkpoint_is_refused(tmp_path):
-    estimator = MAFDensity(**SMALL, checkpoint=tmp_path / "state")
-    with pytest.raises(ValueError, match="checkpoint=None"):
-        DensityEnsemble(estimator).fit(rows())
-
-
 def test_an_interrupt_keeps_the_fits_that_are_done(monkeypatch):
     fit = MAFDensity.fit
     n_begun = []

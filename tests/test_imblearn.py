@@ -56,6 +56,16 @@ def messy():
     return table.set_index(np.arange(n) + 7), y.set_axis(table.index + 7)
 
 
+def test_a_checkpoint_is_one_of_one_fit(messy, tmp_path):
+    X, y = messy
+    density = MAFDensity(checkpoint=tmp_path / "fit")
+    with pytest.raises(ValueError, match="estimator keeps a checkpoint"):
+        DensityOverSampler(estimator=density, random_state=0).fit_resample(X, y)
+    classifier = MAFClassifier(max_iter=1, early_stopping=False, checkpoint=tmp_path / "fit")
+    DensityOverSampler(estimator=classifier, random_state=0).fit_resample(X, y)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_frames_with_categories(messy, tiny):
     X, y = messy
     X_new, y_new = sampler(tiny).fit_resample(X, y)

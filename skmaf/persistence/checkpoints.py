@@ -63,6 +63,15 @@ def checkpoint_at(path: str | os.PathLike | None, random_state: Any) -> "Checkpo
     )
 
 
+def refuse_checkpoint(owner: Any) -> None:
+    """Refuse a checkpoint in an estimator that its owner, another estimator, fits several times."""
+    for name, value in sorted(owner.get_params().items()):
+        if name.endswith("__checkpoint") and isinstance(value, (str, os.PathLike)):
+            raise ValueError(
+                f"estimator keeps a checkpoint, which its fits would overwrite: set {name}=None."
+            )
+
+
 def _is_first_process() -> bool:
     """Return whether this process is the one that writes, of several that fit together."""
     import torch.distributed
