@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -307,6 +309,20 @@ def test_other_files_stay(path, stop_after):
 
     MAFDensity(checkpoint=path, callbacks=[begin_another_fit], **SMALL).fit(NUMBERS)
     assert {*path.parent.iterdir()} == {*mine, later}
+
+
+def test_fits_at_a_time_with_one_file(path, stop_after):
+    """None of them ends another, whichever ends first; at worst it warns of a write that failed."""
+    stop_after(9999)
+    whole = MAFDensity(**SMALL).fit(NUMBERS)
+
+    def fit(_):
+        return MAFDensity(checkpoint=path, **SMALL).fit(NUMBERS)
+
+    with ThreadPoolExecutor(4) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for density in pool.map(fit, range(12)):
+            assert weights_of(density) == weights_of(whole)
 
 
 def test_a_file_that_is_gone_hides_no_error(tmp_path, monkeypatch):

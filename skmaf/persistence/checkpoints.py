@@ -46,6 +46,12 @@ def checkpoint_at(path: str | os.PathLike | None, random_state: Any) -> "Checkpo
             raise OSError(error.errno, words) from error
     left = begun_files(file)  # by a crash; those that come later another fit may be writing
 
+    def read() -> dict | None:
+        try:
+            return read_value(file, KIND)
+        except FileNotFoundError:
+            return None
+
     def write(states: dict) -> None:
         if is_first:
             write_value(file, states, KIND)
@@ -55,12 +61,7 @@ def checkpoint_at(path: str | os.PathLike | None, random_state: Any) -> "Checkpo
             for each in [file, *left]:
                 each.unlink(missing_ok=True)
 
-    return Checkpoint(
-        name=str(path),
-        read=lambda: read_value(file, KIND) if file.exists() else None,
-        write=write,
-        remove=remove,
-    )
+    return Checkpoint(str(path), read, write, remove)
 
 
 def refuse_checkpoint(owner: Any) -> None:
