@@ -166,7 +166,7 @@ def test_a_wrong_table_is_one_clear_line(folder, tmp_path, fails, capsys):
     assert "'count' should hold numbers, and holds 'many' in row 0" in message
     assert run("score", model, tmp_path / "words.csv", "--missing", "count=many") == 0
     (tmp_path / "days.csv").write_text(written(TABLE.assign(day="2024-01-01")))
-    assert "'day' held dates in fit and holds '2024-01-01'" in fails(
+    assert "'day' should hold dates like '31.12.2024', and holds '2024-01-01' in row 0" in fails(
         "score", model, tmp_path / "days.csv"
     )
     (tmp_path / "gaps.csv").write_text(written(TABLE.iloc[:3]).replace("501,", ",,,,,,\n501,"))

@@ -16,6 +16,7 @@ import skmaf
 from skmaf import read_table
 from skmaf.reading.numbers import parse_number
 from skmaf.reading.sources import NO_TABLES
+from skmaf.table.codec import TableCodec
 
 NAN = np.nan
 N_ROWS = 40
@@ -382,6 +383,30 @@ def test_few_cells_of_a_column_of_dates_are_none():
     assert "'11:34' is a missing cell: 1 of 41 in a." in table.attrs["reading"]
     half = read("a,b\n" + "".join(f"{day},1\n" for day in ["soon"] * 9 + days))
     assert half["a"].isna().sum() == 0
+
+
+@pytest.mark.parametrize("position", [0, 25])
+@pytest.mark.parametrize("wrong", ["31.02.2021", "2021-02-31", "1900-01-00", "2O23-05-03"])
+def test_one_malformed_date_leaves_a_column_of_dates(wrong, position):
+    days = [f"2021-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(40)]
+    days[position] = wrong
+    table = read("a,b\n" + "".join(f"{day},1\n" for day in days))
+    assert np.flatnonzero(table["a"].isna()).tolist() == [position]
+    assert table.attrs["reading"] == [f"{wrong!r} is a missing cell: 1 of 40 in a."]
+    assert TableCodec.learn(table)[0].quantities == ["dates", "numbers"]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["03.04.2021"] * 5,  # more than a few
+        ["25/04/2021", "04/25/2021"],  # the day comes first in one, and second in another
+    ],
+)
+def test_texts_of_several_kinds_are_no_dates(others):
+    days = [f"{1 + i % 12:02}/{1 + i % 9:02}/2021" for i in range(40)]
+    table = read("a,b\n" + "".join(f"{day},1\n" for day in others + days))
+    assert table["a"].tolist() == others + days
 
 
 def test_blanks_around_words_are_none_of_them():

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_reading import SAME_TABLE
 
+from skmaf._date_text import DateText
 from skmaf.reading.blocks import open_table
 from skmaf.reading.conventions import Conventions
 from skmaf.reading.delimited import Form
@@ -190,6 +191,11 @@ def test_cells_of_another_kind_are_refused_by_their_place():
         as_expected(column, ExpectedColumn("numbers"))
     with pytest.raises(ValueError, match="'size' should hold dates"):
         as_expected(pd.Series(["2024-01-01", "x"], name="size"), ExpectedColumn("dates"))
+    times = ExpectedColumn("text", dates=DateText.find(np.array(["09:30", "17:05"])))
+    cells = pd.Series([None, "NA", " 10:00 ", "1O:00"], name="at")
+    with pytest.raises(ValueError, match="times like '13:45', and holds '1O:00' in row 3"):
+        as_expected(cells, times)
+    assert as_expected(cells[:3], times).tolist()[2] == "10:00"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._date_text import DateText
 from ..conditional import ConditionalMAFDensity
 from ..density import MAFDensity
 from ..multiscale import MultiscaleDensity
@@ -13,7 +14,6 @@ from ..persistence.files import KIND, read_value_and_about, write_value
 from ..reading.conventions import Conventions
 from ..reading.expected import ExpectedColumn
 from ..table.codec import TableCodec
-from ..table.date_text import DateText
 
 SUFFIX = ".skmaf"  # by which users call models
 KINDS = {
@@ -100,9 +100,12 @@ def expected_of(codec: TableCodec, columns: Sequence[str]) -> dict[str, Expected
         rare = schema.rare[j]
         values = [] if known is None else list(known)
         values += [] if rare is None else list(rare.values)
+        timeline = schema.timelines[j]
+        form = None if timeline is None else timeline.form
         expected[name] = ExpectedColumn(
-            _kind_of(schema.cell_types[j], schema.timelines[j]),
+            _kind_of(schema.cell_types[j], timeline),
             frozenset(value for value in values if isinstance(value, str)),
+            dates=form if isinstance(form, DateText) else None,
         )
     return expected
 

@@ -28,7 +28,10 @@ HOMES = {
     "variational",
 }
 # where classes are now that files of earlier versions name elsewhere
-MOVED: dict[str, str] = {"table.columns.Columns": "table.flow_space.Columns"}
+MOVED: dict[str, str] = {
+    "table.columns.Columns": "table.flow_space.Columns",
+    "table.date_text.DateText": "_date_text.DateText",
+}
 # of scikit-learn and torch: what they keep is numbers, names and arrays
 OTHERS = {
     "ColumnTransformer": "sklearn.compose",

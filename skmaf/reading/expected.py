@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .._date_text import DateText
 from .numbers import LEVEL, WORDS, bare, is_placeholder, parse_number, sentinels_in
 
 TRUTH = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
@@ -31,6 +32,8 @@ class ExpectedColumn:
         Whether numbers have nothing but digits, a sign, and a mark of decimals.
     missing : tuple of str, default=()
         What stands for a missing cell, beside what always does.
+    dates : DateText or None, default=None
+        The format of text that is dates or times.
     """
 
     kind: str | None
@@ -38,6 +41,7 @@ class ExpectedColumn:
     mark: str = "."
     is_plain: bool = True
     missing: tuple[str, ...] = ()
+    dates: DateText | None = None
 
 
 def as_expected(column: pd.Series, expected: ExpectedColumn) -> pd.Series:
@@ -107,7 +111,13 @@ def _dates(column: pd.Series, expected: ExpectedColumn) -> pd.Series:
 
 
 def _text(column: pd.Series, expected: ExpectedColumn) -> pd.Series:
-    return _without_placeholders(column.astype(object).map(_as_text), expected.categories)
+    cells = _without_placeholders(column.astype(object).map(_as_text), expected.categories)
+    if expected.dates is not None:
+        texts = np.flatnonzero(cells.map(lambda cell: isinstance(cell, str)))
+        wrong = texts[np.isnat(expected.dates.parse(cells.to_numpy()[texts]))]
+        if len(wrong):
+            raise _unlike(column, int(wrong[0]), expected.dates.words)
+    return cells
 
 
 def _as_text(cell: object) -> object:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._date_text import texts_but_dates
+
 SIGNS = {"", "?", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "*", "**", "***"}
 ERRORS = {"#null!", "#n/a", "#na", "#div/0!", "#value!", "#ref!", "#num!", "1.#qnan", "-1.#ind"}
 ABBREVIATIONS = {"n/a", "na", "n.a.", "nan", "-nan", "null", "nil", "none", "<na>"}
@@ -16,13 +18,9 @@ PLACEHOLDERS = SIGNS | ERRORS | ABBREVIATIONS
 WORDS = {"unknown", "missing", "not available", "nd", "n.d.", "tba", "tbd"}  # among numbers
 LEVEL = "none"  # stands for a missing cell, but is a level among words: none, some, many
 # A column holds numbers if so many of its cells are such; or so many, and all others one word. It
-# holds dates if so many of its cells are such.
+# holds dates if so many of its cells are such, of one format.
 MOST = 0.9
 MANY = 0.5
-DATE = re.compile(
-    r"(?:\d{4}([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2\d{2,4}|\d\d?[- ][^\W\d_]{3,9}[- ]\d{2,4})"
-    r"(?:[ T]\d\d?:.*)?"
-)
 SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "mn": 1e6, "bn": 1e9}  # of amounts of money
 ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")  # in a network
 CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|CHF)"
@@ -126,8 +124,8 @@ def convert_column(
     if parsed:
         notes.marks[column.name] = mark
         placeholders += [cell for cell in others.index if cell not in parsed]
-    elif _are_dates(others):
-        placeholders += [cell for cell in others.index if DATE.fullmatch(cell) is None]
+    elif (no_dates := texts_but_dates(others, MOST)) is not None:
+        placeholders += no_dates
     elif len(others):
         placeholders = [cell for cell in placeholders if cell.casefold() != LEVEL]
     for cell in placeholders:
@@ -164,11 +162,6 @@ def _parse_all(
         if len(units) <= 1 and (share >= MOST or (share > MANY and is_word) or is_declared):
             return numbers, mark
     return {}, decimal
-
-
-def _are_dates(counts: pd.Series) -> bool:
-    n_dates = sum(count for cell, count in counts.items() if DATE.fullmatch(cell))
-    return 0 < n_dates >= MOST * counts.sum()
 
 
 def _without_odd_units(

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._date_text import DateText
 from .cells import TIMELIKE
 from .cycles import Cycles
-from .date_text import DateText
 
 UNITS = ("M", "D", "h", "m", "s", "ms", "us", "ns")  # as NumPy calls them
 PER_DAY = {"D": 1.0, "h": 24.0, "m": 1440.0, "s": 86400.0, "ms": 864e5, "us": 864e8, "ns": 864e11}

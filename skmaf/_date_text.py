@@ -1,6 +1,7 @@
-"""Text that is dates or times of day throughout: the format it has, and text of the same format."""
+"""Text that is dates or times of day: the format it has, and text of the same format."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ TIME_FORMATS = frozenset(TIMES)
 FORMATS = [*DATES, *MONTHS, *TIMES, *map("".join, product(DATES, (" ", "T", ", "), TIMES))]
 
 LONGEST = 40  # characters of a date
+N_SAMPLES = 10  # texts of a column from which its format is found
 ZONE = re.compile(r"(?<=:\d\d)(\.\d+)?( ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))$")
 DIRECTIVE = re.compile(r"(%[a-zA-Z])")
 MAY_LACK_ZERO = {"%d", "%m", "%H", "%I"}
@@ -59,16 +61,20 @@ class DateText:
         if zone and any(len(b) == len(text) for b, text in zip(bare, texts)):
             return None
         for form in _formats_of(bare[0]):
-            rows = [found.groups() for text in bare if (found := _pattern(form).fullmatch(text))]
-            dates = pd.to_datetime(pd.Series(bare), format=form, errors="coerce")
-            if len(rows) == len(bare) and not dates.isna().any():
-                return cls(form, zone, *_style(form, rows))
+            if _has_format(bare, form).all():
+                return cls(form, zone, *_style(form, bare))
         return None
 
     @property
     def is_time(self) -> bool:
         """Whether it is that of a time of day, without a date."""
         return self.format in TIME_FORMATS
+
+    @property
+    def words(self) -> str:
+        """What the texts are, with an example."""
+        example = self.write(np.array(["2024-12-31T13:45"], dtype="M8[us]"))[0]
+        return f"{'times' if self.is_time else 'dates'} like {example!r}"
 
     def parse(self, cells: np.ndarray) -> np.ndarray:
         """Return texts as datetime64, NaT where one has another format."""
@@ -97,6 +103,41 @@ class DateText:
         return [str(int(text)) for text in written] if part in self.without_zeros else written
 
 
+def texts_but_dates(counts: pd.Series, share: float) -> list[str] | None:
+    """Return the texts of a column that are no dates, None if it does not hold dates.
+
+    It does if so large a share of the cells have one format, and no other format that as many have
+    is that of further cells, as where the day comes first in some.
+
+    Parameters
+    ----------
+    counts : Series
+        How many cells have each text.
+    share : float
+    """
+    texts = list(counts.index)
+    if not texts:
+        return None
+    some = texts[:: len(texts) // N_SAMPLES + 1]
+    zone = Counter(map(_zone, some)).most_common(1)[0][0]
+    has_zone = np.array([text.endswith(zone) for text in texts], dtype=bool)
+    bare = [text.removesuffix(zone) for text in texts]
+    formats = {form for text in some for form in _formats_of(text.removesuffix(zone))}
+    are_dates = [
+        has_zone & _has_format(bare, form)
+        for form in FORMATS
+        if form in formats and form not in TIME_FORMATS
+    ]
+    weights = counts.to_numpy()
+    frequent = [is_date for is_date in are_dates if weights @ is_date >= share * weights.sum()]
+    if not frequent:
+        return None
+    most = max(frequent, key=lambda is_date: weights @ is_date)
+    if any((is_date & ~most).any() for is_date in frequent):
+        return None
+    return [text for text, is_date in zip(texts, most) if not is_date]
+
+
 def _zone(text: str) -> str:
     found = ZONE.search(text)
     return found[2] if found else ""
@@ -107,6 +148,8 @@ def _formats_of(text: str) -> Iterator[str]:
     if len(text) > LONGEST or not any(map(str.isdigit, text)):
         return
     for form in FORMATS:
+        if _pattern(form).fullmatch(text) is None:  # which is faster than to parse it
+            continue
         try:
             datetime.strptime(text, form)
         except ValueError:
@@ -114,8 +157,16 @@ def _formats_of(text: str) -> Iterator[str]:
         yield form
 
 
-def _style(form: str, rows: list[tuple]) -> tuple[frozenset, int]:
+def _has_format(texts: list[str], form: str) -> np.ndarray:
+    """Return which texts have a format, and are dates."""
+    dates = pd.to_datetime(pd.Series(texts), format=form, errors="coerce")
+    matches = [_pattern(form).fullmatch(text) is not None for text in texts]
+    return dates.notna().to_numpy() & np.array(matches, dtype=bool)
+
+
+def _style(form: str, texts: list[str]) -> tuple[frozenset, int]:
     """Return which directives are written without zeros, and the decimals of seconds."""
+    rows = [found.groups() for text in texts if (found := _pattern(form).fullmatch(text))]
     parts = dict(zip(DIRECTIVE.findall(form), zip(*rows)))
     short = {
         name for name, texts in parts.items() if name in MAY_LACK_ZERO and min(map(len, texts)) == 1
