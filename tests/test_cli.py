@@ -273,6 +273,16 @@ def test_unnamed_first_column_names_the_rows(quick, save, frame, capsys):
     assert "sample " in out.split("most anomalous")[1]
 
 
+def test_rows_that_are_left_out_count_in_the_scores(quick, save, frame, capsys):
+    path = save(frame)
+    lines = path.read_text().splitlines()
+    lines[1] += ",x"
+    path.write_text("\n".join(lines))
+    assert run(path) == 0
+    assert "(row 0 is the first)" in capsys.readouterr().out
+    assert list(read_scores(path)["row"]) == list(range(1, 80))
+
+
 def test_identifiers_name_the_rows(quick, save, frame, capsys):
     frame.insert(0, "rowNames", np.arange(1, 81))
     frame["CustomerId"] = np.arange(80)[::-1] * 7 + 1000

@@ -287,6 +287,7 @@ def test_detect_lists_outliers_with_reasons(folder, capsys):
     assert run("detect", folder / "detector.skmaf", folder / "table.csv") == 0
     out = capsys.readouterr().out
     title, explained, header, first, reason = out.splitlines()[:5]
+    assert "row 0" not in explained  # the rows have names
     assert title.split()[1:6] == ["of", "90", "rows", "are", "outliers:"]
     assert header.split() == ["row", "score", "p-value", "name"]
     assert first.split()[0] == "517" and first.endswith("person 17")
@@ -311,6 +312,17 @@ def test_detect_by_itself_and_to_files(folder, tmp_path, quick, capsys):
     assert reason["column"] == "size" and reason["value"] == 95.5 and reason["gain"] > 0
     assert run("detect", table, "--contamination", 0.1, "--top", 3) == 0
     assert "and 6 more" in capsys.readouterr().out
+
+
+def test_rows_are_numbered_as_in_the_file(tmp_path, quick, capsys):
+    lines = written(TABLE.drop(columns="id")).splitlines()
+    lines[4] += ",x,y"
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    assert run("detect", tmp_path / "table.csv", "--contamination", 0.1) == 0
+    out, err = capsys.readouterr()
+    assert "; row 0 is the first" in out and out.splitlines()[3].endswith("person 17")
+    assert out.splitlines()[3].split()[0] == "17"
+    assert "1 line (row 3, counted from 0) has more cells than the others" in err
 
 
 def test_parquet_larger_than_memory(folder, tmp_path, monkeypatch, quick, fails):

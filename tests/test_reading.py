@@ -216,9 +216,28 @@ def test_rows_of_one_name():
 def test_ragged_lines():
     short = read("a,b,c\n" + "".join(f"{i},{i}" + ",1" * (i % 5 > 0) + "\n" for i in range(30)))
     assert len(short) == 30 and short["c"].isna().sum() == 6
+    assert short.attrs["reading"] == [
+        "6 lines (rows 0, 5, 10 and 3 more, counted from 0) have fewer cells than the others: the "
+        "rest are missing cells."
+    ]
+    assert not notes_of("a,b,c\n" + "1,2,\n" * 9 + "1,2,3\n")
     long = "a,b,c\n" + "".join(f"{i},{i},1" + ",oops" * (i % 10 == 5) + "\n" for i in range(30))
-    assert len(read(long)) == 27
-    assert "3 lines have more cells than the others: left out." in notes_of(long)
+    table = read(long)
+    assert len(table) == 27 and (table.index == table["a"]).all()
+    assert notes_of(long) == (
+        "3 lines (rows 5, 15, 25, counted from 0) have more cells than the others: left out."
+    )
+
+
+@pytest.mark.parametrize("more", [",x", ",,,x", ",x" * 9])
+def test_lines_that_are_left_out_count_in_the_index(more):
+    """Also where the form of the text has been found before the first of them."""
+    lines = [f"{i},{i},1" for i in range(900)]
+    for number in (0, 700, 899):
+        lines[number] += more
+    table = read("\n".join(["a,b,c", *lines]))
+    assert len(table) == 897 and (table.index == table["a"]).all()
+    assert "(rows 0, 700, 899, counted from 0)" in " ".join(table.attrs["reading"])
 
 
 def test_separators_at_the_ends_of_lines():

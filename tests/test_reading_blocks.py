@@ -169,6 +169,13 @@ def test_packed_and_typed_files(tmp_path):
             assert list(values.index) == list(index)
 
 
+@pytest.mark.parametrize("more", [",x", ",x" * 9])
+def test_lines_that_are_left_out_count_in_any_blocks(more):
+    lines = [f"{i},{i}" + more * (i in (3, 700, 899)) for i in range(900)]
+    values = in_blocks("\n".join(["a,b", *lines]), 50, {"a": ExpectedColumn("numbers")})
+    assert len(values) == 897 and (values.index == values["a"]).all()
+
+
 def test_broken_files_are_named_while_they_are_read():
     packed = gzip.compress(rows_of(lambda i: i * 7919 % 1013, 20000).encode())
     expected = {"a": ExpectedColumn("numbers")}

@@ -40,7 +40,7 @@ class Table:
     scored : ndarray of bool
         Which of the rows in ``index`` these are.
     index : Index
-        Names of all rows.
+        Names of all rows; without a name of its own, their numbers in the file.
     names : Series or None
         A column of words, by which a person knows the rows of ``X``.
     labels : Series or None
@@ -234,13 +234,13 @@ def name_rows(
     names = [name for name in frame if name not in wanted and _is_identifier(frame[name])]
     if not names:
         return frame, None, []
-    is_first = names[0] == frame.columns[0] and isinstance(frame.index, pd.RangeIndex)
-    index = frame[names[0]] if is_first else frame.index
+    is_first = names[0] == frame.columns[0] and frame.index.name is None
+    index = pd.Index(frame[names[0]]) if is_first else frame.index
     note = (
         f"Identifiers tell the rows apart, and are left out: {listing(names)}. "
         "To keep one: --kind COLUMN=grid."
     )
-    frame = frame.drop(columns=names).set_axis(index.to_numpy(), axis=0)
+    frame = frame.drop(columns=names).set_axis(index, axis=0)
     return frame, names[0] if is_first else None, [note]
 
 

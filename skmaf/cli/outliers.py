@@ -31,6 +31,8 @@ class Outliers:
         Of each row its name, score and p-value; the oddest first.
     X : DataFrame
         The cells of the rows.
+    are_counted : bool
+        Whether rows are called by their numbers in the file.
     """
 
     model: Model
@@ -38,6 +40,7 @@ class Outliers:
     n_outliers: int
     lines: pd.DataFrame
     X: pd.DataFrame
+    are_counted: bool
 
     def oddest(self, n: int | None) -> "Outliers":
         """Return the first ones, all for None."""
@@ -65,7 +68,7 @@ class Outliers:
         if not lines:
             return title
         explained = "p-value: how often a normal row looks as odd"
-        if pd.api.types.is_integer_dtype(self.lines["row"]):  # and has no name
+        if self.are_counted:
             explained += "; row 0 is the first"
         n_more = self.n_outliers - len(self.lines)
         more = [f"and {n_more:,} more: --top shows more, --output FILE takes all"] if n_more else []
@@ -111,8 +114,10 @@ def find_outliers(
             found[short(model.known_by, NAME_WIDTH)] = names
         lines.append(found[is_outlier])
         cells.append(rows.X[is_outlier])
+        are_counted = rows.names.name is None
     scorer.report(messages)
     all_lines = pd.concat(lines, ignore_index=True)
     order = np.argsort(all_lines["score"].to_numpy(), kind="stable")
     X = pd.concat(cells, ignore_index=True)
-    return Outliers(model, scorer.n_rows, len(X), all_lines.iloc[order], X.iloc[order])
+    shown = all_lines.iloc[order]
+    return Outliers(model, scorer.n_rows, len(X), shown, X.iloc[order], are_counted)

@@ -73,7 +73,7 @@ def lowest_rows(score: np.ndarray, n_rows: int) -> np.ndarray:
 
 def top_text(table: Table, scores: Scores, lowest: np.ndarray, reasons: list[str]) -> str:
     """The rows at the positions ``lowest``, each with its reason in the line below it."""
-    start = " (row 0 is the first)" if table.index[0] == 0 else ""
+    start = " (row 0 is the first)" if table.index.name is None else ""
     title = (
         f"The {len(lowest)} most anomalous of all rows{start}; "
         "p-value: how often a normal row looks as odd"

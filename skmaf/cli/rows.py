@@ -28,7 +28,7 @@ class Rows:
     Attributes
     ----------
     names : Index
-        Of the rows: identifiers, or their numbers in the file.
+        Of the rows: identifiers, or without a name of its own their numbers in the file.
     cells : DataFrame
         All columns, as the file has them.
     is_text : bool
@@ -134,4 +134,4 @@ def _names_of(model: Model, block: Block) -> pd.Index:
     if pd.api.types.is_integer_dtype(names):
         return names
     cells = [int(name) if isinstance(name, str) and name.isdecimal() else name for name in names]
-    return pd.Index(cells, dtype=object)
+    return pd.Index(cells, dtype=object, name=names.name)

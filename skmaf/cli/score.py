@@ -10,7 +10,7 @@ the row), p_value (how often a normal row looks as odd) and outlier (1 for those
 threshold). A density of a target gives log_density where the target is known, its mean, and low
 and high, between which it is in 90% of such rows. Tables are read as that of the fit was, and in
 blocks, if they are text or Parquet: they may be larger than memory. The first column names the
-row, or counts rows from 0.
+row, or is its number in the file, from 0.
 """
 EXAMPLES = """\
 examples:

@@ -183,14 +183,14 @@ def _text_table(
 
     def frames() -> Iterator[pd.DataFrame]:
         n_all = 0
-        n_all_long = 0
+        all_long: list[int] = []
         try:
-            for frame, n_long in read_blocks_of_rows(rows, n_rows, conventions.has_quotes):
+            for frame, long in read_blocks_of_rows(rows, n_rows, conventions.has_quotes):
                 n_all += len(frame)
-                n_all_long += n_long
+                all_long += long
                 frame = frame.set_axis(names, axis=1)
                 yield _named_rows(frame) if has_names_of_rows(text.layout.names) else frame
-            notes.extend([*long_notes(n_all_long, n_all, rows.width), *footer_notes(rows)])
+            notes.extend([*long_notes(all_long, n_all, rows.width), *footer_notes(rows)])
         except ValueError as error:
             raise ValueError(f"{source.name}: {error}") from error
 

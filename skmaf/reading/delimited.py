@@ -10,7 +10,7 @@ import pandas as pd
 
 from .dialects import NAMES, Dialect, find_decimal, find_dialect
 from .layout import COMMENTS, Layout, find_footers, find_header, find_layout
-from .rows import Body, RowLines, long_notes, read_rows
+from .rows import Body, RowLines, long_notes, read_rows, short_notes
 
 HEAD_CHARACTERS = 200_000  # of a text that its form is found from
 HEAD_LINES = 500
@@ -96,8 +96,9 @@ def read_delimited(text: str, form: Form, as_text: Sequence[str]) -> Cells:
     layout = opened.layout
     names = layout.names
     exact = [j for j, name in enumerate(names or []) if name in as_text]
-    frame, n_long, has_quotes = read_rows(opened.rows, exact)
-    notes = _notes(opened) + long_notes(n_long, len(frame), layout.width)
+    frame, long, short, has_quotes = read_rows(opened.rows, exact)
+    notes = _notes(opened) + long_notes(long, len(frame), layout.width)
+    notes += short_notes(short, len(frame))
     n_rows = int(frame.notna().any(axis=1).sum())
     if form.skip is None and len(opened.above) > max(MOST_ABOVE, n_rows):
         raise ValueError(

@@ -7,7 +7,7 @@ date, or words in which no other separator stands.
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 BLANKS = " "
@@ -47,8 +47,12 @@ class Dialect:
     def split(self, lines: Sequence[str]) -> list[tuple[int, list[str]]]:
         """Return the cells of each row, and the number of the line where it begins.
 
-        A quoted cell may go over several lines. Empty lines are no rows.
+        Empty lines, and those of empty cells, are no rows.
         """
+        return [(start, cells) for start, cells in self.records(lines) if any(cells)]
+
+    def records(self, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+        """Yield the cells of each line, or of several in which a quoted cell is, and its number."""
         if self.separator == BLANKS:
             lines = [line.replace("\t", " ").strip() for line in lines]
         reader = csv.reader(
@@ -57,13 +61,10 @@ class Dialect:
             quotechar=self.quote,
             skipinitialspace=True,
         )
-        rows = []
         start = 0
         for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append((start, [cell.strip() for cell in cells]))
+            yield start, [cell.strip() for cell in cells]
             start = reader.line_num
-        return rows
 
 
 def is_value(cell: str) -> bool:

@@ -16,9 +16,12 @@ def is_parquet(source: Source) -> bool:
 
 
 def read_parquet(data: bytes, name: str) -> pd.DataFrame:
-    """Return the frame of a Parquet file."""
+    """Return the frame of a Parquet file; if its index names the rows, it has a name."""
     optional("pyarrow", "pyarrow", f"{name}, a Parquet file,")
-    return pd.read_parquet(io.BytesIO(data))
+    frame = pd.read_parquet(io.BytesIO(data))
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame.index.name = frame.index.name or ""
+    return frame
 
 
 def workbook_text(data: bytes, name: str, sheet: str | int) -> tuple[str, list[str]]:

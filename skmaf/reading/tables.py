@@ -76,7 +76,8 @@ def read_table(
     -------
     table : DataFrame
         Numbers as numbers, all else as text or as the file has it. A first column without a name is
-        the index. ``table.attrs["reading"]`` holds what was assumed, a list of sentences.
+        the index; otherwise that counts the rows of the file, with those that are left out.
+        ``table.attrs["reading"]`` holds what was assumed, a list of sentences.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def read_table(
         drop=drop,
         sheet=sheet,
     )
-    return table
+    return table.rename_axis(table.index.name or None)
 
 
 def read_with_conventions(
@@ -132,7 +133,8 @@ def read_with_conventions(
 ) -> tuple[pd.DataFrame, Conventions]:
     """Return a table, and how its file was read, to read others like it.
 
-    Parameters are those of `read_table`.
+    An index with a name, be it empty, names the rows; others count those of the file. Parameters
+    are those of `read_table`.
     """
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
@@ -223,10 +225,13 @@ def _read(
 
 
 def named(frame: pd.DataFrame, names: list[str] | None) -> pd.DataFrame:
-    """Return cells under the names of their columns, of which no two are the same."""
+    """Return cells under the names of their columns, of which no two are the same.
+
+    An index with a name, be it empty, names the rows; others count them.
+    """
     frame = frame.set_axis(column_names(names, frame.shape[1]), axis=1)
     if has_names_of_rows(names) and frame.iloc[:, 0].notna().all():
-        frame = frame.set_index(frame.columns[0]).rename_axis(None)
+        frame = frame.set_index(frame.columns[0]).rename_axis("")
     return frame
 
 
