@@ -236,6 +236,7 @@ def test_few_incomplete_rows_get_no_score(quick, save, frame, capsys):
         "3 of 80 rows have empty or infinite cells, most in column 'height': too few to learn from"
         in out
     )
+    assert "Infinite numbers are missing cells: 2 of 80 in height." in out
     scores = read_scores(path)
     without = [3, 5, 6]
     assert len(scores) == 80

@@ -325,6 +325,16 @@ def test_rows_are_numbered_as_in_the_file(tmp_path, quick, capsys):
     assert "1 line (row 3, counted from 0) has more cells than the others" in err
 
 
+def test_infinite_numbers_are_noted_once(folder, tmp_path, quick, capsys):
+    infinite = TABLE.astype({"count": float})
+    infinite.loc[[3, 80], "count"] = np.inf
+    (tmp_path / "table.csv").write_text(written(infinite))
+    for model in ([], [folder / "detector.skmaf"]):
+        assert run("detect", *model, tmp_path / "table.csv") == 0
+        err = capsys.readouterr().err
+        assert err.count("Infinite numbers are missing cells: 2 of 90 in count.") == 1
+
+
 def test_parquet_larger_than_memory(folder, tmp_path, monkeypatch, quick, fails):
     """Read in blocks by the fit, too, and scored as in memory."""
     path = tmp_path / "table.parquet"

@@ -167,6 +167,7 @@ def as_rows(
     frame, row_names, more_notes = _named_rows(frame, title, options, notes)
     notes += more_notes
     kinds = options.get("column_kinds") or {}
+    notes += infinite_notes(count_infinite(frame), len(frame))
     X = finite_cells(frame, kinds)
     silent = say_nothing(X, kinds)
     notes += _silent_notes([_example(X, name) for name in silent])
@@ -265,6 +266,7 @@ def usable_cells(
     frame: pd.DataFrame, kinds: dict[str, Any], is_normal: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
     """The columns that say something of a row, which rows to score, and notes on the others."""
+    notes = infinite_notes(count_infinite(frame), len(frame))
     X = finite_cells(frame, kinds)
     examples: list[str] = []
     while True:  # columns decide which rows are complete, and rows which columns say something
@@ -274,7 +276,18 @@ def usable_cells(
             break
         examples += [_example(X, name) for name in names]
         X = X.drop(columns=names)
-    return X, scored, [*_silent_notes(examples), *row_notes]
+    return X, scored, [*notes, *_silent_notes(examples), *row_notes]
+
+
+def count_infinite(frame: pd.DataFrame) -> pd.Series:
+    """How many infinite numbers each column holds."""
+    return frame.isin([np.inf, -np.inf]).sum()
+
+
+def infinite_notes(counts: pd.Series, n_rows: int) -> list[str]:
+    """What to say of infinite numbers, of which each column has so many."""
+    places = [f"{n:,} of {n_rows:,} in {name}" for name, n in counts.items() if n]
+    return [f"Infinite numbers are missing cells: {listing(places)}."] if places else []
 
 
 def finite_cells(frame: pd.DataFrame, kinds: dict[str, Any]) -> pd.DataFrame:

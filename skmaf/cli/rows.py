@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from ..reading.blocks import Block, open_table
 from ..reading.conventions import Conventions
 from ..reading.expected import ExpectedColumn
 from ..reading.sources import Source
-from .files import listing
+from .files import count_infinite, infinite_notes, listing
 from .messages import Messages
 from .model import Model
 from .options import form_of, missing_cells
@@ -71,6 +72,7 @@ def read_rows(
     conventions = _overruled(model, args)
     known = list(expected)
     n_read = 0
+    n_infinite: Any = 0
     with (
         open_table(source, conventions, known, BLOCK_CELLS, form, args.encoding) as table,
         tqdm(desc=done, unit=" rows", delay=PATIENCE, disable=not messages.shows_progress) as bar,
@@ -81,6 +83,7 @@ def read_rows(
         try:
             for block in table.blocks(expected, conventions):
                 n_read += len(block.cells)
+                n_infinite = n_infinite + count_infinite(block.values)
                 bar.update(len(block.cells))
                 if len(block.cells):
                     yield _rows(model, block, table.decimal == ".")
@@ -89,6 +92,7 @@ def read_rows(
         messages.note_all(table.notes)
     if n_read == 0:
         raise ValueError(f"{source.name} has no row.")
+    messages.note_all(infinite_notes(n_infinite, n_read))
 
 
 def _with_name(source: Source, error: ValueError) -> str:
