@@ -92,7 +92,8 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         is for rows that are trusted to be normal: the densities learn all that they can from all
         of them.
     n_folds : int or "auto", default="auto"
-        Number of folds, and so of fits, 2 at least; "auto" is 5.
+        Number of folds, and so of fits, 2 at least; "auto" is 5. There are at most half as many as
+        rows.
     n_jobs : int or None, default=None
         How many folds to fit at a time, as joblib takes it, and to ask for scores, in threads.
         Results are the same for any.
@@ -209,7 +210,7 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         """
         refuse_checkpoint(self)
         refuse_stream(self, X)
-        X, sample_weight = without_weightless(as_table(X, min_rows=2), sample_weight)
+        X, sample_weight = without_weightless(as_table(X, min_rows=MIN_ROWS), sample_weight)
         fold_codec, N = learn_codec(self._fold_estimator(), X)
         codec: Any = fold_codec
         rows: Any = N
@@ -501,7 +502,9 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         gains : ndarray or DataFrame of shape (n_samples, n_features)
             In nats, not negative; of a data frame X one of its kind, with its columns and index.
             Those of a row add up to what its log-density gains by all its `expected_values`, where
-            none of its cells is missing. Missing cells have a gain of 0.
+            none of its cells is missing. For a row that `fit` saw, that is by the densities that
+            have not seen it, and not by `score_samples`, to which the changed row is a new one.
+            Missing cells have a gain of 0.
         """
         X = as_table(X)
         return labelled(self._search(X)[0], X)

@@ -269,8 +269,9 @@ def test_as_few_rows_as_there_may_be(n, rows):
     detector = DensityOutlierDetector(KernelDensity()).fit(rows[:n])
     assert len(detector.calibration_.scores) == n
     assert np.isfinite(detector.decision_function(rows)).all()
-    with pytest.raises(ValueError, match="minimum of 4"):
-        DensityOutlierDetector(KernelDensity()).fit(rows[:3])
+    for n_too_few in (1, 3):
+        with pytest.raises(ValueError, match="minimum of 4"):
+            DensityOutlierDetector(KernelDensity()).fit(rows[:n_too_few])
     with pytest.raises(ValueError, match="3 .* of positive weight"):
         DensityOutlierDetector(KernelDensity()).fit(rows[:9], sample_weight=np.arange(9) < 3)
 
