@@ -53,13 +53,9 @@ if TYPE_CHECKING:
 MIN_ROWS = 4  # two folds of two
 FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where no share is given
 TYPICAL = 0.5  # share of rows below the score from which on nothing is to be explained
-# of the default densities. Rows that are trusted are remembered one by one. Odd rows that lie each
-# by itself may be learned from, too, but for copies. A short training learns little of the few that
-# lie together, as anomalies may
-TRUSTED = {"max_iter": 400}
-SCATTERED = {"max_iter": 400, "kernel_share": 0.0}
-ROBUST = {"max_iter": 100, "kernel_share": 0.0}
-FEW_COLUMNS = 8  # beyond which there is more to learn, and training but the short one is longer
+LONG = 400  # steps of the default densities
+SHORT = 100  # which learn little of the few rows that lie together, as anomalies may
+FEW_COLUMNS = 8  # beyond which there is more to learn, and the long training is longer
 LONGEST = 2.0  # times
 
 
@@ -254,12 +250,16 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         sees_clusters: bool,
         seed: int,
     ) -> FoldEnsemble:
-        """Return what scores rows: densities, with two more looks where there may be clusters."""
-        from .models.robust_score import robust_scores
+        """Return what scores rows: densities, and what stands beside the default ones."""
+        from .models.forest_score import forest_scores
+        from .models.trusted_score import TrustedScore
 
+        scores = densities
         if self.estimator is None and sees_clusters:
-            return FoldEnsemble.of(robust_scores(densities, rows, held_out, seed), rows, held_out)
-        return FoldEnsemble.of(densities, rows, held_out)
+            scores = forest_scores(densities, rows, held_out, seed)
+        elif self.estimator is None and self.contamination == 0:
+            scores = [TrustedScore.of(density) for density in densities]
+        return FoldEnsemble.of(scores, rows, held_out)
 
     def _density_of(self, estimator: Any) -> Any:
         """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""
@@ -322,12 +322,10 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         """Return the estimator of each fold, not fitted: that which was given, or the default."""
         if self.estimator is not None:
             return self.estimator
-        if sees_clusters:
-            density = MultiscaleDensity(**ROBUST)
-        else:
-            density = MultiscaleDensity(**(TRUSTED if self.contamination == 0 else SCATTERED))
-            longer = np.clip(n_columns / FEW_COLUMNS, 1, LONGEST)
-            density.set_params(max_iter=round(density.max_iter * longer))
+        longer = np.clip(n_columns / FEW_COLUMNS, 1, LONGEST)
+        n_steps = SHORT if sees_clusters else round(LONG * longer)
+        # in the mixture a kernel would vouch for rows that lie close together
+        density = MultiscaleDensity(max_iter=n_steps, kernel_share=0.0)
         return density.set_fit_request(sample_weight=True) if _routes() else density
 
     def get_metadata_routing(self) -> MetadataRouter:

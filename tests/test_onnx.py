@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,9 @@ from sklearn.neighbors import KernelDensity
 
 import skmaf
 from skmaf import DensityEnsemble, DensityOutlierDetector, MAFDensity, MultiscaleDensity
+from skmaf.models.forest_score import ForestScore
 from skmaf.models.isolation import Isolation
+from skmaf.models.robust_score import RobustScore
 from skmaf.table.columns import Constant, Continuous, Discrete, OneHot, PointMasses
 from skmaf.table.flow_space import Columns
 from skmaf.table.heaped import CoarseGrid, Heaped
@@ -322,6 +325,22 @@ def test_detector(detector):
 
 
 @pytest.mark.slow
+def test_a_detector_of_a_file_of_before(detector):
+    rows = mixed_table(80, 1, missing=True).drop(columns="angle")
+    ensemble = detector.ensemble_
+    if not isinstance(ensemble.densities[0], ForestScore):
+        pytest.skip("before as now")
+    density = ensemble.densities[0].density
+    Z = np.nan_to_num(density.columns.to_flow(detector.codec_.encode(rows)[0]))
+    looks = (np.array([0.7, 20.0]), np.array([-3, -0.5]))
+    before = copy.copy(detector)
+    before.ensemble_ = replace(
+        ensemble, densities=[RobustScore(density, Isolation.fit(Z, 5, 0), *looks)] * 2
+    )
+    assert_close(served(before, rows)["score_samples"], before.score_samples(rows), 1e-5)
+
+
+@pytest.mark.slow
 def test_a_detector_scores_all_rows_as_new_ones(detector):
     rows = mixed_table(200, 0, missing=True).drop(columns="angle")
     scores = served(detector, rows)["score_samples"]
@@ -354,7 +373,7 @@ def test_forest_cuts_where_trees_do(seed):
     points = np.concatenate([cuts.astype(np.float32), *near])
     rows = np.repeat(points[:, None], 3, axis=1).astype(np.float64)
     X = ndx.argument(shape=("n", 3), dtype=ndx.float64)
-    score = _isolation(forest, FlowRows(None, X, X[:, 0]))
+    score = _isolation(forest, FlowRows(None, X, X[:, 0]), np.ones(3, dtype=bool))
     outputs = run(ndx.build({"X": X}, {"score": score}), rows)
     assert_close(outputs["score"], forest.score_samples(rows), 1e-6)
 

@@ -20,6 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
 from skmaf.models.multiscale_density import N_GAP_LEVELS, MultiscaleTableDensity
+from skmaf.models.trusted_score import TrustedScore
 
 ESTIMATORS = {
     "MAFDensity": MAFDensity(
@@ -155,13 +156,15 @@ def test_data_frame(name, fit, rows):
         detector.predict(frame[["age", "weight", "height"]])
 
 
-@pytest.mark.parametrize("contamination, share", [("auto", 0.0), (0.1, 0.0), (0, 0.5)])
-def test_default_is_a_multiscale_density_for_each_fold(rows, short, contamination, share):
-    """Which remembers rows only if they are trusted; the folds differ in the order of columns."""
+@pytest.mark.parametrize("contamination", ["auto", 0.1, 0])
+def test_default_is_a_multiscale_density_for_each_fold(rows, short, contamination):
+    """Beside it rows are remembered only if they are trusted; folds differ in column order."""
     rows = rows[:80]
     detector = DensityOutlierDetector(contamination=contamination, random_state=7).fit(rows)
     assert all(isinstance(estimator, MultiscaleDensity) for estimator in detector.estimators_)
-    assert [density.kernel_share for density in detector.densities_] == [share] * 5
+    assert [density.kernel_share for density in detector.densities_] == [0.0] * 5
+    kinds = {type(density) for density in detector.ensemble_.densities}
+    assert (kinds == {TrustedScore}) == (contamination == 0)
     assert len({estimator.random_state for estimator in detector.estimators_}) == 5
     assert len({tuple(density.order) for density in detector.densities_}) > 1
     again = DensityOutlierDetector(contamination=contamination, random_state=7, n_jobs=2).fit(rows)

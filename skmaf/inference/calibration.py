@@ -18,10 +18,14 @@ References
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 ROUNDING = 1e-9  # sums of weights that differ by less are the same
+# scores that differ by less, for each nat of them or in all, tie: some estimators round a row that
+# is alone in another way than one among others
+TIE = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +73,8 @@ class Calibration:
         p_values : ndarray of the shape of ``scores``
             In (0, 1]; no smaller than 1 / (number of calibration rows + 1).
         """
-        no_higher = self._cumulative[np.searchsorted(self.scores, scores, side="right")]
+        highest = scores + tie_width(scores)
+        no_higher = self._cumulative[np.searchsorted(self.scores, highest, side="right")]
         return (no_higher + 1) / (self.total + 1)
 
     def threshold(self, rate: float) -> float:
@@ -80,7 +85,8 @@ class Calibration:
         allowed = math.floor(ROUNDING + max(rate, self.finest_rate) * (self.total + 1))
         n_allowed = np.searchsorted(self._cumulative[1:], allowed + ROUNDING, side="right")
         # the row of the lowest score alone may weigh more than is allowed: none is below it
-        return float(self.scores[max(int(n_allowed) - 1, 0)])
+        score = self.scores[max(int(n_allowed) - 1, 0)]
+        return float(score - tie_width(score))
 
     def quantile(self, share: float) -> float:
         """Return the score below which a share of the rows lies, by weight.
@@ -89,7 +95,14 @@ class Calibration:
         """
         places = self._cumulative[:-1] / max(self.total - self.weights[-1], ROUNDING)
         score = float(np.interp(share, places, self.scores))
-        below = self._cumulative[np.searchsorted(self.scores, score, side="left")]
-        up_to = self._cumulative[np.searchsorted(self.scores, score, side="right")]
-        is_nearer_with_ties = below < up_to and below + up_to < 2 * share * self.total
-        return float(np.nextafter(score, np.inf)) if is_nearer_with_ties else score
+        width = float(tie_width(score))
+        below = self._cumulative[np.searchsorted(self.scores, score - width, side="left")]
+        up_to = self._cumulative[np.searchsorted(self.scores, score + width, side="right")]
+        if below == up_to:
+            return score
+        return score + width if below + up_to < 2 * share * self.total else score - width
+
+
+def tie_width(score: Any) -> Any:
+    """Return how close to a score others tie with it."""
+    return TIE * np.maximum(1.0, np.abs(score))

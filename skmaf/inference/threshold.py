@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .calibration import Calibration
+from .calibration import Calibration, tie_width
 
 
 def check_rate(name: str, rate: Any) -> None:
@@ -50,4 +50,5 @@ def best_threshold(scores: np.ndarray, y: np.ndarray) -> float:
         )
     false_alarms, found, thresholds = roc_curve(y == -1, -scores)
     # an outlier is below the threshold, not at it
-    return float(np.nextafter(-thresholds[np.argmax(found - false_alarms)], np.inf))
+    threshold = -thresholds[np.argmax(found - false_alarms)]
+    return float(threshold + tie_width(threshold))

@@ -223,11 +223,10 @@ def _(column: PointMasses, x: Array) -> FlowCells:
 
 @to_flow_space.register
 def _(column: OneHot, x: Array) -> FlowCells:
-    scales = np.sqrt(column.shares * (1 - column.shares))
     is_category = [x == float(category) for category in column.categories]
     values = [
         (ndx.astype(indicator, ndx.float64) - float(share)) / float(scale)
-        for indicator, share, scale in zip(is_category, column.shares, scales)
+        for indicator, share, scale in zip(is_category, column.shares, column.scales)
     ]
     occurs = ndx.any(ndx.stack(is_category, axis=1), axis=1)
     unseen = ndx.where(occurs, number(0.0, x), UNSEEN)

@@ -18,6 +18,7 @@ from ..models.baseline import Baseline
 from ..models.contract import LOWEST
 from ..models.estimator_density import EstimatorDensity
 from ..models.fold_ensemble import FoldEnsemble
+from ..models.forest_score import ForestScore
 from ..models.gaussian import TAIL_FREEDOM, Gaussian
 from ..models.isolation import Isolation
 from ..models.kernel import NEGLIGIBLE, Kernel
@@ -25,6 +26,7 @@ from ..models.mixture_density import MixtureDensity
 from ..models.multiscale_density import MultiscaleTableDensity
 from ..models.robust_score import RobustScore
 from ..models.table_density import TableDensity
+from ..models.trusted_score import TrustedScore
 from .arrays import (
     as_number,
     constant,
@@ -246,16 +248,41 @@ def _(density: MultiscaleTableDensity, X: Array) -> Array:
 
 
 @log_prob.register
+def _(density: ForestScore, X: Array) -> Array:
+    rows = _rows_of(density.density, X)
+    own = _log_prob_of_network(density.density, rows)
+    # one without a say is left out of the model
+    if not density.weight:
+        return own
+    look = _isolation(density.forest, rows, density.density.columns.are_measures)
+    return own + ndx.minimum(look - density.centre, number(0.0, own)) * density.weight
+
+
+@log_prob.register
 def _(density: RobustScore, X: Array) -> Array:
     rows = _rows_of(density.density, X)
     of_levels = _network_log_probs(density.density, rows)
     own = _finite(_mean_density(density.density, of_levels) + rows.log_jacobian)
-    looks = [_finite(of_levels[-1, :] + rows.log_jacobian), _isolation(density.forest, rows)]
+    of_all = np.ones(density.density.columns.n_values, dtype=bool)
+    isolation = _isolation(density.forest, rows, of_all)
+    looks = [_finite(of_levels[-1, :] + rows.log_jacobian), isolation]
     for look, centre, weight in zip(looks, density.centres, density.weights):
-        # one without a say is left out of the model
         if weight:
             own = own + ndx.minimum(look - float(centre), number(0.0, own)) * float(weight)
     return own
+
+
+@log_prob.register
+def _(density: TrustedScore, X: Array) -> Array:
+    rows = _rows_of(density.density, X)
+    by_network = _log_prob_of_network(density.density, rows)
+    by_ranges = rows.log_jacobian
+    if rows.values is not None:
+        is_present = as_number(~ndx.isnan(rows.values), by_ranges)
+        by_ranges = by_ranges - product(is_present, np.log(density.scales)[:, None])[:, 0]
+        values = rows.values / constant(density.scales, rows.values)
+        by_ranges = by_ranges + _kernel(density.kernel, values, density.density.flow.has_missing)
+    return (by_network + _finite(by_ranges)) / 2
 
 
 def _rows_of(density: MultiscaleTableDensity, X: Array) -> FlowRows:
@@ -266,12 +293,16 @@ def _rows_of(density: MultiscaleTableDensity, X: Array) -> FlowRows:
 
 def _log_prob_of_parts(density: MultiscaleTableDensity, rows: FlowRows) -> tuple[Array, Array]:
     """Return log-densities by the network, and by the kernel, whose are zeros without a share."""
-    by_network = _mean_density(density, _network_log_probs(density, rows)) + rows.log_jacobian
     by_kernel = rows.log_jacobian
     if density.kernel_share and rows.values is not None:
         may_be_absent = density.flow.has_missing
         by_kernel = by_kernel + _kernel(density.kernel, rows.values, may_be_absent)
-    return _finite(by_network), _finite(by_kernel)
+    return _log_prob_of_network(density, rows), _finite(by_kernel)
+
+
+def _log_prob_of_network(density: MultiscaleTableDensity, rows: FlowRows) -> Array:
+    of_levels = _network_log_probs(density, rows)
+    return _finite(_mean_density(density, of_levels) + rows.log_jacobian)
 
 
 def _network_log_probs(density: MultiscaleTableDensity, rows: FlowRows) -> Array:
@@ -289,10 +320,12 @@ def _mean_density(density: MultiscaleTableDensity, of_levels: Array) -> Array:
     return log_sum_exp(of_levels, axis=0) - float(np.log(len(density.noise_contexts)))
 
 
-def _isolation(forest: Isolation, rows: FlowRows) -> Array:
-    """Return the score of each row by a forest."""
+def _isolation(forest: Isolation, rows: FlowRows, of_values: np.ndarray) -> Array:
+    """Return the score of each row by a forest of some of the values of flow space."""
     Z = rows.values
-    if Z is None:
+    if Z is not None and of_values.any():
+        Z = ndx.take(Z, ndx.asarray(np.flatnonzero(of_values)), axis=1)
+    else:
         Z = ndx.expand_dims(number(0.0, rows.log_jacobian) * rows.log_jacobian, axis=1)
     Z = ndx.where(ndx.isnan(Z), number(0.0, Z), Z)
     inputs = ndx.astype(Z, ndx.float32).unwrap_spox()

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import __version__
 from ..density import MAFDensity
 from ..ensemble import DensityEnsemble
+from ..inference.calibration import TIE
 from ..multiscale import MultiscaleDensity
 from ..outlier import DensityOutlierDetector
 from ..table.codec import TableCodec
@@ -130,8 +131,10 @@ def _members(density: Any) -> Iterator[Any]:
     """Yield the densities of which one is made that have columns."""
     from ..models.estimator_density import EstimatorDensity
     from ..models.fold_ensemble import FoldEnsemble
+    from ..models.forest_score import ForestScore
     from ..models.mixture_density import MixtureDensity
     from ..models.robust_score import RobustScore
+    from ..models.trusted_score import TrustedScore
 
     if isinstance(density, MixtureDensity):
         parts = list(density.members)
@@ -139,7 +142,7 @@ def _members(density: Any) -> Iterator[Any]:
         parts = list(density.densities)
     elif isinstance(density, EstimatorDensity):
         parts = [density.estimator.density_]
-    elif isinstance(density, RobustScore):
+    elif isinstance(density, (ForestScore, RobustScore, TrustedScore)):
         parts = [density.density]
     else:
         yield density
@@ -191,7 +194,8 @@ def _outputs(estimator: Any, codec: TableCodec, X: "Array") -> dict[str, "Array"
     calibration = estimator.calibration_
     no_higher = np.concatenate([[0.0], np.cumsum(calibration.weights)])
     p_values = (no_higher + 1) / (calibration.total + 1)
-    position = count_of(calibration.scores, scores, side="right")
+    size = ndx.maximum(ndx.abs(scores), number(1.0, scores))
+    position = count_of(calibration.scores, scores + TIE * size, side="right")
     one = ndx.asarray(np.int64(1))
     return {
         "score_samples": scores,

@@ -13,6 +13,7 @@ from torch import nn
 PACKAGE = __name__.split(".")[0]
 # modules of skmaf, or packages, whose classes files may name; no others are imported for a file
 HOMES = {
+    "_date_text",
     "classifier",
     "conditional",
     "density",

@@ -39,6 +39,7 @@ from .transform_choice import FEWEST_ROWS, choose_description, heaped_transform
 from .transforms import Asinh, Transform, bounds_transform
 
 MOST_CIRCLES = 4  # of a table, each of which doubles the cost of a score
+INDICATOR_SCALE = 0.5  # of categories: the standard deviation where two are as frequent
 MOST_CATEGORIES = 64  # of a discrete column of numbers
 # A point mass holds at least this share of the rows, this many rows, and this many times as many
 # rows as any value that is none.
@@ -318,7 +319,7 @@ def standardised_column(
 ) -> Column:
     """Return what a column is, for a density of values with noise.
 
-    Numbers are standardised, categories become standardised indicators, and what is on a circle its
+    Numbers are standardised, categories become indicators, and what is on a circle its
     cosine and sine. The parameters are those of `exact_column`, but for other kinds, which change
     nothing.
     """
@@ -332,7 +333,7 @@ def standardised_column(
         line = _continuous(x, weights, grid_step(np.unique(x), resolution))
         return line if cycles is None else WithPhases.of(line, cycles, x, weights)
     categories, codes = np.unique(x, return_inverse=True)
-    return OneHot(categories, np.bincount(codes, weights) / weights.sum())
+    return OneHot(categories, np.bincount(codes, weights) / weights.sum(), INDICATOR_SCALE)
 
 
 def _is_constant(x: np.ndarray, resolution: float) -> bool:

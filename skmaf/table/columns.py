@@ -451,7 +451,7 @@ class PointMasses(Column):
 
 @dataclass(frozen=True, eq=False)
 class OneHot(Column):
-    """A column of categories as standardised indicators, for densities of values with noise.
+    """A column of categories as indicators around 0, for densities of values with noise.
 
     There is one indicator for each category that occurs, and a last one that is 0 in the training
     rows and `UNSEEN` for a category that does not occur there.
@@ -462,10 +462,14 @@ class OneHot(Column):
         The codes that occur.
     shares : ndarray
         Their weighted shares in the training rows.
+    scale : float or None
+        What indicators are divided by, so that any two categories are as far apart; None in files
+        of before, where each had its standard deviation.
     """
 
     categories: np.ndarray
     shares: np.ndarray
+    scale: float | None = None
 
     n_codes = 0
     is_measure = False
@@ -475,12 +479,14 @@ class OneHot(Column):
         return len(self.categories) + 1
 
     @property
-    def _scale(self) -> np.ndarray:
-        return np.sqrt(self.shares * (1 - self.shares))
+    def scales(self) -> np.ndarray:
+        """What each indicator is divided by."""
+        of_shares = np.sqrt(self.shares * (1 - self.shares))
+        return of_shares if self.scale is None else np.full_like(self.shares, self.scale)
 
     def values(self, x: np.ndarray) -> np.ndarray:
         is_category = x[:, None] == self.categories
-        indicators = (is_category - self.shares) / self._scale
+        indicators = (is_category - self.shares) / self.scales
         unseen = np.where(is_category.any(axis=1), 0.0, UNSEEN)
         return np.where(np.isnan(x)[:, None], np.nan, np.column_stack([indicators, unseen]))
 
@@ -488,7 +494,7 @@ class OneHot(Column):
         return np.zeros(len(x))
 
     def back(self, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
-        likeliest = (values[:, :-1] * self._scale + self.shares).argmax(axis=1)
+        likeliest = (values[:, :-1] * self.scales + self.shares).argmax(axis=1)
         return self.categories[likeliest].astype(float)
 
 
