@@ -105,3 +105,13 @@ def test_most_rows_of_a_category_are_learned_from():
     assert (kept[codes == 1] == 1).mean() >= 0.65
     assert (kept[codes == 1] > 0).mean() >= 0.9
     assert kept[codes == 2].max() < 0.5
+
+
+def test_rare_values_of_two_are_no_oddity():
+    """A flag that a twentieth of the rows has, whatever else they hold: as good as without it."""
+    X = cloud(400)
+    flag = np.random.default_rng(1).random(400) < 0.05
+    with_flag = np.column_stack([X, flag])
+    for n_categories in (None, 2):
+        trust = look(with_flag, [None] * 3 + [n_categories]).trust
+        assert abs(trust[flag].mean() - trust[~flag].mean()) < 0.1

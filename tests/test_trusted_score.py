@@ -69,6 +69,6 @@ def test_a_common_category_is_no_reason():
         gains = detector.explain(X)
         scores = detector.score_samples(X)
         for name, rare in (("state", X["state"] == "WARN"), ("flag", X["flag"])):
-            assert (gains.loc[rare, name] > 0).mean() < 0.2
+            assert (gains[name] > 0).mean() < 0.08  # of normal rows 5% have reasons
             # the logarithm of the odds is -2.2; a kernel has fewer neighbours to go by, too
             assert np.median(scores[rare]) - np.median(scores[~rare]) > -9

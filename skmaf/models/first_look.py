@@ -8,7 +8,8 @@ each by itself, none vouches for another, and a density that learns from them al
 only those have no say that lie in small, tight clusters. What a row is this does not say yet: the
 density scores it, too.
 
-A category that some rows have is known by its name, and its rows are judged among each other, too:
+Neither is told of categories and of columns of two values, whose rarer values are easily isolated.
+A value of these that some rows have is no accident, and its rows are judged among each other, too:
 a density that saw none of them would call all of them impossible.
 
 References
@@ -39,8 +40,9 @@ TOGETHER = 0.55  # share of odd rows among the neighbours, from which on odd row
 N_NEAREST = 4
 SEARCHED_ROWS = 5000  # for neighbours, at most
 MEASURED_ROWS = 1000  # that say how close neighbours are in the midst of the table
-# of a category, from which on it is no accident, and most of its rows are to be learned from
-CATEGORY_ROWS = 10
+# of a category, or of one of two values, from which on it is no accident, and most of its rows are
+# to be learned from
+LABEL_ROWS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +79,12 @@ class FirstLook:
             return cls(np.ones(len(N)), True)
         columns = find_columns(standardised_column, N, weights, n_categories)
         Z = np.nan_to_num(columns.to_flow(N))
-        if Z.shape[1] == 0:
+        measures = Z[:, columns.are_measures]
+        if measures.shape[1] == 0:
             return cls(np.ones(len(N)), True)
-        forest = IsolationForest(random_state=seed).fit(Z)
-        oddness = rankdata(-forest.score_samples(Z)) + rankdata(tail_oddness(Z))
-        place = _places(oddness, N, n_categories)
+        forest = IsolationForest(random_state=seed).fit(measures)
+        oddness = rankdata(-forest.score_samples(measures)) + rankdata(tail_oddness(measures))
+        place = _places(oddness, N[:, [not column.is_measure for column in columns.columns]])
         graded = cls(np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1), True)
         odd = np.flatnonzero(place > 1 - ODDEST_SHARE)
         if min(len(odd), ODDEST_SHARE * len(N)) < N_NEIGHBOURS:
@@ -94,14 +97,13 @@ class FirstLook:
         return cls(trust, False)
 
 
-def _places(oddness: np.ndarray, N: np.ndarray, n_categories: list[int | None]) -> np.ndarray:
-    """Return the share of rows that are at most as odd as each, of the table or of a category."""
-    place = rankdata(oddness) / len(N)
-    for codes, n_codes in zip(N.T, n_categories):
-        if n_codes is not None:
-            alike = pd.Series(oddness).groupby(codes)
-            is_common = alike.transform("size") >= CATEGORY_ROWS
-            place = np.where(is_common, np.minimum(place, alike.rank(pct=True)), place)
+def _places(oddness: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the share of rows that are at most as odd as each, of the table or of a label."""
+    place = rankdata(oddness) / len(oddness)
+    for values in labels.T:
+        alike = pd.Series(oddness).groupby(values)
+        is_common = alike.transform("size") >= LABEL_ROWS
+        place = np.where(is_common, np.minimum(place, alike.rank(pct=True)), place)
     return place
 
 
