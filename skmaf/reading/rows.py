@@ -16,9 +16,8 @@ from .dialects import BLANKS, Dialect
 TAIL_CHARACTERS = 10_000  # in which lines are that are no rows
 CHUNK = 2**20  # characters that are read at a time
 MOST_LONG = 0.25  # lines with too many cells, for each other line
-SPARE = (
-    4  # columns beside those of the table, so that a line with some more cells is a row at first
-)
+# columns beside those of the table, so that a line with some more cells is a row at first
+SPARE = 4
 SKIPPED = re.compile(r"Skipping line (\d+)")  # as pandas says it
 N_SHOWN = 3  # numbers of rows
 
