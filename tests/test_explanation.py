@@ -419,12 +419,13 @@ def test_an_altered_cell_ranks_first(name, estimator):
     X = scale(PLANTED[name]())
     rng = np.random.default_rng(0)
     order = rng.permutation(len(X))
-    detector = DensityOutlierDetector(estimator, n_folds=2, random_state=0).fit(X[order[:130]])
+    detector = DensityOutlierDetector(estimator, contamination=0, n_folds=2, random_state=0)
+    detector = detector.fit(X[order[:130]])
     rows = X[order[130:]][:16]
     rows = rows[detector.p_values(rows) > 0.1]
     altered = rng.integers(X.shape[1], size=len(rows))
     rows[np.arange(len(rows)), altered] += rng.choice([-4, 4], len(rows))
     detectable = detector.p_values(rows) < 0.02
-    assert detectable.sum() >= 5
+    assert detectable.sum() >= 3
     first = detector.explain(rows[detectable]).argmax(axis=1)
     assert np.mean(first == altered[detectable]) >= 0.9

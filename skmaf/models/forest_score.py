@@ -27,7 +27,7 @@ from .isolation import Isolation
 from .multiscale_density import MultiscaleTableDensity
 
 N_TREES = 40  # of the forest of each fold
-FOREST_WEIGHT = 3.0  # beside the log-density
+FOREST_WEIGHT = 2.5  # beside the log-density
 ROWS_PER_COLUMN = 200  # beyond which the forest has a smaller say, in proportion
 # how many times as far the forest's scores reach on the odd side: up to the first it has no say,
 # from the second on its whole one
