@@ -16,18 +16,21 @@ def fitted(X, **parameters):
 
 
 def lopsided(n=80):
-    """A column that is nearly always close to zero, a uniform one, and one of two values."""
+    """A column that is nearly always close to zero, a uniform one, and two of two values."""
     rng = np.random.default_rng(0)
     rare = rng.normal(scale=0.01, size=n) + (rng.random(n) < 0.05) * 10
-    return np.column_stack([rare, rng.random(n), rng.random(n) < 0.3]).astype(float)
+    two = rng.random(n) < 0.3
+    return np.column_stack([rare, rng.random(n), two, np.arange(n) == 0]).astype(float)
 
 
 def test_it_is_the_mean_of_the_network_and_of_a_kernel_that_measures_by_ranges():
     X = lopsided()
     density = fitted(X, kernel_share=0.0).density_
     score = TrustedScore.of(density)
-    # bandwidths in units of the table: of its range, or of its standard deviation for two values
-    units = np.append(np.ptp(X[:, :2], axis=0) / 6, X[:, 2].std())
+    # in units of the table a bandwidth is a share of the range, of two values of their standard
+    # deviation, unless the rarer one is very rare
+    units = np.ptp(X, axis=0) / 6
+    units[2] = X[:, 2].std()
     rows = X[:5] + 0.1
     by_level = []
     for h in density.noise_levels:
@@ -51,7 +54,7 @@ def test_missing_cells_and_constant_columns():
     X[:, 1] = 5.0
     score = TrustedScore.of(fitted(X).density_)
     assert np.isfinite(score.log_prob(X)).all()
-    assert np.isfinite(score.log_prob(np.full((1, 3), np.nan))).all()
+    assert np.isfinite(score.log_prob(np.full((1, 4), np.nan))).all()
     same = np.ones((20, 2))
     density = fitted(same).density_
     np.testing.assert_allclose(TrustedScore.of(density).log_prob(same), density.log_prob(same))

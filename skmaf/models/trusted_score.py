@@ -38,9 +38,11 @@ class TrustedScore:
         """Return the score by a density, with scales by the rows that its kernel remembers."""
         centres = density.kernel.centres
         scales = np.ones(centres.shape[1])
-        known = density.columns.are_measures & ~np.isnan(centres).all(axis=0)
+        known = ~np.isnan(centres).all(axis=0)
         ranges = np.nanmax(centres[:, known], axis=0) - np.nanmin(centres[:, known], axis=0)
-        scales[known] = np.where(ranges > 0, ranges / USUAL_RANGE, 1.0)
+        of_measures = np.where(ranges > 0, ranges / USUAL_RANGE, 1.0)
+        of_others = np.maximum(ranges / USUAL_RANGE, 1.0)
+        scales[known] = np.where(density.columns.are_measures[known], of_measures, of_others)
         return cls(density, scales)
 
     @cached_property
