@@ -167,8 +167,8 @@ def as_rows(
     frame, row_names, more_notes = _named_rows(frame, title, options, notes)
     notes += more_notes
     kinds = options.get("column_kinds") or {}
-    notes += infinite_notes(count_infinite(frame), len(frame))
-    X = finite_cells(frame, kinds)
+    X, of_infinite = finite_cells(frame, kinds)
+    notes += of_infinite
     silent = say_nothing(X, kinds)
     notes += _silent_notes([_example(X, name) for name in silent])
     X = X.drop(columns=silent)
@@ -266,8 +266,7 @@ def usable_cells(
     frame: pd.DataFrame, kinds: dict[str, Any], is_normal: np.ndarray
 ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
     """The columns that say something of a row, which rows to score, and notes on the others."""
-    notes = infinite_notes(count_infinite(frame), len(frame))
-    X = finite_cells(frame, kinds)
+    X, notes = finite_cells(frame, kinds)
     examples: list[str] = []
     while True:  # columns decide which rows are complete, and rows which columns say something
         scored, row_notes = rows_to_score(X, is_normal)
@@ -290,15 +289,16 @@ def infinite_notes(counts: pd.Series, n_rows: int) -> list[str]:
     return [f"Infinite numbers are missing cells: {listing(places)}."] if places else []
 
 
-def finite_cells(frame: pd.DataFrame, kinds: dict[str, Any]) -> pd.DataFrame:
-    """The columns that hold anything; infinite numbers become missing cells.
+def finite_cells(frame: pd.DataFrame, kinds: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
+    """The columns that hold anything; infinite numbers become missing cells, and are noted.
 
     What is declared to be categories has their dtype.
     """
+    notes = infinite_notes(count_infinite(frame), len(frame))
     X = frame.replace([np.inf, -np.inf], np.nan)
     X = X.loc[:, X.notna().any()]
     categorical = [name for name, kind in kinds.items() if kind == "categorical" and name in X]
-    return X.astype(dict.fromkeys(categorical, "category"))
+    return X.astype(dict.fromkeys(categorical, "category")), notes
 
 
 def _example(X: pd.DataFrame, name: str) -> str:

@@ -118,6 +118,5 @@ def _say(isolation: np.ndarray) -> float:
 
 
 def _measures(density: MultiscaleTableDensity, N: np.ndarray) -> np.ndarray:
-    """Return the measures in rows of flow space, where 0 is the mean of a column."""
-    Z = np.nan_to_num(density.columns.to_flow(N)[:, density.columns.are_measures])
-    return Z if Z.shape[1] else np.zeros((len(Z), 1))
+    """Return the measures in rows of flow space."""
+    return density.columns.to_flow(N)[:, density.columns.are_measures]

@@ -37,19 +37,24 @@ class Isolation:
 
     @classmethod
     def fit(cls, Z: np.ndarray, n_trees: int, seed: int) -> "Isolation":
-        """Grow a forest on rows of numbers, of which none is missing."""
-        forest = IsolationForest(n_estimators=n_trees, random_state=seed).fit(Z)
+        """Grow a forest on rows of numbers around 0, which stands for those that are missing."""
+        forest = IsolationForest(n_estimators=n_trees, random_state=seed).fit(_complete(Z))
         trees = [estimator.tree_ for estimator in forest.estimators_]
         usual = float(_mean_path_length(np.array([forest.max_samples_]))[0])
         return cls(trees, [_path_lengths(tree) for tree in trees], usual)
 
     def score_samples(self, Z: np.ndarray) -> np.ndarray:
         """Return the score of each row, from -1 to 0: the lower, the easier it is to isolate."""
-        Z = np.ascontiguousarray(Z, dtype=np.float32)
+        Z = np.ascontiguousarray(_complete(Z), dtype=np.float32)
         total = np.zeros(len(Z))
         for tree, path_lengths in zip(self.trees, self.path_lengths):
             total += path_lengths[leaves_of(tree, Z)]
         return -(2.0 ** (-total / max(len(self.trees) * self.usual, np.finfo(float).tiny)))
+
+
+def _complete(Z: np.ndarray) -> np.ndarray:
+    """Return rows without missing cells, and of one column where they have none."""
+    return np.nan_to_num(Z) if Z.shape[1] else np.zeros((len(Z), 1))
 
 
 def _path_lengths(tree: Any) -> np.ndarray:

@@ -44,7 +44,6 @@ class RobustScore:
         """
         check_context(context, len(N), n_context=0)
         own, *_, coarse = self.density.network_log_probs(N)
-        Z = np.nan_to_num(self.density.columns.to_flow(N))
-        isolation = self.forest.score_samples(Z if Z.shape[1] else np.zeros((len(Z), 1)))
+        isolation = self.forest.score_samples(self.density.columns.to_flow(N))
         looks = np.column_stack([coarse, isolation])
         return own + np.minimum(looks - self.centres, 0) @ self.weights

@@ -4,7 +4,8 @@ The network knows how columns depend on each other, in standard deviations: a co
 always zero counts a lot where it is not. A kernel density remembers rows one by one, and here it
 measures columns by their ranges, where such a column counts no more than another. What is a usual
 distance no label tells; the mean of both log-densities finds more anomalies than either alone.
-Where a column has two values, or categories, its range says nothing of their distance.
+Of a column of two values, or of categories, the range says nothing: they stay as far apart as they
+are in flow space, but no farther than the ends of others.
 """
 
 from dataclasses import dataclass, replace

@@ -54,8 +54,8 @@ class Columns:
     @cached_property
     def are_measures(self) -> np.ndarray:
         """Which standardised values may lie anywhere on a scale, shape (n_values,)."""
-        parts = [[column.is_measure] * column.n_values for column in self.columns]
-        return np.array(sum(parts, []), dtype=bool)
+        are_measures = np.array([column.is_measure for column in self.columns])
+        return are_measures.repeat([column.n_values for column in self.columns])
 
     @property
     def discrete(self) -> list[Any]:
