@@ -220,6 +220,11 @@ if __name__ == "__main__":
     search = GridSearchCV(detector, grid, cv=2, scoring=no_score, refit=False)
     with parallel_config(sys.argv[2], n_jobs=2):
         search.fit(X)
+    # A thread of joblib drops its fitted networks after it has given its result, and a tensor that
+    # is freed while Python ends takes the process down with it.
+    for thread in threading.enumerate():
+        if thread.daemon:
+            thread.join(timeout=1)
 """
 
 
