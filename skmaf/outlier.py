@@ -55,6 +55,9 @@ FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where 
 TYPICAL = 0.5  # share of rows below the score from which on nothing is to be explained
 LONG = 400  # steps of the default densities
 SHORT = 100  # which learn little of the few rows that lie together, as anomalies may
+# of densities that learn from outliers, too, in standard deviations: with less, what few rows have
+# in common decides the score
+LEAST_NOISE = 0.2
 FEW_COLUMNS = 8  # beyond which there is more to learn, and the long training is longer
 LONGEST = 2.0  # times
 
@@ -326,6 +329,8 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         n_steps = SHORT if sees_clusters else round(LONG * longer)
         # in the mixture a kernel would vouch for rows that lie close together
         density = MultiscaleDensity(max_iter=n_steps, kernel_share=0.0)
+        if not sees_clusters and self.contamination != 0:
+            density.set_params(lowest_noise=LEAST_NOISE)
         return density.set_fit_request(sample_weight=True) if _routes() else density
 
     def get_metadata_routing(self) -> MetadataRouter:
