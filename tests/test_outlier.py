@@ -21,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
 from skmaf.models.multiscale_density import N_GAP_LEVELS, MultiscaleTableDensity
 from skmaf.models.trusted_score import TrustedScore
+from skmaf.outlier import LEAST_NOISE
 
 ESTIMATORS = {
     "MAFDensity": MAFDensity(
@@ -73,6 +74,9 @@ def test_more_columns_take_more_steps(n_columns, n_steps, contamination, short):
     X = np.random.default_rng(0).standard_normal((200, n_columns))
     detector = DensityOutlierDetector(contamination=contamination, random_state=0).fit(X)
     assert {estimator.max_iter for estimator in detector.estimators_} == {n_steps}
+    least = 0.05 if contamination == 0 else LEAST_NOISE
+    assert {estimator.lowest_noise for estimator in detector.estimators_} == {least}
+    assert all(density.noise_levels.min() >= least - 1e-9 for density in detector.densities_)
 
 
 def test_where_anomalies_may_lie_together_training_stays_short(short):
@@ -80,6 +84,7 @@ def test_where_anomalies_may_lie_together_training_stays_short(short):
     X[:12] = 4 + 0.01 * X[:12]
     detector = DensityOutlierDetector(random_state=0).fit(X)
     assert {estimator.max_iter for estimator in detector.estimators_} == {4}
+    assert {estimator.lowest_noise for estimator in detector.estimators_} == {0.05}
     assert detector.p_values(X[:12]).max() < 0.1
 
 
