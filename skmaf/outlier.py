@@ -262,7 +262,7 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
             scores = forest_scores(densities, rows, held_out, seed)
         elif self.estimator is None and self.contamination == 0:
             scores = [TrustedScore.of(density) for density in densities]
-        return FoldEnsemble.of(scores, rows, held_out)
+        return FoldEnsemble.of(scores, rows, held_out, seed)
 
     def _density_of(self, estimator: Any) -> Any:
         """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""

@@ -234,6 +234,43 @@ def test_copies_in_other_folds_are_evidence(rows):
     assert (scores[40:-40] < 0).all()
 
 
+class Shifted(KernelDensity):
+    """Adds a constant of its own to all scores, and knows no rows below a bound."""
+
+    def fit(self, X):
+        self.shift_ = self.bandwidth * abs(X.sum()) % 7
+        return super().fit(X)
+
+    def score_samples(self, X):
+        scores = super().score_samples(X) + self.shift_
+        return np.where(X[:, 0] < -1, -np.inf, scores)
+
+
+@pytest.mark.parametrize("n_folds", [3, 5])
+def test_no_row_is_odd_by_the_fold_that_it_is_in(n_folds, rows):
+    """Folds that differ by a constant score rows as folds that do not."""
+    scores = {}
+    for estimator in (KernelDensity, Shifted):
+        detector = DensityOutlierDetector(
+            estimator(), n_folds=n_folds, contamination=0, random_state=0
+        )
+        scores[estimator] = detector.fit(rows).score_samples(rows)
+    shifts = [density.shift_ for density in detector.estimators_]
+    assert np.ptp(shifts) > 1
+    known = rows[:, 0] >= -1
+    difference = (scores[Shifted] - scores[KernelDensity])[known]
+    assert difference.mean() == pytest.approx(np.mean(shifts), abs=0.02)
+    assert np.ptp(difference) < 0.2
+    new = rows[known] + 0.01
+    means = np.mean([density.score_samples(new) for density in detector.estimators_], axis=0)
+    np.testing.assert_allclose(detector.score_samples(new), means)
+
+
+def test_two_folds_have_nothing_to_be_compared_by(rows):
+    detector = DensityOutlierDetector(KernelDensity(), n_folds=2, random_state=0).fit(rows)
+    assert (detector.ensemble_.offsets == 0).all()
+
+
 def test_odd_rows_are_left_out_of_the_densities(rows):
     """A few rows far out are not fitted, unless rows are trusted; their own fold scores them."""
     odd = np.vstack([rows, rows[:5] + 50])

@@ -3,8 +3,13 @@
 No row speaks for itself: a row that is the same as one of the table is scored by the densities
 that were fitted without that one. Of several equal rows each has densities that have not seen it;
 these score all of them, so that the others, which such a density may have seen, are evidence.
+
+Densities may differ by a constant in what they say of all rows, as where a column has one value
+in the rows of a fold: what each says is taken relative to what the others say of the same rows, or
+a row would be odd by the fold that it is in.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +23,8 @@ from ..table.frames import take_rows
 from .contract import refuse_no_rows
 from .estimator_density import EstimatorDensity
 
+ALIGNING_ROWS = 500  # of the table at most, by which densities are compared
+
 
 @dataclass(frozen=True, eq=False)
 class FoldEnsemble:
@@ -30,15 +37,18 @@ class FoldEnsemble:
         Numbers that stand for the distinct rows of the table, in rising order.
     unseen : ndarray of bool, shape (n_keys, n_densities)
         Which densities have not seen a row, or one of several equal rows.
+    offsets : ndarray of shape (n_densities,) or float
+        How many nats more each density says of a row than all do; 0 in the mean.
     """
 
     densities: Sequence[Any]
     keys: np.ndarray
     unseen: np.ndarray
+    offsets: np.ndarray | float = 0.0
 
     @classmethod
     def of(
-        cls, densities: Sequence[Any], rows: Any, held_out: Sequence[np.ndarray]
+        cls, densities: Sequence[Any], rows: Any, held_out: Sequence[np.ndarray], seed: int
     ) -> "FoldEnsemble":
         """Return the ensemble of densities that have not seen some of the rows each.
 
@@ -48,6 +58,8 @@ class FoldEnsemble:
         rows : ndarray or DataFrame of shape (n, n_features)
         held_out : sequence of ndarray of int
             For each density the positions of the rows that it has not seen.
+        seed : int
+            Governs by which rows the densities are compared.
         """
         keys, distinct = np.unique(_keys(rows), return_inverse=True)
         unseen = np.zeros((len(keys), len(densities)), dtype=bool)
@@ -55,7 +67,10 @@ class FoldEnsemble:
             unseen[distinct[positions], k] = True
         # rows of folds that an interrupt left out
         unseen[~unseen.any(axis=1)] = True
-        return cls(densities, keys, unseen)
+        chosen = np.random.RandomState(seed).permutation(len(distinct))[:ALIGNING_ROWS]
+        seen = ~unseen[distinct[chosen]]
+        offsets = _offsets(densities, take_rows(rows, chosen), seen)
+        return cls(densities, keys, unseen, offsets)
 
     def speakers(self, rows: Any) -> np.ndarray:
         """Return which densities score each row, shape (n, n_densities): all of them a new one."""
@@ -106,9 +121,28 @@ class FoldEnsemble:
         )
         log_probs = run_jobs(tasks, n_jobs, require="sharedmem")
         total = np.zeros(len(speakers))
-        for log_prob, positions in zip(log_probs, filter(len, asked)):
-            total[positions] += log_prob
+        offsets = np.broadcast_to(self.offsets, len(asked))
+        said = [k for k, positions in enumerate(asked) if len(positions)]
+        for log_prob, k in zip(log_probs, said):
+            total[asked[k]] += log_prob - offsets[k]
         return total / speakers.sum(axis=1)
+
+
+def _offsets(densities: Sequence[Any], rows: Any, seen: np.ndarray) -> np.ndarray:
+    """Return how many nats more each density says of rows than all do, in the mean 0.
+
+    Each two are compared on rows that both have seen: a row that is new to one of them is less
+    likely to it for that alone.
+    """
+    log_probs = np.column_stack([density.log_prob(rows) for density in densities])
+    usable = seen & np.isfinite(log_probs)
+    more = np.zeros((len(densities), len(densities)))
+    for one, other in itertools.combinations(range(len(densities)), 2):
+        both = usable[:, one] & usable[:, other]
+        if both.any():
+            more[one, other] = np.median(log_probs[both, one] - log_probs[both, other])
+            more[other, one] = -more[one, other]
+    return more.mean(axis=1)
 
 
 def _keys(rows: Any) -> np.ndarray:
