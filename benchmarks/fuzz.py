@@ -47,7 +47,7 @@ from skmaf import (
     MAFClassifier,
     MAFDensity,
     MultiscaleDensity,
-    outlier,
+    detector_defaults,
 )
 
 PACKAGE = str(Path(skmaf.__file__).parent)
@@ -455,7 +455,7 @@ class DetectorSession(Session):
         """Take the steps; the default densities are trained for a moment, too."""
         with ExitStack() as patches:
             for name in ("LONG", "SHORT"):
-                patches.enter_context(patch.object(outlier, name, 2))
+                patches.enter_context(patch.object(detector_defaults, name, 2))
             super().run()
 
     def make_estimator(self):

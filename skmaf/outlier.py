@@ -1,5 +1,6 @@
 """DensityOutlierDetector: the rows that do not belong, by a threshold on a density."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from ._doc_link import DocumentedEstimator
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
+from .detector_defaults import CLUSTERED, SCATTERED, TRUSTED, default_density, default_scores
 from .folds import Fold, fit_folds, learn_codec, make_folds
 from .inference.calibration import Calibration
 from .inference.threshold import (
@@ -29,7 +31,6 @@ from .inference.threshold import (
 )
 from .models.estimator_density import EstimatorDensity
 from .models.fold_ensemble import FoldEnsemble
-from .multiscale import MultiscaleDensity
 from .persistence.checkpoints import refuse_checkpoint
 from .persistence.state import PlainState
 from .streamed import by_blocks, refuse_stream
@@ -48,18 +49,10 @@ from .table.labels import labelled
 
 if TYPE_CHECKING:
     from .inference.explanation import Explainer
-    from .models.first_look import FirstLook
 
 MIN_ROWS = 4  # two folds of two
 FALSE_ALARMS = 0.05  # rate at which normal rows fall below the threshold where no share is given
 TYPICAL = 0.5  # share of rows below the score from which on nothing is to be explained
-LONG = 400  # steps of the default densities
-SHORT = 100  # which learn little of the few rows that lie together, as anomalies may
-# of densities that learn from outliers, too, in standard deviations: with less, what few rows have
-# in common decides the score
-LEAST_NOISE = 0.2
-FEW_COLUMNS = 8  # beyond which there is more to learn, and the long training is longer
-LONGEST = 2.0  # times
 
 
 def _a_label(detector: Any, X: Any) -> np.ndarray:
@@ -223,15 +216,18 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
             )
         rows = take_rows(rows, order)
         seed = seed_from(self.random_state)
-        look = self._first_look(X, codec, rows, order, weights, seed)
-        folds = make_folds(look.trust, self.n_folds, seed)
+        rows_are, trust = self._first_look(X, codec, rows, order, weights, seed)
+        folds = make_folds(trust, self.n_folds, seed)
         of_fit = None if sample_weight is None else weights
-        estimator = self._fold_estimator(rows.shape[1], look.sees_clusters)
+        estimator = self._fold_estimator(rows_are, rows.shape[1])
         estimators = fit_folds(self, estimator, rows, order, of_fit, fold_codec, folds, seed)
         folds = [folds[k] for k in estimators]
         held_out = [fold.held_out for fold in folds]
         densities = [self._density_of(estimator) for estimator in estimators.values()]
-        ensemble = self._ensemble(densities, rows, held_out, look.sees_clusters, seed)
+        scores: Sequence[Any] = densities
+        if self.estimator is None:
+            scores = default_scores(rows_are, densities, rows, held_out, seed)
+        ensemble = FoldEnsemble.of(scores, rows, held_out, seed)
         calibration = self._calibrate(ensemble, rows, np.sort(np.concatenate(held_out)), weights)
         keep_fitted(
             self,
@@ -245,48 +241,31 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         )
         return self
 
-    def _ensemble(
-        self,
-        densities: list[Any],
-        rows: Any,
-        held_out: list[np.ndarray],
-        sees_clusters: bool,
-        seed: int,
-    ) -> FoldEnsemble:
-        """Return what scores rows: densities, and what stands beside the default ones."""
-        from .models.forest_score import forest_scores
-        from .models.trusted_score import TrustedScore
-
-        scores = densities
-        if self.estimator is None and sees_clusters:
-            scores = forest_scores(densities, rows, held_out, seed)
-        elif self.estimator is None and self.contamination == 0:
-            scores = [TrustedScore.of(density) for density in densities]
-        return FoldEnsemble.of(scores, rows, held_out, seed)
-
     def _density_of(self, estimator: Any) -> Any:
         """Return the density of the fitted estimator of a fold, of rows as the codec gives them."""
         return estimator.density_ if self.estimator is None else EstimatorDensity(estimator)
 
     def _first_look(
         self, X: Any, codec: Any, rows: Any, order: np.ndarray, weights: np.ndarray, seed: int
-    ) -> "FirstLook":
-        """Return how much each row is to count: all the same if they cannot be looked at."""
+    ) -> tuple[str, np.ndarray]:
+        """Return what the rows are like, and how much each is to count: all the same if they
+        cannot be looked at."""
         from .models.first_look import FirstLook
 
-        trusting = FirstLook(np.ones(len(order)), sees_clusters=False)
         if self.contamination == 0:
-            return trusting
-        if self.estimator is None:
-            return FirstLook.of(rows, weights, codec.schema.n_categories, seed)
-        try:
-            codec, N, _ = TableCodec.learn(X)
-        except (TypeError, ValueError):
-            # a table that only the estimator reads
-            return trusting
-        look = FirstLook.of(N[order], weights, codec.schema.n_categories, seed)
-        # it may take no weights: a row counts or does not
-        return FirstLook(look.trust.round(), look.sees_clusters)
+            return TRUSTED, np.ones(len(order))
+        N = rows
+        if self.estimator is not None:
+            try:
+                codec, N, _ = TableCodec.learn(X)
+            except (TypeError, ValueError):
+                # a table that only the estimator reads
+                return SCATTERED, np.ones(len(order))
+            N = N[order]
+        look = FirstLook.of(N, weights, codec.schema.n_categories, seed)
+        # an estimator may take no weights: a row counts or does not
+        trust = look.trust if self.estimator is None else look.trust.round()
+        return CLUSTERED if look.sees_clusters else SCATTERED, trust
 
     def _calibrate(
         self, ensemble: FoldEnsemble, rows: Any, judged: np.ndarray, weights: np.ndarray
@@ -321,16 +300,11 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
             categorical=[n is not None for n in codec.schema.n_categories] if is_default else None,
         )
 
-    def _fold_estimator(self, n_columns: int = 1, sees_clusters: bool = False) -> Any:
+    def _fold_estimator(self, rows_are: str = TRUSTED, n_columns: int = 1) -> Any:
         """Return the estimator of each fold, not fitted: that which was given, or the default."""
         if self.estimator is not None:
             return self.estimator
-        longer = np.clip(n_columns / FEW_COLUMNS, 1, LONGEST)
-        n_steps = SHORT if sees_clusters else round(LONG * longer)
-        # in the mixture a kernel would vouch for rows that lie close together
-        density = MultiscaleDensity(max_iter=n_steps, kernel_share=0.0)
-        if not sees_clusters and self.contamination != 0:
-            density.set_params(lowest_noise=LEAST_NOISE)
+        density = default_density(rows_are, n_columns)
         return density.set_fit_request(sample_weight=True) if _routes() else density
 
     def get_metadata_routing(self) -> MetadataRouter:

@@ -19,9 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
+from skmaf.detector_defaults import LEAST_NOISE
 from skmaf.models.multiscale_density import N_GAP_LEVELS, MultiscaleTableDensity
 from skmaf.models.trusted_score import TrustedScore
-from skmaf.outlier import LEAST_NOISE
 
 ESTIMATORS = {
     "MAFDensity": MAFDensity(
@@ -74,7 +74,12 @@ def test_more_columns_take_more_steps(n_columns, n_steps, contamination, short):
     X = np.random.default_rng(0).standard_normal((200, n_columns))
     detector = DensityOutlierDetector(contamination=contamination, random_state=0).fit(X)
     assert {estimator.max_iter for estimator in detector.estimators_} == {n_steps}
-    least = 0.05 if contamination == 0 else LEAST_NOISE
+
+
+@pytest.mark.parametrize("contamination, least", [(0, 0.05), ("auto", LEAST_NOISE)])
+def test_rows_that_may_hold_outliers_are_learned_less_finely(contamination, least, short):
+    X = np.random.default_rng(0).standard_normal((200, 3))
+    detector = DensityOutlierDetector(contamination=contamination, random_state=0).fit(X)
     assert {estimator.lowest_noise for estimator in detector.estimators_} == {least}
     assert all(density.noise_levels.min() >= least - 1e-9 for density in detector.densities_)
 
