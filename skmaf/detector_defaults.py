@@ -1,9 +1,10 @@
 """The densities and scores of a detector that is given no estimator, by what its rows are like.
 
-Trusted rows are normal, and the densities learn all that they can. Scattered rows may hold
-outliers, each by itself, which hardly vouch for each other: the densities learn as long, but
-nothing so fine that a few rows share it. Clustered rows may hold outliers that lie together: the
-densities learn little of few rows, and a forest stands beside them.
+Where rows are trusted, the densities learn all that they can. Of scattered rows, which hardly vouch
+for each other, they learn as long, but nothing so fine that a few rows share it. Where rows are
+clustered, they learn little of few rows, and a forest stands beside them. Of binary rows they learn
+as little, and with much noise: with less the values stay what they are, and a density only counts
+how often each combination of them comes, while a row is odd if it has little in common with others.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .models.row_kinds import BINARY, CLUSTERED, SCATTERED, TRUSTED
 from .multiscale import MultiscaleDensity
 
 if TYPE_CHECKING:
     from .models.multiscale_density import MultiscaleTableDensity
-
-TRUSTED = "trusted"
-SCATTERED = "scattered"
-CLUSTERED = "clustered"
 
 LONG = 400  # steps of training
 SHORT = 100  # which learn little of the few rows that lie together, as anomalies may
@@ -27,6 +25,7 @@ LONGEST = 2.0  # times
 # of densities that learn from outliers, too, in standard deviations: with less, what few rows have
 # in common decides the score
 LEAST_NOISE = 0.2
+LEAST_NOISE_OF_BINARY = 0.9
 
 
 def default_density(rows_are: str, n_columns: int) -> MultiscaleDensity:
@@ -35,14 +34,17 @@ def default_density(rows_are: str, n_columns: int) -> MultiscaleDensity:
     Parameters
     ----------
     rows_are : str
-        ``TRUSTED``, ``SCATTERED`` or ``CLUSTERED``.
+        One of `skmaf.models.row_kinds`.
     n_columns : int
     """
     longer = np.clip(n_columns / FEW_COLUMNS, 1, LONGEST)
-    n_steps = SHORT if rows_are == CLUSTERED else round(LONG * longer)
+    n_steps = round(LONG * longer) if rows_are in (TRUSTED, SCATTERED) else SHORT
     # in the mixture a kernel would vouch for rows that lie close together
     density = MultiscaleDensity(max_iter=n_steps, kernel_share=0.0)
-    return density.set_params(lowest_noise=LEAST_NOISE) if rows_are == SCATTERED else density
+    least_noise = {SCATTERED: LEAST_NOISE, BINARY: LEAST_NOISE_OF_BINARY}
+    if rows_are in least_noise:
+        density.set_params(lowest_noise=least_noise[rows_are])
+    return density
 
 
 def default_scores(

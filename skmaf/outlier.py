@@ -20,7 +20,7 @@ from ._doc_link import DocumentedEstimator
 from ._validation import seed_from, tagged, weigh
 from ._warnings import warn_user
 from .base import encode_rows, keep_fitted, without_weightless
-from .detector_defaults import CLUSTERED, SCATTERED, TRUSTED, default_density, default_scores
+from .detector_defaults import default_density, default_scores
 from .folds import Fold, fit_folds, learn_codec, make_folds
 from .inference.calibration import Calibration
 from .inference.threshold import (
@@ -31,6 +31,7 @@ from .inference.threshold import (
 )
 from .models.estimator_density import EstimatorDensity
 from .models.fold_ensemble import FoldEnsemble
+from .models.row_kinds import SCATTERED, TRUSTED
 from .persistence.checkpoints import refuse_checkpoint
 from .persistence.state import PlainState
 from .streamed import by_blocks, refuse_stream
@@ -265,7 +266,7 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
         look = FirstLook.of(N, weights, codec.schema.n_categories, seed)
         # an estimator may take no weights: a row counts or does not
         trust = look.trust if self.estimator is None else look.trust.round()
-        return CLUSTERED if look.sees_clusters else SCATTERED, trust
+        return look.rows_are, trust
 
     def _calibrate(
         self, ensemble: FoldEnsemble, rows: Any, judged: np.ndarray, weights: np.ndarray

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skmaf.models.first_look import FEWEST_ROWS, FULL_TRUST, FirstLook, tail_oddness
+from skmaf.models.row_kinds import BINARY, CLUSTERED, SCATTERED
 
 
 def cloud(n, seed=0, d=3):
@@ -17,7 +18,7 @@ def look(X, n_categories=None):
 def test_a_cluster_far_out_hardly_counts():
     X = np.vstack([cloud(380), 0.1 * cloud(20, 1) + 6])
     found = look(X)
-    assert found.sees_clusters
+    assert found.rows_are == CLUSTERED
     assert (found.trust[-20:] == 0).all()
     assert np.mean(found.trust == 1) == pytest.approx(FULL_TRUST, abs=0.01)
 
@@ -26,7 +27,7 @@ def test_a_cluster_far_out_hardly_counts():
 def test_rows_that_are_odd_each_by_itself_all_count(n_odd):
     X = np.vstack([cloud(500, d=8), 2.5 * cloud(n_odd, 1, d=8)])
     found = look(X)
-    assert not found.sees_clusters
+    assert found.rows_are == SCATTERED
     assert (found.trust == 1).all()
 
 
@@ -36,7 +37,7 @@ def test_a_small_cluster_among_odd_rows_that_lie_alone_does_not_count(n_searched
     monkeypatch.setattr("skmaf.models.first_look.SEARCHED_ROWS", n_searched)
     X = np.vstack([cloud(1000, d=8), 0.1 * cloud(14, 1, d=8) + 2])
     found = look(X)
-    assert not found.sees_clusters
+    assert found.rows_are == SCATTERED
     assert (found.trust[-14:] == 0).all()
     assert (found.trust[:1000] == 1).all()
 
@@ -45,15 +46,44 @@ def test_a_small_cluster_among_odd_rows_that_lie_alone_does_not_count(n_searched
 def test_copies_of_one_odd_row_do_not_count(n_copies):
     X = np.vstack([cloud(500, d=8), np.full((n_copies, 8), 4.0)])
     found = look(X)
-    assert not found.sees_clusters
+    assert found.rows_are == SCATTERED
     assert (found.trust[-n_copies:] == 0).all()
 
 
-@pytest.mark.parametrize("n, sees_clusters", [(199, True), (200, False)])
-def test_a_small_table_is_trimmed_whatever_is_seen(n, sees_clusters):
+@pytest.mark.parametrize("n, rows_are", [(199, CLUSTERED), (200, SCATTERED)])
+def test_a_small_table_is_trimmed_whatever_is_seen(n, rows_are):
     found = look(cloud(n, d=8))
-    assert found.sees_clusters == sees_clusters
-    assert (found.trust < 1).any() == sees_clusters
+    assert found.rows_are == rows_are
+    assert (found.trust < 1).any() == (rows_are == CLUSTERED)
+
+
+@pytest.mark.parametrize("n_flags, is_binary", [(0, False), (8, False), (9, True), (10, True)])
+def test_binary_rows_are_not_looked_at(n_flags, is_binary):
+    """Whatever the two values of a column are."""
+    X = cloud(300, d=10)
+    X[:, :n_flags] = X[:, :n_flags] > 1
+    for step in (1, 50):
+        X[:, :n_flags] *= step
+        found = look(X)
+        assert (found.rows_are == BINARY) == is_binary
+        assert (found.trust == 1).all() or not is_binary
+
+
+@pytest.mark.parametrize("n_categories, rows_are", [(2, BINARY), (3, SCATTERED)])
+def test_rows_of_categories_are_not_looked_at(n_categories, rows_are):
+    codes = np.random.default_rng(0).integers(n_categories, size=(300, 4))
+    found = look(codes.astype(float), [n_categories] * 4)
+    assert found.rows_are == rows_are
+    assert (found.trust == 1).all()
+
+
+def test_a_category_of_many_is_one_column_beside_measures():
+    codes = np.random.default_rng(0).integers(20, size=300)
+    X = np.column_stack([cloud(300, d=2), codes])
+    X[:20, :2] = 8 + 0.1 * cloud(20, 1, d=2)
+    found = look(X, [None, None, 20])
+    assert found.rows_are == CLUSTERED
+    assert (found.trust[:20] < 1).all()
 
 
 def test_equal_rows_count_the_same():
@@ -71,7 +101,7 @@ def test_few_rows_all_count():
 def test_rows_of_which_none_is_the_oddest_can_be_looked_at(n):
     """The rarest of three values is shared by a fifth of the rows."""
     found = look(np.repeat([0.0, 1.0, 5.0], [n // 2, n // 2 - n // 5, n // 5])[:, None])
-    assert found.sees_clusters
+    assert found.rows_are == CLUSTERED
     assert (found.trust[-n // 5 :] < 1).all()
 
 

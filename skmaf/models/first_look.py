@@ -27,12 +27,14 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
 from ..table.column_kinds import find_columns, standardised_column
+from .row_kinds import BINARY, CLUSTERED, SCATTERED
 
 FULL_TRUST = 0.7  # of the rows have it; beyond, it falls
 NO_TRUST = 0.95  # of the rows are less odd than those that have none
 FEWEST_ROWS = 10  # to distrust any
 ODD_SHARE = 0.1  # of the rows: those that are rather odd
 ODDEST_SHARE = 0.05  # whose neighbours are looked at
+FEW_MEASURES = 0.1  # of the columns: too few to say how odd a row is
 N_NEIGHBOURS = 10
 TOGETHER = 0.55  # share of odd rows among the neighbours, from which on odd rows lie together
 # nearest neighbours, all of them odd, and as close as such are in the midst of the table, that show
@@ -53,12 +55,13 @@ class FirstLook:
     ----------
     trust : ndarray of shape (n,)
         How much each row is to count in a fit, from 0 to 1; 1 for all rows if they are few.
-    sees_clusters : bool
-        Whether odd rows lie together, or there are too few of them to tell.
+    rows_are : str
+        ``BINARY``; or ``SCATTERED``, also where nothing tells which rows are odd; or ``CLUSTERED``,
+        also where odd rows are too few to tell.
     """
 
     trust: np.ndarray
-    sees_clusters: bool
+    rows_are: str
 
     @classmethod
     def of(
@@ -76,16 +79,19 @@ class FirstLook:
         seed : int
         """
         if len(N) < FEWEST_ROWS:
-            return cls(np.ones(len(N)), True)
+            return cls(np.ones(len(N)), CLUSTERED)
         columns = find_columns(standardised_column, N, weights, n_categories)
         Z = np.nan_to_num(columns.to_flow(N))
         measures = Z[:, columns.are_measures]
-        if measures.shape[1] == 0:
-            return cls(np.ones(len(N)), True)
+        n_varied = sum(column.n_values > 0 for column in columns.columns)
+        if measures.shape[1] <= FEW_MEASURES * n_varied:
+            are_two = [len(np.unique(x[~np.isnan(x)])) == 2 for x in N.T]
+            is_binary = sum(are_two) >= (1 - FEW_MEASURES) * n_varied
+            return cls(np.ones(len(N)), BINARY if is_binary else SCATTERED)
         forest = IsolationForest(random_state=seed).fit(measures)
         oddness = rankdata(-forest.score_samples(measures)) + rankdata(tail_oddness(measures))
         place = _places(oddness, N[:, [not column.is_measure for column in columns.columns]])
-        graded = cls(np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1), True)
+        graded = cls(np.clip((NO_TRUST - place) / (NO_TRUST - FULL_TRUST), 0, 1), CLUSTERED)
         odd = np.flatnonzero(place > 1 - ODDEST_SHARE)
         if min(len(odd), ODDEST_SHARE * len(N)) < N_NEIGHBOURS:
             return graded
@@ -94,7 +100,7 @@ class FirstLook:
             return graded
         trust = np.ones(len(N))
         trust[odd[in_clusters]] = 0
-        return cls(trust, False)
+        return cls(trust, SCATTERED)
 
 
 def _places(oddness: np.ndarray, labels: np.ndarray) -> np.ndarray:
