@@ -3,8 +3,7 @@
 Where rows are trusted, the densities learn all that they can. Of scattered rows, which hardly vouch
 for each other, they learn as long, but nothing so fine that a few rows share it. Where rows are
 clustered, they learn little of few rows, and a forest stands beside them. Of binary rows they learn
-as little, and with much noise: with less the values stay what they are, and a density only counts
-how often each combination of them comes, while a row is odd if it has little in common with others.
+as little, and what they say with much noise stands beside what they say with less.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,6 @@ LONGEST = 2.0  # times
 # of densities that learn from outliers, too, in standard deviations: with less, what few rows have
 # in common decides the score
 LEAST_NOISE = 0.2
-LEAST_NOISE_OF_BINARY = 0.9
 
 
 def default_density(rows_are: str, n_columns: int) -> MultiscaleDensity:
@@ -41,10 +39,7 @@ def default_density(rows_are: str, n_columns: int) -> MultiscaleDensity:
     n_steps = round(LONG * longer) if rows_are in (TRUSTED, SCATTERED) else SHORT
     # in the mixture a kernel would vouch for rows that lie close together
     density = MultiscaleDensity(max_iter=n_steps, kernel_share=0.0)
-    least_noise = {SCATTERED: LEAST_NOISE, BINARY: LEAST_NOISE_OF_BINARY}
-    if rows_are in least_noise:
-        density.set_params(lowest_noise=least_noise[rows_are])
-    return density
+    return density.set_params(lowest_noise=LEAST_NOISE) if rows_are == SCATTERED else density
 
 
 def default_scores(
@@ -67,11 +62,14 @@ def default_scores(
         For each fold the positions of rows that its density has not seen.
     seed : int
     """
+    from .models.binary_score import binary_scores
     from .models.forest_score import forest_scores
     from .models.trusted_score import TrustedScore
 
     if rows_are == CLUSTERED:
         return forest_scores(densities, N, held_out, seed)
+    if rows_are == BINARY:
+        return binary_scores(densities, N, held_out)
     if rows_are == TRUSTED:
         return [TrustedScore.of(density) for density in densities]
     return densities

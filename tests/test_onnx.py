@@ -18,6 +18,7 @@ from sklearn.neighbors import KernelDensity
 
 import skmaf
 from skmaf import DensityEnsemble, DensityOutlierDetector, MAFDensity, MultiscaleDensity
+from skmaf.models.binary_score import BinaryScore
 from skmaf.models.forest_score import ForestScore
 from skmaf.models.isolation import Isolation
 from skmaf.models.robust_score import RobustScore
@@ -322,6 +323,16 @@ def test_detector(detector):
     labels = detector.predict(rows)
     assert (outputs["predict"] == labels)[is_clear].all()
     assert set(labels) == {-1, 1}
+
+
+@pytest.mark.slow
+def test_a_detector_of_binary_rows(monkeypatch):
+    shorten_detector(monkeypatch, 10)
+    X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(float)
+    detector = DensityOutlierDetector(random_state=0).fit(X[:120])
+    assert isinstance(detector.ensemble_.densities[0], BinaryScore)
+    by_all = np.mean([part.log_prob(X) for part in detector.ensemble_.densities], axis=0)
+    assert_close(served(detector, X)["score_samples"], by_all, 1e-5)
 
 
 @pytest.mark.slow

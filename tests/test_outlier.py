@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmaf import DensityOutlierDetector, MAFDensity, MultiscaleDensity
-from skmaf.detector_defaults import LEAST_NOISE, LEAST_NOISE_OF_BINARY
+from skmaf.detector_defaults import LEAST_NOISE
 from skmaf.models.multiscale_density import N_GAP_LEVELS, MultiscaleTableDensity
 from skmaf.models.trusted_score import TrustedScore
 
@@ -91,23 +91,6 @@ def test_where_anomalies_may_lie_together_training_stays_short(short):
     assert {estimator.max_iter for estimator in detector.estimators_} == {4}
     assert {estimator.lowest_noise for estimator in detector.estimators_} == {0.05}
     assert detector.p_values(X[:12]).max() < 0.1
-
-
-@pytest.mark.parametrize("contamination, least", [(0, 0.05), ("auto", LEAST_NOISE_OF_BINARY)])
-def test_binary_rows_are_learned_with_much_noise(contamination, least, short):
-    X = np.random.default_rng(0).standard_normal((200, 6))
-    X = (X > 1).astype(float)
-    detector = DensityOutlierDetector(contamination=contamination, random_state=0).fit(X)
-    assert {estimator.lowest_noise for estimator in detector.estimators_} == {least}
-
-
-def test_rows_of_rare_values_are_odd_though_some_are_alike():
-    """Of 600 rows 12 have the same four rare values of twelve, which others have one by one."""
-    rng = np.random.default_rng(0)
-    X = (rng.random((600, 12)) < np.tile([0.5, 0.1, 0.1], 4)).astype(float)
-    X[:12, [1, 4, 7, 10]] = 1
-    scores = DensityOutlierDetector(random_state=0).fit(X).score_samples(X)
-    assert roc_auc_score(np.arange(600) < 12, -scores) > 0.98
 
 
 def test_categories_that_contradict_each_other_are_found():

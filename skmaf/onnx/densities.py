@@ -15,6 +15,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
 from ..models.baseline import Baseline
+from ..models.binary_score import BinaryScore
 from ..models.contract import LOWEST
 from ..models.estimator_density import EstimatorDensity
 from ..models.fold_ensemble import FoldEnsemble
@@ -245,6 +246,15 @@ def _(density: MultiscaleTableDensity, X: Array) -> Array:
     rows = _rows_of(density, X)
     by_network, by_kernel = _log_prob_of_parts(density, rows)
     return log_mixture(by_network, by_kernel, density.kernel_share)
+
+
+@log_prob.register
+def _(density: BinaryScore, X: Array) -> Array:
+    rows = _rows_of(density.density, X)
+    of_levels = _network_log_probs(density.density, rows)
+    own = _finite(_mean_density(density.density, of_levels) + rows.log_jacobian)
+    coarse = _finite(of_levels[-1, :] + rows.log_jacobian)
+    return own + (coarse - density.centre) * density.weight
 
 
 @log_prob.register

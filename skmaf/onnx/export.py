@@ -129,6 +129,7 @@ def _codec(estimator: Any) -> TableCodec:
 
 def _members(density: Any) -> Iterator[Any]:
     """Yield the densities of which one is made that have columns."""
+    from ..models.binary_score import BinaryScore
     from ..models.estimator_density import EstimatorDensity
     from ..models.fold_ensemble import FoldEnsemble
     from ..models.forest_score import ForestScore
@@ -142,7 +143,7 @@ def _members(density: Any) -> Iterator[Any]:
         parts = list(density.densities)
     elif isinstance(density, EstimatorDensity):
         parts = [density.estimator.density_]
-    elif isinstance(density, (ForestScore, RobustScore, TrustedScore)):
+    elif isinstance(density, (BinaryScore, ForestScore, RobustScore, TrustedScore)):
         parts = [density.density]
     else:
         yield density
