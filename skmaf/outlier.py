@@ -66,9 +66,9 @@ class DensityOutlierDetector(OutlierMixin, DocumentedEstimator, PlainState):
 
     Where rows are rare, a row does not belong [1]_. The rows are divided into folds, and a density
     is fitted without each. A row that `fit` saw is scored by the densities that did not see it,
-    recognised by its values, and a new row by all of them, relative to what the others say: no row
-    speaks for itself, and a table may be asked about its own rows. What a score means is said by the scores of all rows of `fit`,
-    as conformal p-values [2]_.
+    recognised by its values, and a new row by all of them; what each says is taken relative to what
+    the others say. So no row speaks for itself, and a table may be asked about its own rows. What a
+    score means is said by the scores of all rows of `fit`, as conformal p-values [2]_.
 
     Parameters
     ----------
