@@ -11,6 +11,7 @@ from scipy.stats import norm
 from skmaf.inference.prediction import (
     BASE_NODES,
     INTERPOLATION,
+    LARGEST,
     QUADRATURE_NODES,
     QUADRATURE_WEIGHTS,
     ConditionalDistribution,
@@ -157,3 +158,14 @@ def test_numbers_as_large_as_they_get():
     quantiles = distribution.quantiles(np.array([0.1, 0.5, 0.9]))
     assert quantiles.tolist() == [[-largest, 0, largest]]
     assert distribution.means() == 0
+
+
+@pytest.mark.parametrize("is_discrete", [False, True])
+def test_infinite_nodes_are_the_largest_floats(is_discrete):
+    """A heavy-tailed target near the largest floats has nodes beyond them."""
+    values = np.array([[-np.inf, -1.0, np.inf, np.inf], [np.inf] * 4, [LARGEST] * 4])
+    weights = np.array([[0.4, 0.2, 0.3, 0.1], [0.7, 0.1, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1]])
+    distribution = ConditionalDistribution(values, weights, is_discrete)
+    assert distribution.means() == pytest.approx([0.0, LARGEST, LARGEST], abs=1e300)
+    assert np.isfinite(distribution.quantiles(np.array([-0.5, 0.1, 0.5, 0.9, 1.5]))).all()
+    assert np.isfinite(distribution.excess(np.array([-LARGEST, 0.0, LARGEST]))).all()

@@ -39,8 +39,8 @@ class ConditionalDistribution:
     Attributes
     ----------
     values, weights : ndarray of shape (n_rows, n_nodes)
-        The nodes of each row in rising order, in whatever order they were given, and their weights,
-        with sum 1.
+        The nodes of each row in rising order, in whatever order they were given, infinite ones as
+        the largest float there is, and their weights, with sum 1.
     is_discrete : bool
         Whether the nodes are all numbers that are possible; if not, each stands for the numbers
         about it, too.
@@ -57,7 +57,8 @@ class ConditionalDistribution:
 
     def __post_init__(self) -> None:
         order = self.values.argsort(axis=1)
-        object.__setattr__(self, "values", np.take_along_axis(self.values, order, axis=1))
+        values = np.clip(np.take_along_axis(self.values, order, axis=1), -LARGEST, LARGEST)
+        object.__setattr__(self, "values", values)
         object.__setattr__(self, "weights", np.take_along_axis(self.weights, order, axis=1))
 
     @cached_property
@@ -87,7 +88,10 @@ class ConditionalDistribution:
 
     def means(self) -> np.ndarray:
         """Return the mean of each row, shape (n_rows,)."""
-        return (self.values * self.weights).sum(axis=1)
+        with np.errstate(over="ignore"):
+            means = (self.values * self.weights).sum(axis=1)
+        # rounding may put the mean of equal nodes beyond them
+        return np.clip(means, self.values[:, 0], self.values[:, -1])
 
     def quantiles(self, levels: np.ndarray) -> np.ndarray:
         """Return quantiles of each row.
