@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import iqr
-from short_fits import shorten_detector
+from short_fits import densities_of_halves, shorten_detector
 from sklearn.metrics import roc_auc_score
 
 from skmaf import DensityOutlierDetector, MultiscaleDensity, load, save
@@ -44,12 +44,7 @@ def test_rows_that_contradict_themselves_are_odd(monkeypatch):
 
 def test_much_noise_is_measured_by_its_spread():
     X = answers(200)
-    made = [
-        MultiscaleDensity(max_iter=20, hidden_layer_sizes=(16,), random_state=k).fit(X[k::2])
-        for k in range(2)
-    ]
-    densities = [estimator.density_ for estimator in made]
-    held_out = [np.arange(1, 200, 2), np.arange(0, 200, 2)]
+    densities, held_out = densities_of_halves(X)
     scores = binary_scores(densities, X, held_out)
     parts = [density.network_log_probs(X[rows]) for density, rows in zip(densities, held_out)]
     own, *_, coarse = np.hstack(parts)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import iqr, kendalltau
+from short_fits import densities_of_halves
 
 from skmaf import DensityOutlierDetector, MultiscaleDensity
 from skmaf.models.forest_score import FOREST_WEIGHT, _say, forest_scores
@@ -16,15 +17,8 @@ def cloud(n, seed=0, d=3):
 @pytest.fixture(scope="module")
 def densities():
     X = cloud(100)
-    made = [
-        MultiscaleDensity(max_iter=20, hidden_layer_sizes=(16,), random_state=k).fit(X[k::2])
-        for k in range(2)
-    ]
-    return (
-        [estimator.density_ for estimator in made],
-        X,
-        [np.arange(1, 100, 2), np.arange(0, 100, 2)],
-    )
+    made, held_out = densities_of_halves(X)
+    return made, X, held_out
 
 
 def test_scores_are_those_of_the_network_lowered_by_a_forest(densities):

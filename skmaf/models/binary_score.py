@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import iqr
 
 from .contract import check_context
 from .multiscale_density import MultiscaleTableDensity
+from .second_look import weight_and_centre
 
 COARSE_WEIGHT = 0.5  # beside the log-density
 
@@ -46,7 +46,7 @@ class BinaryScore:
         context : None
         """
         check_context(context, len(N), n_context=0)
-        own, coarse = _own_and_coarse(self.density, N)
+        own, *_, coarse = self.density.network_log_probs(N)
         return own + self.weight * (coarse - self.centre)
 
 
@@ -63,17 +63,8 @@ def binary_scores(
     held_out : sequence of ndarray of int
         For each fold the positions of rows that its density has not seen.
     """
-    parts = [_own_and_coarse(density, N[rows]) for density, rows in zip(densities, held_out)]
-    own, coarse = map(np.concatenate, zip(*parts))
-    spread = iqr(coarse)
-    weight = float(COARSE_WEIGHT * iqr(own) / spread) if spread > 0 else 0.0
-    centre = float(np.median(coarse))
+    own, coarse = np.hstack(
+        [density.network_log_probs(N[rows])[[0, -1]] for density, rows in zip(densities, held_out)]
+    )
+    weight, centre = weight_and_centre(own, coarse, COARSE_WEIGHT)
     return [BinaryScore(density, weight, centre) for density in densities]
-
-
-def _own_and_coarse(
-    density: MultiscaleTableDensity, N: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-density of each row, and that at the highest noise level, shape (n,) each."""
-    own, *_, coarse = density.network_log_probs(N)
-    return own, coarse

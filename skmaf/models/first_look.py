@@ -10,7 +10,8 @@ density scores it, too.
 
 Neither is told of categories and of columns of two values, whose rarer values are easily isolated.
 A value of these that some rows have is no accident, and its rows are judged among each other, too:
-a density that saw none of them would call all of them impossible.
+a density that saw none of them would call all of them impossible. Where nearly all columns are of
+these kinds, nothing is left to look at.
 
 References
 ----------
@@ -54,7 +55,8 @@ class FirstLook:
     Attributes
     ----------
     trust : ndarray of shape (n,)
-        How much each row is to count in a fit, from 0 to 1; 1 for all rows if they are few.
+        How much each row is to count in a fit, from 0 to 1; 1 for all rows if they are few, or
+        cannot be looked at.
     rows_are : str
         ``BINARY``; or ``SCATTERED``, also where nothing tells which rows are odd; or ``CLUSTERED``,
         also where odd rows are too few to tell.
@@ -85,8 +87,8 @@ class FirstLook:
         measures = Z[:, columns.are_measures]
         n_varied = sum(column.n_values > 0 for column in columns.columns)
         if measures.shape[1] <= FEW_MEASURES * n_varied:
-            are_two = [len(np.unique(x[~np.isnan(x)])) == 2 for x in N.T]
-            is_binary = sum(are_two) >= (1 - FEW_MEASURES) * n_varied
+            n_binary = (pd.DataFrame(N).nunique() == 2).sum()
+            is_binary = n_binary >= (1 - FEW_MEASURES) * n_varied
             return cls(np.ones(len(N)), BINARY if is_binary else SCATTERED)
         forest = IsolationForest(random_state=seed).fit(measures)
         oddness = rankdata(-forest.score_samples(measures)) + rankdata(tail_oddness(measures))

@@ -112,19 +112,17 @@ class FoldEnsemble:
     def _mean_log_prob(
         self, rows: Any, speakers: np.ndarray, n_jobs: int | None = None
     ) -> np.ndarray:
-        asked = [np.flatnonzero(speaks) for speaks in speakers.T]
+        asked = {k: np.flatnonzero(speaks) for k, speaks in enumerate(speakers.T) if speaks.any()}
         n_jobs, _ = jobs_and_threads(n_jobs)
         tasks = (
-            delayed(density.log_prob)(take_rows(rows, positions))
-            for density, positions in zip(self.densities, asked)
-            if len(positions)
+            delayed(self.densities[k].log_prob)(take_rows(rows, positions))
+            for k, positions in asked.items()
         )
         log_probs = run_jobs(tasks, n_jobs, require="sharedmem")
         total = np.zeros(len(speakers))
-        offsets = np.broadcast_to(self.offsets, len(asked))
-        said = [k for k, positions in enumerate(asked) if len(positions)]
-        for log_prob, k in zip(log_probs, said):
-            total[asked[k]] += log_prob - offsets[k]
+        offsets = np.broadcast_to(self.offsets, len(self.densities))
+        for log_prob, (k, positions) in zip(log_probs, asked.items()):
+            total[positions] += log_prob - offsets[k]
         return total / speakers.sum(axis=1)
 
 

@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import iqr
 
 from .contract import check_context
 from .isolation import Isolation
 from .multiscale_density import MultiscaleTableDensity
+from .second_look import weight_and_centre
 
 N_TREES = 40  # of the forest of each fold
 FOREST_WEIGHT = 2.5  # beside the log-density
@@ -99,13 +99,10 @@ def forest_scores(
         scores.append(ForestScore(density, Isolation.fit(seen, N_TREES, seed + k), 0.0, 0.0))
     parts = [score.parts(N[rows]) for score, rows in zip(scores, held_out)]
     own, isolation = map(np.concatenate, zip(*parts))
-    spread = iqr(isolation)
     rows_per_column = len(N) / max(densities[0].columns.n_values, 1)
     say = _say(isolation) * min(1, ROWS_PER_COLUMN / rows_per_column)
-    # a forest that tells no rows apart has no say
-    weight = FOREST_WEIGHT * say * iqr(own) / spread if spread > 0 else 0.0
-    centre = float(np.median(isolation))
-    return [replace(score, weight=float(weight), centre=centre) for score in scores]
+    weight, centre = weight_and_centre(own, isolation, FOREST_WEIGHT * say)
+    return [replace(score, weight=weight, centre=centre) for score in scores]
 
 
 def _say(isolation: np.ndarray) -> float:

@@ -251,9 +251,7 @@ def _(density: MultiscaleTableDensity, X: Array) -> Array:
 @log_prob.register
 def _(density: BinaryScore, X: Array) -> Array:
     rows = _rows_of(density.density, X)
-    of_levels = _network_log_probs(density.density, rows)
-    own = _finite(_mean_density(density.density, of_levels) + rows.log_jacobian)
-    coarse = _finite(of_levels[-1, :] + rows.log_jacobian)
+    own, coarse = _own_and_coarse(density.density, rows)
     return own + (coarse - density.centre) * density.weight
 
 
@@ -271,12 +269,10 @@ def _(density: ForestScore, X: Array) -> Array:
 @log_prob.register
 def _(density: RobustScore, X: Array) -> Array:
     rows = _rows_of(density.density, X)
-    of_levels = _network_log_probs(density.density, rows)
-    own = _finite(_mean_density(density.density, of_levels) + rows.log_jacobian)
+    own, coarse = _own_and_coarse(density.density, rows)
     of_all = np.ones(density.density.columns.n_values, dtype=bool)
     isolation = _isolation(density.forest, rows, of_all)
-    looks = [_finite(of_levels[-1, :] + rows.log_jacobian), isolation]
-    for look, centre, weight in zip(looks, density.centres, density.weights):
+    for look, centre, weight in zip((coarse, isolation), density.centres, density.weights):
         if weight:
             own = own + ndx.minimum(look - float(centre), number(0.0, own)) * float(weight)
     return own
@@ -313,6 +309,13 @@ def _log_prob_of_parts(density: MultiscaleTableDensity, rows: FlowRows) -> tuple
 def _log_prob_of_network(density: MultiscaleTableDensity, rows: FlowRows) -> Array:
     of_levels = _network_log_probs(density, rows)
     return _finite(_mean_density(density, of_levels) + rows.log_jacobian)
+
+
+def _own_and_coarse(density: MultiscaleTableDensity, rows: FlowRows) -> tuple[Array, Array]:
+    """Return log-densities by the network, and those at its highest noise level."""
+    of_levels = _network_log_probs(density, rows)
+    own = _finite(_mean_density(density, of_levels) + rows.log_jacobian)
+    return own, _finite(of_levels[-1, :] + rows.log_jacobian)
 
 
 def _network_log_probs(density: MultiscaleTableDensity, rows: FlowRows) -> Array:
